@@ -1,0 +1,204 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"time"
+)
+
+// Type names what a document is.
+type Type string
+
+// The document types. A node keeps and reports a document of a type that it does not know; it never drops one.
+const (
+	TypeSignature      Type = "signature"
+	TypeLead           Type = "lead"
+	TypeLeadAck        Type = "lead-ack"
+	TypeLeadRetraction Type = "lead-retraction"
+	TypeFeedback       Type = "feedback"
+	TypeHit            Type = "hit"
+	TypeTraceRequest   Type = "trace-request"
+	TypeTraceStatus    Type = "trace-status"
+	TypeTraceAnswer    Type = "trace-answer"
+)
+
+// Limits on a document, checked before it is parsed.
+const (
+	MaxDocument   = 256 << 10 // bytes of the signed payload
+	MaxDepth      = 16        // nesting of JSON values
+	MaxText       = 8 << 10   // bytes of one free text
+	MaxDisclosure = 16 << 10  // bytes of one disclosure
+)
+
+// Errors that a caller decides on.
+var (
+	ErrUnknownType   = errors.New("unknown document type")
+	ErrNewerSchema   = errors.New("document schema is newer than this node knows")
+	ErrBadDocument   = errors.New("malformed document")
+	ErrBadDisclosure = errors.New("disclosure does not belong to the document")
+)
+
+// Header is what every document says of itself outside its body.
+type Header struct {
+	ID      string    `json:"id"`     // UUIDv7
+	Type    Type      `json:"type"`   //
+	Issuer  Country   `json:"issuer"` // the only country that may alter or withdraw it
+	Issued  time.Time `json:"issued"`
+	Schema  int       `json:"schema"`            // version of the body's form, from 1
+	Purpose string    `json:"purpose,omitempty"` // purpose of the sharing, e.g. "criminal-investigation"
+}
+
+// payload is a document as it is signed.
+type payload struct {
+	Header
+	DigestAlg string          `json:"_sd_alg"`
+	Body      json.RawMessage `json:"body"`
+}
+
+// Document is a verified or self-made document opened for reading: the header, and the body with every disclosure put back in its place.
+type Document struct {
+	Header
+	Body     json.RawMessage
+	Withheld int // salted digests without a disclosure; decoys count too
+}
+
+// Body is implemented by the body of each document type.
+type Body interface {
+	// Check reports the first field that breaks the rules of the type, by name.
+	Check() error
+}
+
+// Compose encodes a document for signing. Fields of the body that its type lists as redactable become salted digests; the
+// disclosures returned reveal them one by one. The number of digests is the same for every document of a type: decoys stand in for
+// absent fields, so that nobody learns from the count which fields an issuer filled.
+func Compose(h Header, body Body, random io.Reader) (signed []byte, disclosures []Disclosure, err error) {
+	spec, ok := specs[h.Type]
+	if !ok {
+		return nil, nil, fmt.Errorf("compose %q: %w", h.Type, ErrUnknownType)
+	}
+	h.Schema = spec.schema
+	h.Issued = h.Issued.UTC().Truncate(time.Millisecond)
+	if err := h.check(); err != nil {
+		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
+	}
+	if err := body.Check(); err != nil {
+		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
+	}
+	open, disclosures, err := withhold(raw, spec.redactable, random)
+	if err != nil {
+		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
+	}
+	signed, err = json.Marshal(payload{Header: h, DigestAlg: "sha-256", Body: open})
+	if err != nil {
+		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
+	}
+	if len(signed) > MaxDocument {
+		return nil, nil, fmt.Errorf("compose %s: %d bytes, the limit is %d", h.Type, len(signed), MaxDocument)
+	}
+	return signed, disclosures, nil
+}
+
+// Open parses a signed payload and puts the disclosures back in their places. The signature has been verified by the caller. With
+// ErrUnknownType and ErrNewerSchema the header is still returned, so that the document can be kept and reported.
+func Open(signed []byte, disclosures []Disclosure) (*Document, error) {
+	if err := CheckJSON(signed, MaxDocument, MaxDepth); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadDocument, err)
+	}
+	var p payload
+	if err := strict(signed, &p); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadDocument, err)
+	}
+	d := &Document{Header: p.Header}
+	if err := p.Header.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadDocument, err)
+	}
+	if p.DigestAlg != "sha-256" {
+		return nil, fmt.Errorf("%w: _sd_alg is %.20q, only sha-256 is known", ErrBadDocument, p.DigestAlg)
+	}
+	spec, ok := specs[p.Type]
+	if !ok {
+		return d, fmt.Errorf("%w: %.40q", ErrUnknownType, p.Type)
+	}
+	if p.Schema > spec.schema {
+		return d, fmt.Errorf("%w: %s %d, this node knows %d", ErrNewerSchema, p.Type, p.Schema, spec.schema)
+	}
+	body, withheld, err := reveal(p.Body, disclosures, spec.redactable)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", p.Type, p.ID, err)
+	}
+	b := spec.body()
+	if err := strict(body, b); err != nil {
+		return nil, fmt.Errorf("%w: %s %s: body: %w", ErrBadDocument, p.Type, p.ID, err)
+	}
+	if err := b.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %s %s: body: %w", ErrBadDocument, p.Type, p.ID, err)
+	}
+	d.Body, d.Withheld = body, withheld
+	return d, nil
+}
+
+// BodyOf decodes the body of an opened document into the Go type of its document type.
+func BodyOf[B any](d *Document) (*B, error) {
+	b := new(B)
+	if err := strict(d.Body, b); err != nil {
+		return nil, fmt.Errorf("%s %s: body: %w", d.Type, d.ID, err)
+	}
+	return b, nil
+}
+
+// Redactable lists the body fields of a type that a policy may withhold, sorted.
+func Redactable(t Type) []string {
+	out := append([]string(nil), specs[t].redactable...)
+	sort.Strings(out)
+	return out
+}
+
+// Types lists the document types this node knows, sorted.
+func Types() []Type {
+	out := make([]Type, 0, len(specs))
+	for t := range specs {
+		out = append(out, t)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
+	return out
+}
+
+func (h Header) check() error {
+	if err := CheckID(h.ID); err != nil {
+		return err
+	}
+	if _, err := ParseCountry(string(h.Issuer)); err != nil {
+		return fmt.Errorf("issuer: %w", err)
+	}
+	if h.Issued.IsZero() {
+		return errors.New("issued: missing")
+	}
+	if h.Schema < 1 {
+		return fmt.Errorf("schema: %d, versions start at 1", h.Schema)
+	}
+	if h.Type == "" || len(h.Type) > 64 {
+		return errors.New("type: missing or longer than 64 bytes")
+	}
+	return checkText("purpose", h.Purpose, 128)
+}
+
+// strict decodes exactly one JSON value and refuses unknown fields.
+func strict(b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}

@@ -1,0 +1,274 @@
+package protocol
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Channel is one of the two ordered ways from one country to another.
+type Channel string
+
+// The channels. Trace requests and leads never wait behind publications.
+const (
+	Urgent Channel = "urgent"
+	Bulk   Channel = "bulk"
+)
+
+// Channels lists both, the more urgent first.
+var Channels = []Channel{Urgent, Bulk}
+
+// Limits of messages and batches, checked before parsing.
+const (
+	MaxMessage      = 512 << 10 // bytes of one message
+	MaxBatch        = 4 << 20   // bytes of a batch's messages before compression
+	MaxBatchCount   = 256
+	MaxManifest     = 4 << 10
+	MaxReceipt      = 4 << 10
+	MaxHello        = 4 << 10
+	maxDisclosures  = 32
+	maxHandling     = 8
+	maxClockSkew    = 10 * time.Minute
+	zeroMessageHash = ""
+)
+
+// ErrBadMessage marks a message, batch or receipt that breaks the protocol.
+var ErrBadMessage = errors.New("malformed message")
+
+// Terms are what the recipient of one message is bound to.
+type Terms struct {
+	Handling    []string  `json:"handling"`              // handling codes H0 to H3
+	RetainUntil time.Time `json:"retain_until,omitzero"` // the copy is erased then
+}
+
+// Message carries one document to one recipient.
+type Message struct {
+	From        Country      `json:"from"`
+	To          Country      `json:"to"`
+	Channel     Channel      `json:"channel"`
+	Seq         uint64       `json:"seq"`  // from 1, without gaps
+	Prev        string       `json:"prev"` // hash of message seq−1; empty for the first
+	Terms       Terms        `json:"terms"`
+	Document    string       `json:"document"` // compact JWS
+	Disclosures []Disclosure `json:"disclosures"`
+}
+
+// Encode returns the message's bytes and their hash, which the next message and the receipt name.
+func (m Message) Encode() (b []byte, hash string, err error) {
+	b, err = json.Marshal(m)
+	if err != nil {
+		return nil, "", fmt.Errorf("message %d: %w", m.Seq, err)
+	}
+	if len(b) > MaxMessage {
+		return nil, "", fmt.Errorf("message %d: %d bytes, the limit is %d", m.Seq, len(b), MaxMessage)
+	}
+	return b, MessageHash(b), nil
+}
+
+// MessageHash is the SHA-256 of a message's bytes in hex.
+func MessageHash(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// DecodeMessage parses and checks one message's form; signature and sequence are the caller's to check.
+func DecodeMessage(b []byte) (*Message, error) {
+	if err := CheckJSON(b, MaxMessage, MaxDepth); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadMessage, err)
+	}
+	var m Message
+	if err := strict(b, &m); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadMessage, err)
+	}
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("%w: seq %d: %w", ErrBadMessage, m.Seq, err)
+	}
+	return &m, nil
+}
+
+func (m Message) check() error {
+	if err := checkEnds(m.From, m.To, m.Channel); err != nil {
+		return err
+	}
+	if m.Seq == 0 || (m.Seq == 1) != (m.Prev == zeroMessageHash) {
+		return errors.New("seq, prev: only the first message has no predecessor")
+	}
+	if m.Prev != zeroMessageHash {
+		if err := checkHash("prev", m.Prev); err != nil {
+			return err
+		}
+	}
+	if len(m.Disclosures) > maxDisclosures {
+		return fmt.Errorf("disclosures: %d, the limit is %d", len(m.Disclosures), maxDisclosures)
+	}
+	if len(m.Terms.Handling) > maxHandling {
+		return fmt.Errorf("terms: %d handling codes, the limit is %d", len(m.Terms.Handling), maxHandling)
+	}
+	for _, h := range m.Terms.Handling {
+		if err := needText("handling", h, 256); err != nil {
+			return err
+		}
+	}
+	if m.Document == "" {
+		return errors.New("document: missing")
+	}
+	return nil
+}
+
+// Manifest is the signed head of a batch: who sends how many messages to whom, and the hash of the compressed bytes that follow, so that
+// nothing is decompressed before its sender is known.
+type Manifest struct {
+	From    Country   `json:"from"`
+	To      Country   `json:"to"`
+	Channel Channel   `json:"channel"`
+	First   uint64    `json:"first"`
+	Count   int       `json:"count"`
+	Head    string    `json:"head"`   // hash of the last message
+	Size    int       `json:"size"`   // bytes before compression
+	SHA256  string    `json:"sha256"` // of the compressed bytes
+	Sent    time.Time `json:"sent"`
+}
+
+// DecodeManifest parses and checks the payload of a batch's signature.
+func DecodeManifest(b []byte) (*Manifest, error) {
+	if err := CheckJSON(b, MaxManifest, 4); err != nil {
+		return nil, fmt.Errorf("batch manifest: %w: %w", ErrBadMessage, err)
+	}
+	var m Manifest
+	if err := strict(b, &m); err != nil {
+		return nil, fmt.Errorf("batch manifest: %w: %w", ErrBadMessage, err)
+	}
+	if m.First == 0 || m.Count < 1 || m.Count > MaxBatchCount || m.Size < 1 || m.Size > MaxBatch {
+		return nil, fmt.Errorf("batch manifest: %w: first %d, count %d, size %d are outside the limits", ErrBadMessage, m.First, m.Count, m.Size)
+	}
+	if err := first(checkEnds(m.From, m.To, m.Channel), checkHash("head", m.Head), checkHash("sha256", m.SHA256)); err != nil {
+		return nil, fmt.Errorf("batch manifest: %w: %w", ErrBadMessage, err)
+	}
+	return &m, nil
+}
+
+// JoinMessages concatenates messages as frames: the bytes of a batch before compression.
+func JoinMessages(msgs [][]byte) []byte {
+	var buf bytes.Buffer
+	for _, m := range msgs {
+		_ = WriteFrame(&buf, m) // a bytes.Buffer does not fail
+	}
+	return buf.Bytes()
+}
+
+// SplitMessages is the inverse of JoinMessages; it wants exactly count frames.
+func SplitMessages(b []byte, count int) ([][]byte, error) {
+	r := bytes.NewReader(b)
+	var out [][]byte
+	for {
+		m, err := ReadFrame(r, MaxMessage)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: message %d of the batch: %w", ErrBadMessage, len(out)+1, err)
+		}
+		if out = append(out, m); len(out) > count {
+			return nil, fmt.Errorf("%w: more messages than the %d announced", ErrBadMessage, count)
+		}
+	}
+	if len(out) != count {
+		return nil, fmt.Errorf("%w: %d messages, %d announced", ErrBadMessage, len(out), count)
+	}
+	return out, nil
+}
+
+// Receipt acknowledges everything on a channel up to a sequence number: it is cumulative, and its head proves what was received in
+// which order.
+type Receipt struct {
+	From    Country   `json:"from"` // of the channel: the sender of the messages
+	To      Country   `json:"to"`   // of the channel: the signer of the receipt
+	Channel Channel   `json:"channel"`
+	UpTo    uint64    `json:"up_to"` // 0: nothing received yet
+	Head    string    `json:"head"`  // hash of message up_to
+	At      time.Time `json:"at"`
+}
+
+// DecodeReceipt parses and checks the payload of a receipt's signature.
+func DecodeReceipt(b []byte) (*Receipt, error) {
+	if err := CheckJSON(b, MaxReceipt, 4); err != nil {
+		return nil, fmt.Errorf("receipt: %w: %w", ErrBadMessage, err)
+	}
+	var r Receipt
+	if err := strict(b, &r); err != nil {
+		return nil, fmt.Errorf("receipt: %w: %w", ErrBadMessage, err)
+	}
+	if (r.UpTo == 0) != (r.Head == zeroMessageHash) {
+		return nil, fmt.Errorf("receipt: %w: up_to and head do not agree", ErrBadMessage)
+	}
+	err := checkEnds(r.From, r.To, r.Channel)
+	if err == nil && r.UpTo > 0 {
+		err = checkHash("head", r.Head)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("receipt: %w: %w", ErrBadMessage, err)
+	}
+	return &r, nil
+}
+
+// Hello opens a stream, in both directions, before anything else is said: it proves that both ends speak this protocol, believe the same
+// roster and know with whom they speak.
+type Hello struct {
+	Version int       `json:"version"` // of the exchange protocol
+	Country Country   `json:"country"` // the speaker
+	To      Country   `json:"to"`      // whom it believes to speak with
+	Roster  string    `json:"roster"`  // hash of the roster in force at the speaker
+	Now     time.Time `json:"now"`
+	Refusal string    `json:"refusal,omitempty"` // why the speaker will not go on
+}
+
+// ExchangeVersion is the version of the exchange protocol.
+const ExchangeVersion = 1
+
+// DecodeHello parses and checks a greeting.
+func DecodeHello(b []byte) (*Hello, error) {
+	if err := CheckJSON(b, MaxHello, 4); err != nil {
+		return nil, fmt.Errorf("hello: %w: %w", ErrBadMessage, err)
+	}
+	var h Hello
+	if err := json.Unmarshal(b, &h); err != nil { // unknown fields are allowed here: versions are negotiated with it
+		return nil, fmt.Errorf("hello: %w: %w", ErrBadMessage, err)
+	}
+	if err := first(checkText("refusal", h.Refusal, 512), checkText("roster", h.Roster, 128)); err != nil {
+		return nil, fmt.Errorf("hello: %w: %w", ErrBadMessage, err)
+	}
+	return &h, nil
+}
+
+// CheckSkew reports a clock that differs from ours by more than ten minutes: expiry and audit would not mean the same on both sides.
+func (h Hello) CheckSkew(now time.Time) error {
+	if d := h.Now.Sub(now); d > maxClockSkew || d < -maxClockSkew {
+		return fmt.Errorf("the clocks of the two nodes differ by %s; at most %s is tolerated", d.Round(time.Second), maxClockSkew)
+	}
+	return nil
+}
+
+func checkEnds(from, to Country, c Channel) error {
+	if _, err := ParseCountry(string(from)); err != nil {
+		return fmt.Errorf("from: %w", err)
+	}
+	if _, err := ParseCountry(string(to)); err != nil {
+		return fmt.Errorf("to: %w", err)
+	}
+	if from == to {
+		return fmt.Errorf("from and to are both %s", from)
+	}
+	return oneOf("channel", c, Channels, false)
+}
+
+func checkHash(name, h string) error {
+	if b, err := hex.DecodeString(h); err != nil || len(b) != sha256.Size {
+		return fmt.Errorf("%s: %.70q is not a SHA-256 in hex", name, h)
+	}
+	return nil
+}

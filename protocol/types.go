@@ -1,0 +1,32 @@
+package protocol
+
+// spec is what the node knows of a document type.
+type spec struct {
+	schema     int         // newest version of the body's form
+	redactable []string    // body fields a policy may withhold
+	body       func() Body // a fresh body to decode into
+	urgent     bool        // travels on the urgent channel
+}
+
+var specs = map[Type]spec{
+	TypeSignature: {schema: 1, body: func() Body { return new(SignatureBody) },
+		redactable: []string{"agency", "case_reference", "exhibit_number", "firearm", "narrative", "occurred", "offence", "place"}},
+	TypeLead: {schema: 1, urgent: true, body: func() Body { return new(LeadBody) },
+		redactable: []string{"firearm", "narrative", "occurred", "offence", "place"}},
+	TypeLeadAck:        {schema: 1, urgent: true, body: func() Body { return new(LeadAckBody) }},
+	TypeLeadRetraction: {schema: 1, urgent: true, body: func() Body { return new(LeadRetractionBody) }},
+	TypeFeedback:       {schema: 1, body: func() Body { return new(FeedbackBody) }, redactable: []string{"note"}},
+	TypeHit:            {schema: 1, urgent: true, body: func() Body { return new(HitBody) }},
+	TypeTraceRequest: {schema: 1, urgent: true, body: func() Body { return new(TraceRequestBody) },
+		redactable: []string{"narrative", "officer", "possessor"}},
+	TypeTraceStatus: {schema: 1, urgent: true, body: func() Body { return new(TraceStatusBody) }},
+	TypeTraceAnswer: {schema: 1, urgent: true, body: func() Body { return new(TraceAnswerBody) }},
+}
+
+// ChannelOf says on which channel a type travels: leads and traces overtake publications.
+func ChannelOf(t Type) Channel {
+	if specs[t].urgent {
+		return Urgent
+	}
+	return Bulk
+}
