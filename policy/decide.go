@@ -1,0 +1,110 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cedar-policy/cedar-go"
+)
+
+// Principal is who asks: a member country in an exchange, or a person with roles
+// at a console. A Principal with a User is a person, its Country then the
+// person's own.
+type Principal struct {
+	Country string   // ISO 3166-1 alpha-2, upper case
+	User    string   // account name; "" for a country
+	Roles   []string // a person's roles, see Roles
+
+	Operations []string // regional operations that the country takes part in now
+	Suspended  bool     // the roster has suspended the country
+}
+
+// Resource is the object of a question. Attributes hold a string, bool, int64 or
+// []string each; the schema says which attributes a type has and which of them
+// must be there. A person's question may leave Type empty: it is then about the
+// kind of record that the action is named after.
+type Resource struct {
+	Type       string // document type or kind of record
+	ID         string
+	Attributes map[string]any
+}
+
+// Request is one question.
+type Request struct {
+	Principal Principal
+	Action    Action
+	Resource  Resource
+	Purpose   string
+	Now       time.Time
+}
+
+// Ref names a policy: its id, and the file and line where it starts.
+type Ref struct {
+	ID   string
+	File string
+	Line int // starting at 1
+}
+
+func (r Ref) String() string { return fmt.Sprintf("%s (%s:%d)", r.ID, r.File, r.Line) }
+
+// Decision is the answer, with its reasons.
+type Decision struct {
+	Allow bool
+	// Policies decided: the permits of an allowed question, the forbids of a
+	// forbidden one, the policies that failed where an error denied. A denial
+	// without policies found no permit.
+	Policies    []Ref
+	Obligations Obligations // zero unless Allow
+	// Sources names for each restriction the policies that imposed it; the keys
+	// are "handling:H2", "redact:agency", "retain:P365D", "approval:two-person".
+	Sources map[string][]Ref
+	// Errors say why the question or a policy could not be evaluated. One is
+	// enough to deny.
+	Errors []string
+}
+
+// Decide answers one question: denied unless a policy permits it, denied if any
+// policy forbids it, denied if any policy or the question itself is in error.
+func (e *Engine) Decide(q Request) Decision {
+	sch, err := loadSchema()
+	if err != nil {
+		return Decision{Errors: []string{err.Error()}}
+	}
+	request, entities, problems := sch.question(q)
+	if len(problems) > 0 {
+		return Decision{Errors: problems}
+	}
+	candidates := e.byAction[request.Action]
+	allow, diagnostic := cedar.Authorize(candidates, entities, request)
+
+	byID := make(map[cedar.PolicyID]*rule, len(candidates))
+	for _, r := range candidates {
+		byID[cedar.PolicyID(r.ref.ID)] = r
+	}
+	var d Decision
+	var deciding []*rule
+	for _, reason := range diagnostic.Reasons {
+		deciding = append(deciding, byID[reason.PolicyID])
+	}
+	// Cedar skips a policy that fails and may allow by another; here one failure
+	// denies, since the policy that failed might have been the one to forbid.
+	if len(diagnostic.Errors) > 0 {
+		if allow == cedar.Allow {
+			deciding = nil
+		}
+		for _, failed := range diagnostic.Errors {
+			r := byID[failed.PolicyID]
+			d.Errors = append(d.Errors, fmt.Sprintf("%s:%d: policy %s could not be evaluated: %s", r.ref.File, r.ref.Line, r.ref.ID, failed.Message))
+			deciding = append(deciding, r)
+		}
+		allow = cedar.Deny
+	}
+	for _, r := range deciding {
+		d.Policies = append(d.Policies, r.ref)
+	}
+	if allow == cedar.Allow {
+		d.Allow = true
+		d.Obligations, d.Sources = combine(deciding)
+	}
+	return d
+}
