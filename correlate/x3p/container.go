@@ -3,7 +3,6 @@ package x3p
 import (
 	"archive/zip"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"strings"
@@ -14,7 +13,7 @@ import (
 // container is the ZIP around the XML and the points, its names checked and
 // made relative to the folder of main.xml.
 type container struct {
-	files  map[string]*zip.File // by slash path relative to main.xml's folder
+	files  map[string]*zip.File // by lower-case slash path relative to main.xml's folder
 	main   *zip.File
 	size   int64
 	limits Limits
@@ -82,12 +81,13 @@ func (c *container) index(files []*zip.File) error {
 		if !localPath(name) {
 			return fault(nil, "container", "entry %q points outside of the container", f.Name)
 		}
-		name = path.Clean(name)
+		// Case is ignored, as on the systems that many of these files come from.
+		name = strings.ToLower(path.Clean(name))
 		if byName[name] != nil {
 			return fault(nil, "container", "two entries are named %q", name)
 		}
 		byName[name] = f
-		if !strings.EqualFold(path.Base(name), "main.xml") {
+		if path.Base(name) != "main.xml" {
 			continue
 		}
 		switch depth := strings.Count(name, "/"); {
@@ -103,9 +103,10 @@ func (c *container) index(files []*zip.File) error {
 	if same > 1 {
 		return fault(nil, "container", "%d main.xml side by side; one surface per file, please", same)
 	}
+	c.main = byName[mainName]
 	folder := path.Dir(mainName)
 	if folder != "." {
-		c.warn("container: main.xml is nested in folder %q", folder)
+		c.warn("container: main.xml is nested in folder %q", path.Dir(c.main.Name))
 	}
 	for name, f := range byName {
 		if folder == "." {
@@ -114,7 +115,6 @@ func (c *container) index(files []*zip.File) error {
 			c.files[rest] = f
 		}
 	}
-	c.main = byName[mainName]
 	return nil
 }
 
@@ -150,7 +150,7 @@ func (c *container) open(f *zip.File, part string, want, max int64) (io.ReadClos
 		return nil, fault(ErrTooLarge, part, "%d bytes, the limit is %d", declared, max)
 	case f.CompressedSize64 > uint64(c.size):
 		return nil, fault(nil, part, "claims %d compressed bytes in a file of %d", f.CompressedSize64, c.size)
-	case declared > ratioFloor && declared/(f.CompressedSize64+1) > uint64(c.limits.MaxRatio):
+	case declared > c.ratioFloor(f) && declared/(f.CompressedSize64+1) > uint64(c.limits.MaxRatio):
 		return nil, fault(ErrTooLarge, part, "inflates from %d to %d bytes, more than %d:1",
 			f.CompressedSize64, declared, c.limits.MaxRatio)
 	}
@@ -159,6 +159,16 @@ func (c *container) open(f *zip.File, part string, want, max int64) (io.ReadClos
 		return nil, fault(err, part, "cannot be opened: %v", err)
 	}
 	return r, nil
+}
+
+// ratioFloor is the size in bytes under which a member may compress as well as
+// it likes. A small flat surface reaches deflate's limit of 1032:1; text never
+// comes near it.
+func (c *container) ratioFloor(f *zip.File) uint64 {
+	if f == c.main {
+		return 1 << 20
+	}
+	return 16 << 20
 }
 
 // readAll returns a small member whole.
@@ -185,14 +195,8 @@ func (c *container) linked(element, link string) (*zip.File, error) {
 	if !localPath(name) {
 		return nil, fault(nil, element, "link %q points outside of the container", link)
 	}
-	name = path.Clean(name)
-	if f := c.files[name]; f != nil {
+	if f := c.files[strings.ToLower(path.Clean(name))]; f != nil {
 		return f, nil
 	}
-	for have, f := range c.files {
-		if strings.EqualFold(have, name) {
-			return f, nil
-		}
-	}
-	return nil, fault(nil, element, "link %q names nothing in the container", fmt.Sprint(link))
+	return nil, fault(nil, element, "link %q names nothing in the container", link)
 }

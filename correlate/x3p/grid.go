@@ -15,9 +15,7 @@ const gridTolerance = 0.01
 // point, to find out whether they form the regular grid a Scan needs.
 type grid struct {
 	sizeX  int
-	cols   []float64 // x of each column, metres; nil where X is incremental
-	rows   []float64 // y of each row
-	lo, hi []float64 // extremes per column, then per row
+	lo, hi []float64 // extremes per column, then per row, metres
 }
 
 // newGrid returns nil where both lateral axes are incremental, as nearly always.

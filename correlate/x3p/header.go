@@ -1,18 +1,11 @@
 package x3p
 
 import (
-	"bytes"
-	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/bits"
 	"strconv"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding/charmap"
 )
 
 // axis describes one of CX, CY and CZ.
@@ -48,7 +41,6 @@ type header struct {
 	inline       bool // points stand in main.xml as a list
 	datums       int  // their number, when inline
 	leaves       map[string]string
-	encodingNote string
 }
 
 func (h *header) points() int { return h.sizeX * h.sizeY }
@@ -63,8 +55,6 @@ const (
 	pathList     = "Record3/ListDimension"
 	pathMatrix   = "Record3/MatrixDimension/"
 	pathSumFile  = "Record4/ChecksumFile"
-
-	maxLeaf = 64 << 10 // bytes of text in one element
 )
 
 // keep lists the elements whose text is kept; the rest of the document costs no
@@ -114,91 +104,17 @@ func metaFields(m *Meta) []metaField {
 	}
 }
 
-func inMain(p string) string { return "main.xml: " + p }
-
-// toUTF8 drops a byte order mark. Text that is not UTF-8 is taken for
-// Windows-1252, of which Latin-1 is a part: vendors write a bare µ.
-func toUTF8(b []byte) (text []byte, note string, err error) {
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	if bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")) {
-		return nil, "", fault(nil, "main.xml", "is UTF-16; save it as UTF-8")
-	}
-	if utf8.Valid(b) {
-		return b, "", nil
-	}
-	b, err = charmap.Windows1252.NewDecoder().Bytes(b)
-	if err != nil {
-		return nil, "", fault(err, "main.xml", "is neither UTF-8 nor Windows-1252: %v", err)
-	}
-	return b, "main.xml: not UTF-8; read as Windows-1252", nil
-}
-
-// walk calls leaf for every element with its path below the root (local names
-// joined by slashes) and its own text, which is valid during the call only.
-// Namespaces are ignored: files in use lack the prefix, the namespace or both.
-func walk(text []byte, maxDepth int, leaf func(path, text []byte) error) (root string, err error) {
-	d := xml.NewDecoder(bytes.NewReader(text))
-	d.CharsetReader = func(label string, in io.Reader) (io.Reader, error) {
-		switch strings.ToLower(label) {
-		case "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252": // toUTF8 has seen to it
-			return in, nil
-		}
-		return nil, fmt.Errorf("encoding %q is not supported; save it as UTF-8", label)
-	}
-	var at []byte   // path below the root
-	var ends []int  // length of at outside of each open element
-	var body []byte // text of the innermost element
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return root, fault(err, "main.xml", "%v", err)
-		}
-		switch t := token.(type) {
-		case xml.Directive:
-			return root, fault(nil, "main.xml", "holds a document type declaration, which is not accepted")
-		case xml.StartElement:
-			if len(ends) == maxDepth {
-				return root, fault(ErrTooLarge, inMain(string(at)), "elements nest deeper than %d", maxDepth)
-			}
-			ends = append(ends, len(at))
-			switch {
-			case len(ends) == 1 && root != "":
-				return root, fault(nil, "main.xml", "has more than one root element")
-			case len(ends) == 1:
-				root = t.Name.Local
-			case len(at) == 0:
-				at = append(at, t.Name.Local...)
-			default:
-				at = append(append(at, '/'), t.Name.Local...)
-			}
-			body = body[:0]
-		case xml.CharData:
-			if len(body)+len(t) > maxLeaf {
-				return root, fault(ErrTooLarge, inMain(string(at)), "text longer than %d bytes", maxLeaf)
-			}
-			body = append(body, t...)
-		case xml.EndElement:
-			if len(ends) > 1 {
-				if err := leaf(at, bytes.TrimSpace(body)); err != nil {
-					return root, err
-				}
-			}
-			at, ends, body = at[:ends[len(ends)-1]], ends[:len(ends)-1], body[:0]
-		}
-	}
-	return root, nil
-}
-
 // parseHeader reads main.xml without the points that may stand in it.
 func parseHeader(text []byte, l Limits, warn func(string, ...any)) (*header, error) {
 	h := &header{leaves: map[string]string{}}
+	others := 0
 	root, err := walk(text, l.MaxDepth, func(path, text []byte) error {
 		if string(path) == pathDatum {
 			h.datums++
 			return nil
+		}
+		if others++; others > maxElements {
+			return fault(ErrTooLarge, "main.xml", "more than %d elements apart from data points", maxElements)
 		}
 		if string(path) == "Record3/DataList" {
 			h.inline = true
@@ -208,6 +124,9 @@ func parseHeader(text []byte, l Limits, warn func(string, ...any)) (*header, err
 		}
 		if _, twice := h.leaves[string(path)]; twice {
 			return fault(nil, inMain(string(path)), "is given twice")
+		}
+		if len(text) > maxLeaf {
+			return fault(ErrTooLarge, inMain(string(path)), "text longer than %d bytes", maxLeaf)
 		}
 		h.leaves[string(path)] = string(text)
 		return nil

@@ -64,7 +64,7 @@ func readBinary(r io.Reader, rec record, z []float64, g *grid) (infinite int, er
 			return 0, err
 		}
 		if len(rec.axes) == 1 {
-			infinite += heights(buf[:n], rec.axes[0], z[i:])
+			infinite += decodeHeights(buf[:n], rec.axes[0], z[i:])
 			i += n / rec.width
 			continue
 		}
@@ -93,8 +93,8 @@ func readBinary(r io.Reader, rec record, z []float64, g *grid) (infinite int, er
 	return infinite, nil
 }
 
-// heights is the loop for the usual layout, a height per point and nothing else.
-func heights(b []byte, a axis, z []float64) (infinite int) {
+// decodeHeights is the loop for the usual layout, a height per point and nothing else.
+func decodeHeights(b []byte, a axis, z []float64) (infinite int) {
 	w := a.width()
 	for i := 0; len(b) >= w; i++ {
 		v := a.value(number(b, a.kind))

@@ -93,7 +93,10 @@ func (d *reader) checkMain(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	want, _, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
+	want := "" // the line is "digest *main.xml" or a bare digest, ended in any way
+	if fields := strings.Fields(string(b)); len(fields) > 0 {
+		want = fields[0]
+	}
 	sum := md5.Sum(raw)
 	return d.compare(name, "main.xml", want, sum[:])
 }
@@ -160,10 +163,10 @@ func (d *reader) readLinked(g *grid) error {
 		return err
 	}
 	rec := h.record()
-	if g != nil && f.UncompressedSize64 == uint64(h.points()*h.z.width()) {
+	if g != nil && f.UncompressedSize64 == uint64(h.points())*uint64(h.z.width()) {
 		return fault(nil, inMain("Record1/Axes"), "CX or CY is absolute, but %s holds heights alone; mark them incremental (I) with their spacing", name)
 	}
-	err = d.member(f, name, int64(h.points()*rec.width), pathPointsMD, func(r io.Reader) error {
+	err = d.member(f, name, int64(h.points())*int64(rec.width), pathPointsMD, func(r io.Reader) error {
 		d.scan.Z = make([]float64, h.points())
 		infinite, err := readBinary(r, rec, d.scan.Z, g)
 		if infinite > 0 {
@@ -181,12 +184,17 @@ func (d *reader) readLinked(g *grid) error {
 	if f, err = d.box.linked(inMain(pathValid), valid); err != nil {
 		return err
 	}
-	return d.member(f, valid, (int64(h.points())+7)/8, pathValidMD, func(r io.Reader) error {
+	want := (int64(h.points()) + 7) / 8
+	return d.member(f, valid, want, pathValidMD, func(r io.Reader) error {
 		bits, err := io.ReadAll(r)
-		if err == nil {
-			maskInvalid(bits, d.scan.Z)
+		if err != nil {
+			return err
 		}
-		return err
+		if int64(len(bits)) != want {
+			return errTrailing
+		}
+		maskInvalid(bits, d.scan.Z)
+		return nil
 	})
 }
 

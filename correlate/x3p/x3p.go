@@ -75,12 +75,8 @@ type Limits struct {
 	MaxXML     int64 // bytes of main.xml, held in memory while it is parsed
 	MaxEntries int   // files and folders in the container
 	MaxDepth   int   // nesting of elements in main.xml
-	MaxRatio   int64 // bytes per compressed byte, checked above ratioFloor
+	MaxRatio   int64 // bytes per compressed byte, of members above some size
 }
-
-// ratioFloor is the size under which a member of the container may compress
-// as well as it likes: a small flat surface reaches deflate's limit of 1032:1.
-const ratioFloor = 16 << 20
 
 // DefaultLimits admit any scan of a cartridge case or bullet at today's
 // resolutions (a whole primer at 1 µm has 25 million points).
