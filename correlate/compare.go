@@ -1,0 +1,83 @@
+package correlate
+
+import (
+	"bytes"
+	"math"
+)
+
+// halfArea is the overlap at which a correlation counts √½: it keeps chance
+// agreement on a sliver of overlap from ranking high.
+const halfArea = 0.8 // mm²
+
+// Pose maps the second mark of a comparison onto the first: turn by Rotation
+// about the frame's origin (the aperture's centre), then shift.
+type Pose struct {
+	Rotation float64 `json:"rotation"` // degrees, −180 to 180; positive turns X towards Y (clockwise on a screen)
+	ShiftX   float64 `json:"shift_x"`  // µm
+	ShiftY   float64 `json:"shift_y"`  // µm
+}
+
+// Comparison is what a comparison of two marks found at the best pose.
+type Comparison struct {
+	Score          float64 `json:"score"` // S = R·√(A/(A+0.8 mm²))
+	R              float64 `json:"r"`     // correlation coefficient
+	OverlapMM2     float64 `json:"overlap_mm2"`
+	Cells          int     `json:"cells"` // cells with enough overlap
+	CongruentCells int     `json:"congruent_cells"`
+	Pose           Pose    `json:"pose"`
+	CellMap        []Cell  `json:"cell_map,omitempty"`
+	Algorithm      string  `json:"algorithm"`
+}
+
+// Compare finds the pose in 360° at which two marks agree best. It is symmetric
+// to the bit: the pair is always computed in the order of the signatures'
+// hashes, so that two countries that compare the same pair find the same score;
+// only Pose and CellMap are told from a's point of view.
+func Compare(a, b *Template) Comparison {
+	query, ref := a, b
+	swapped := bytes.Compare(a.digest[:], b.digest[:]) > 0
+	if swapped {
+		query, ref = b, a
+	}
+	p, g := refine(query, ref, coarse(query, ref))
+	cells := cellsAt(query, ref, p)
+	area := float64(g.n) * pixelArea
+	c := Comparison{R: g.r(), OverlapMM2: area, Cells: len(cells), Algorithm: Algorithm}
+	c.Score = float64(c.R * math.Sqrt(area/(area+halfArea)))
+	c.Pose = p.toPose(swapped)
+	c.CellMap = make([]Cell, len(cells))
+	for i, e := range cells {
+		c.CellMap[i] = e.toCell(p, swapped)
+		if e.congruent() {
+			c.CongruentCells++
+		}
+	}
+	return c
+}
+
+const (
+	shiftUnit  = rasterPitch / 16 // µm
+	turnDegree = 360.0 / turnUnits
+)
+
+// toPose tells the pose, which maps the reference into the query, in µm and
+// degrees; inverted where the caller's first mark was the reference.
+func (p pose) toPose(inverted bool) Pose {
+	turn := p.turn
+	x, y := float64(p.shift.x)*shiftUnit, float64(p.shift.y)*shiftUnit
+	if inverted {
+		turn = (turnUnits - turn) % turnUnits
+		x, y = rotate(-x, -y, turn)
+	}
+	if turn > turnUnits/2 {
+		turn -= turnUnits
+	}
+	return Pose{Rotation: float64(turn) * turnDegree, ShiftX: x, ShiftY: y}
+}
+
+func rotate(x, y float64, turn int32) (float64, float64) {
+	turn = (turn%turnUnits + turnUnits) % turnUnits
+	sin := float64(turnTable[turn][0]) / (1 << 14)
+	cos := float64(turnTable[turn][1]) / (1 << 14)
+	return float64(cos*x) - float64(sin*y), float64(sin*x) + float64(cos*y)
+}

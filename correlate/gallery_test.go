@@ -1,0 +1,152 @@
+package correlate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+)
+
+func smallGallery(t testing.TB, firearms, shots int) (*Gallery, map[string]*Template) {
+	g := NewGallery()
+	all := map[string]*Template{}
+	for f := range firearms {
+		for s := range shots {
+			id := fmt.Sprintf("f%02d-%d", f, s)
+			tm := mustTemplate(t, texture(f+1).scan(view{rotation: float64(37*f + 101*s), noise: texture(1000 + 10*f + s), pitch: 12.5}))
+			g.Put(id, Class{Calibre: "9x19"}, tm)
+			all[id] = tm
+		}
+	}
+	return g, all
+}
+
+func TestGallerySearch(t *testing.T) {
+	g, all := smallGallery(t, 6, 3)
+	ctx := context.Background()
+	for id, q := range all {
+		found, err := g.Search(ctx, q, Class{Calibre: "9x19"}, 5, func(other string) bool { return other != id })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) != 5 {
+			t.Fatalf("%d found", len(found))
+		}
+		for i, f := range found[:2] {
+			if f.ID[:3] != id[:3] {
+				t.Errorf("%s: rank %d is %s (%.3f)", id, i+1, f.ID, f.Score)
+			}
+		}
+		for i := 1; i < len(found); i++ {
+			if found[i].Score > found[i-1].Score {
+				t.Errorf("%s: list is not in order", id)
+			}
+		}
+		if want := Compare(q, all[found[0].ID]); !reflect.DeepEqual(want, found[0].Comparison) {
+			t.Errorf("%s: the list's comparison differs from Compare", id)
+		}
+	}
+}
+
+// A gallery larger than the short list goes through the coarse scan; the mates
+// must survive it and stand first.
+func TestGallerySearchBeyondShortList(t *testing.T) {
+	g, all := smallGallery(t, 4, 2)
+	filler := mustTemplate(t, texture(500).scan(view{pitch: 12.5}))
+	for i := range leastShortList + 100 {
+		g.Put(fmt.Sprintf("filler-%d", i), Class{}, filler)
+	}
+	for id, q := range all {
+		found, err := g.Search(context.Background(), q, Class{}, 2, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found[0].ID != id || found[1].ID[:3] != id[:3] {
+			t.Errorf("%s: found %s and %s", id, found[0].ID, found[1].ID)
+		}
+	}
+}
+
+func TestGalleryClassFilter(t *testing.T) {
+	tm := mustTemplate(t, texture(1).scan(view{pitch: 12.5}))
+	g := NewGallery()
+	g.Put("a", Class{Calibre: "9x19", FiringPin: "circular"}, tm)
+	g.Put("b", Class{Calibre: ".45 ACP", FiringPin: "circular"}, tm)
+	g.Put("c", Class{Calibre: "unknown", FiringPin: "rectangular"}, tm)
+	g.Put("d", Class{}, tm)
+	for _, tc := range []struct {
+		class Class
+		want  string
+	}{
+		{Class{}, "abcd"},
+		{Class{Calibre: "9x19"}, "acd"},
+		{Class{Calibre: "unknown", FiringPin: "circular"}, "abd"},
+		{Class{Calibre: ".45 ACP", FiringPin: "rectangular"}, "cd"},
+		{Class{Pattern: "arched"}, "abcd"},
+	} {
+		found, err := g.Search(context.Background(), tm, tc.class, 10, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, f := range found {
+			got += f.ID
+		}
+		if got != tc.want { // equal scores, so the order is by id
+			t.Errorf("%+v: found %q, want %q", tc.class, got, tc.want)
+		}
+	}
+}
+
+func TestGalleryPutRemove(t *testing.T) {
+	tm := mustTemplate(t, texture(1).scan(view{pitch: 12.5}))
+	g := NewGallery()
+	for _, id := range []string{"a", "b", "c"} {
+		g.Put(id, Class{}, tm)
+	}
+	g.Put("b", Class{Calibre: "9x19"}, tm)
+	g.Remove("a")
+	g.Remove("nobody")
+	if g.Len() != 2 {
+		t.Fatalf("%d templates", g.Len())
+	}
+	found, err := g.Search(context.Background(), tm, Class{Calibre: ".380"}, 10, nil)
+	if err != nil || len(found) != 1 || found[0].ID != "c" {
+		t.Fatalf("found %v, %v", found, err)
+	}
+}
+
+func TestGallerySearchCancelled(t *testing.T) {
+	g, all := smallGallery(t, 1, 2)
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err := g.Search(ctx, all["f00-0"], Class{}, 5, func(string) bool { cancel(); return true })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if found, err := g.Search(context.Background(), all["f00-0"], Class{}, 0, nil); err != nil || found != nil {
+		t.Errorf("keep 0: %v, %v", found, err)
+	}
+}
+
+func TestGalleryManyAtOnce(t *testing.T) {
+	g, all := smallGallery(t, 3, 2)
+	var wg sync.WaitGroup
+	for id, q := range all {
+		wg.Go(func() {
+			for range 2 {
+				g.Put("extra-"+id, Class{}, q)
+				found, err := g.Search(context.Background(), q, Class{}, 1, func(other string) bool { return other == id })
+				if err != nil || len(found) != 1 || found[0].ID != id {
+					t.Errorf("%s: %v, %v", id, found, err)
+				}
+				g.Remove("extra-" + id)
+			}
+		})
+	}
+	wg.Wait()
+	if g.Len() != len(all) {
+		t.Errorf("%d templates remain of %d", g.Len(), len(all))
+	}
+}

@@ -1,0 +1,80 @@
+package correlate
+
+// The polar code: the sign of the marks at longer waves, sampled on rings
+// around a centre. Turning the exhibit turns the rings' bits, so all rotations
+// of a signature come from one code.
+const (
+	turns     = 192 // angular samples per ring, 1.875° apart
+	ringWords = turns / 64
+	firstRing = 24 // radius of the innermost ring, in raster pixels (375 µm)
+	ringStep  = 5  // raster pixels (78 µm)
+	rings     = 23 // the outermost ring has 2.1 mm radius
+	codeWords = rings * ringWords
+)
+
+// polarCode holds sign and validity of each sample; bit k of ring r stands for
+// the direction of k × 1.875°.
+type polarCode struct {
+	sign, mask [codeWords]uint64
+}
+
+// offset is a displacement in units of 1/16 raster pixel (0.98 µm).
+type offset struct{ x, y int32 }
+
+// polarSteps holds the samples' offsets from the centre in 1/16 raster pixels.
+var polarSteps = func() (t [rings * turns]offset) {
+	for k := range turns {
+		sin, cos := sinCosDeg(float64(k) * 360 / turns)
+		for r := range rings {
+			radius := float64(16 * (firstRing + r*ringStep))
+			t[r*turns+k] = offset{roundInt(float64(radius * cos)), roundInt(float64(radius * sin))}
+		}
+	}
+	return t
+}()
+
+func roundInt(x float64) int32 {
+	if x < 0 {
+		return -int32(0.5 - x)
+	}
+	return int32(x + 0.5)
+}
+
+// sampleRings reads the signs around a centre displaced from the frame's origin.
+func sampleRings(signs *[rasterSide * rasterSide]int8, at offset) *polarCode {
+	c := new(polarCode)
+	const origin = 16*rasterSide/2 + 8 // rounds to the nearest point
+	for r := range rings {
+		for k := range turns {
+			o := polarSteps[r*turns+k]
+			x, y := (origin+at.x+o.x)>>4, (origin+at.y+o.y)>>4
+			if uint32(x) >= rasterSide || uint32(y) >= rasterSide {
+				continue
+			}
+			v := signs[y*rasterSide+x]
+			w := r*ringWords + k>>6
+			c.mask[w] |= uint64(v&1) << (k & 63)
+			c.sign[w] |= uint64(v>>1&1) << (k & 63)
+		}
+	}
+	return c
+}
+
+// turn writes the code turned by k samples to out: what stood at direction j
+// stands at j+k.
+func (c *polarCode) turn(k int, out *polarCode) {
+	for r := 0; r < codeWords; r += ringWords {
+		turnRing(out.sign[r:r+ringWords], c.sign[r:r+ringWords], k)
+		turnRing(out.mask[r:r+ringWords], c.mask[r:r+ringWords], k)
+	}
+}
+
+func turnRing(dst, src []uint64, k int) {
+	words, bits := k>>6, uint(k&63)
+	for i := range ringWords {
+		lo := src[(i-words+ringWords)%ringWords]
+		below := src[(i-words-1+2*ringWords)%ringWords]
+		// A shift by 64 gives 0, so bits = 0 needs no case of its own.
+		dst[i] = lo<<bits | below>>(64-bits)
+	}
+}

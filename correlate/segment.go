@@ -1,0 +1,301 @@
+package correlate
+
+import (
+	"fmt"
+	"sort"
+)
+
+// The constants of the segmentation come from three raw 9 mm primers of the
+// development set and were not tuned beyond working on them.
+const (
+	planeTriples   = 600  // sampling consensus draws
+	planeSlope     = 0.15 // steepest plane considered, µm per µm
+	planeBand      = 8.0  // µm, points within it vote for a plane
+	faceBand       = 14.0 // µm, points within it belong to the face
+	planeVoters    = 2048 // points that vote
+	processedShare = 0.99 // a scan with this share inside faceBand was cropped before
+	minFaceArea    = 0.3  // mm², below it nothing can be compared
+)
+
+const cellArea = workPitch * workPitch * 1e-6 // mm² per point of the working grid
+
+// plane is z = a + b·x + c·y with x, y in points of the working grid, z in µm.
+type plane struct{ a, b, c float64 }
+
+func (p plane) at(x, y int) float64 {
+	return p.a + float64(p.b*float64(x)) + float64(p.c*float64(y))
+}
+
+// segmentFace finds the breech-face impression: the largest level region. It
+// subtracts that region's plane from the heights and narrows ok to the region.
+// A scan that was cropped before (nearly everything lies in one plane) keeps
+// all its points.
+func segmentFace(s *surface) error {
+	points := make([]int32, 0, len(s.z))
+	for i, ok := range s.ok {
+		if ok {
+			points = append(points, int32(i))
+		}
+	}
+	if float64(len(points))*cellArea < minFaceArea {
+		return fmt.Errorf("%w: only %.2f mm² of valid points", ErrNoMark, float64(len(points))*cellArea)
+	}
+	p, found := dominantPlane(s, points)
+	if !found {
+		return fmt.Errorf("%w: no level region", ErrNoMark)
+	}
+	inside := 0
+	face := make([]bool, len(s.ok))
+	for _, i := range points {
+		x, y := int(i)%s.nx, int(i)/s.nx
+		s.z[i] -= p.at(x, y)
+		if s.z[i] < faceBand && s.z[i] > -faceBand {
+			face[i] = true
+			inside++
+		}
+	}
+	if float64(inside) < processedShare*float64(len(points)) {
+		core := erode(face, s.nx, s.ny, 2)
+		largestComponent(core, s.nx, s.ny)
+		grown := dilate(core, s.nx, s.ny, 3)
+		for i := range face {
+			face[i] = face[i] && grown[i]
+		}
+	}
+	count := 0
+	for i := range face {
+		if face[i] {
+			count++
+		} else {
+			s.z[i] = 0
+		}
+	}
+	s.ok = face
+	if float64(count)*cellArea < minFaceArea {
+		return fmt.Errorf("%w: the largest level region has %.2f mm²", ErrNoMark, float64(count)*cellArea)
+	}
+	return nil
+}
+
+// dominantPlane is the plane most points lie on (sampling consensus), refined
+// by least squares over the points near it.
+func dominantPlane(s *surface, points []int32) (plane, bool) {
+	step := max(1, len(points)/planeVoters)
+	type voter struct{ x, y, z float64 }
+	voters := make([]voter, 0, planeVoters*2)
+	for i := 0; i < len(points); i += step {
+		p := int(points[i])
+		voters = append(voters, voter{float64(p % s.nx), float64(p / s.nx), s.z[p]})
+	}
+	rng := sequence(1)
+	best, bestVotes := plane{}, 0
+	for range planeTriples {
+		p, q, r := voters[rng.below(len(voters))], voters[rng.below(len(voters))], voters[rng.below(len(voters))]
+		ux, uy, uz := q.x-p.x, q.y-p.y, q.z-p.z
+		vx, vy, vz := r.x-p.x, r.y-p.y, r.z-p.z
+		det := float64(ux*vy) - float64(uy*vx)
+		if det < 100 && det > -100 { // nearly in line
+			continue
+		}
+		c := plane{b: (float64(uz*vy) - float64(uy*vz)) / det, c: (float64(ux*vz) - float64(uz*vx)) / det}
+		const steepest = planeSlope * workPitch
+		if float64(c.b*c.b)+float64(c.c*c.c) > steepest*steepest {
+			continue
+		}
+		c.a = p.z - float64(c.b*p.x) - float64(c.c*p.y)
+		votes := 0
+		for _, v := range voters {
+			if d := v.z - c.a - float64(c.b*v.x) - float64(c.c*v.y); d < planeBand && d > -planeBand {
+				votes++
+			}
+		}
+		if votes > bestVotes {
+			best, bestVotes = c, votes
+		}
+	}
+	if bestVotes < 16 {
+		return plane{}, false
+	}
+	for range 3 {
+		best = refinePlane(s, points, best)
+	}
+	return best, true
+}
+
+// refinePlane fits least squares over the points within planeBand of p.
+func refinePlane(s *surface, points []int32, p plane) plane {
+	var n, sx, sy, sz, sxx, sxy, syy, sxz, syz float64
+	for _, i := range points {
+		xi, yi := int(i)%s.nx, int(i)/s.nx
+		d := s.z[i] - p.at(xi, yi)
+		if d > planeBand || d < -planeBand {
+			continue
+		}
+		x, y := float64(xi), float64(yi)
+		n++
+		sx += x
+		sy += y
+		sz += d
+		sxx += float64(x * x)
+		sxy += float64(x * y)
+		syy += float64(y * y)
+		sxz += float64(x * d)
+		syz += float64(y * d)
+	}
+	m := [3][4]float64{{n, sx, sy, sz}, {sx, sxx, sxy, sxz}, {sy, sxy, syy, syz}}
+	d, ok := solve3(m)
+	if !ok {
+		return p
+	}
+	return plane{p.a + d[0], p.b + d[1], p.c + d[2]}
+}
+
+// solve3 solves three linear equations given as rows of an augmented matrix.
+func solve3(m [3][4]float64) (x [3]float64, ok bool) {
+	for i := range 3 {
+		pivot := i
+		for r := i + 1; r < 3; r++ {
+			if abs(m[r][i]) > abs(m[pivot][i]) {
+				pivot = r
+			}
+		}
+		m[i], m[pivot] = m[pivot], m[i]
+		if abs(m[i][i]) < 1e-12 {
+			return x, false
+		}
+		for r := range 3 {
+			if r == i {
+				continue
+			}
+			f := m[r][i] / m[i][i]
+			for c := i; c < 4; c++ {
+				m[r][c] -= float64(f * m[i][c])
+			}
+		}
+	}
+	for i := range 3 {
+		x[i] = m[i][3] / m[i][i]
+	}
+	return x, true
+}
+
+func abs(x float64) float64 {
+	if x < 0 {
+		return -x
+	}
+	return x
+}
+
+// erode keeps the points whose whole (2r+1)² neighbourhood is set; outside the
+// grid counts as unset.
+func erode(m []bool, nx, ny, r int) []bool {
+	return windowCount(m, nx, ny, r, (2*r+1)*(2*r+1))
+}
+
+// dilate sets every point with a set point in its (2r+1)² neighbourhood.
+func dilate(m []bool, nx, ny, r int) []bool {
+	return windowCount(m, nx, ny, r, 1)
+}
+
+// windowCount sets the points with at least need set points within r.
+func windowCount(m []bool, nx, ny, r, need int) []bool {
+	rows := make([]int, nx*ny)
+	for y := range ny {
+		sum := 0
+		row := m[y*nx : (y+1)*nx]
+		for x := -r; x < nx; x++ {
+			if x+r < nx && row[x+r] {
+				sum++
+			}
+			if x-r-1 >= 0 && row[x-r-1] {
+				sum--
+			}
+			if x >= 0 {
+				rows[y*nx+x] = sum
+			}
+		}
+	}
+	out := make([]bool, nx*ny)
+	sums := make([]int, nx)
+	for y := -r; y < ny; y++ {
+		for x := range nx {
+			if y+r < ny {
+				sums[x] += rows[(y+r)*nx+x]
+			}
+			if y-r-1 >= 0 {
+				sums[x] -= rows[(y-r-1)*nx+x]
+			}
+			if y >= 0 {
+				out[y*nx+x] = sums[x] >= need
+			}
+		}
+	}
+	return out
+}
+
+// components labels the 4-connected regions of m; it returns the label of each
+// point (−1 where unset) and the size of each region.
+func components(m []bool, nx, ny int) (label []int32, sizes []int) {
+	label = make([]int32, len(m))
+	for i := range label {
+		label[i] = -1
+	}
+	var stack []int32
+	for start := range m {
+		if !m[start] || label[start] >= 0 {
+			continue
+		}
+		id, size := int32(len(sizes)), 0
+		label[start] = id
+		stack = append(stack[:0], int32(start))
+		for len(stack) > 0 {
+			i := int(stack[len(stack)-1])
+			stack = stack[:len(stack)-1]
+			size++
+			x, y := i%nx, i/nx
+			visit := func(j int) {
+				if m[j] && label[j] < 0 {
+					label[j] = id
+					stack = append(stack, int32(j))
+				}
+			}
+			if x > 0 {
+				visit(i - 1)
+			}
+			if x < nx-1 {
+				visit(i + 1)
+			}
+			if y > 0 {
+				visit(i - nx)
+			}
+			if y < ny-1 {
+				visit(i + nx)
+			}
+		}
+		sizes = append(sizes, size)
+	}
+	return label, sizes
+}
+
+// largestComponent clears all but the largest region of m.
+func largestComponent(m []bool, nx, ny int) {
+	label, sizes := components(m, nx, ny)
+	if len(sizes) == 0 {
+		return
+	}
+	best := 0
+	for i, n := range sizes {
+		if n > sizes[best] {
+			best = i
+		}
+	}
+	for i := range m {
+		m[i] = label[i] == int32(best)
+	}
+}
+
+// median of v, which it reorders.
+func median(v []float64) float64 {
+	sort.Float64s(v)
+	return v[len(v)/2]
+}
