@@ -74,17 +74,12 @@ func (e *Engine) Decide(q Request) Decision {
 	if len(problems) > 0 {
 		return Decision{Errors: problems}
 	}
-	candidates := e.byAction[request.Action]
-	allow, diagnostic := cedar.Authorize(candidates, entities, request)
+	allow, diagnostic := cedar.Authorize(e.byAction[request.Action], entities, request)
 
-	byID := make(map[cedar.PolicyID]*rule, len(candidates))
-	for _, r := range candidates {
-		byID[cedar.PolicyID(r.ref.ID)] = r
-	}
 	var d Decision
 	var deciding []*rule
 	for _, reason := range diagnostic.Reasons {
-		deciding = append(deciding, byID[reason.PolicyID])
+		deciding = append(deciding, e.byID[reason.PolicyID])
 	}
 	// Cedar skips a policy that fails and may allow by another; here one failure
 	// denies, since the policy that failed might have been the one to forbid.
@@ -93,7 +88,7 @@ func (e *Engine) Decide(q Request) Decision {
 			deciding = nil
 		}
 		for _, failed := range diagnostic.Errors {
-			r := byID[failed.PolicyID]
+			r := e.byID[failed.PolicyID]
 			d.Errors = append(d.Errors, fmt.Sprintf("%s:%d: policy %s could not be evaluated: %s", r.ref.File, r.ref.Line, r.ref.ID, failed.Message))
 			deciding = append(deciding, r)
 		}

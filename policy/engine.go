@@ -26,7 +26,8 @@ var ErrNoPolicies = errors.New("no *.cedar file")
 type Engine struct {
 	version  string
 	rules    []*rule
-	byAction map[types.EntityUID]rules
+	byID     map[cedar.PolicyID]*rule
+	byAction map[types.EntityUID]rules // those whose scope admits the action
 }
 
 // rule is one policy, ready to be asked.
@@ -86,7 +87,15 @@ func Load(dir fs.FS) (*Engine, error) {
 }
 
 func newEngine(sch *schemaIndex, all []*rule) *Engine {
-	e := &Engine{version: versionOf(all), rules: all, byAction: make(map[types.EntityUID]rules)}
+	e := &Engine{
+		version:  versionOf(all),
+		rules:    all,
+		byID:     make(map[cedar.PolicyID]*rule, len(all)),
+		byAction: make(map[types.EntityUID]rules),
+	}
+	for _, r := range all {
+		e.byID[cedar.PolicyID(r.ref.ID)] = r
+	}
 	for action := range sch.resolved.Actions {
 		for _, r := range all {
 			if sch.mayApply(r.policy, action) {
@@ -148,6 +157,7 @@ type loader struct {
 	schema   *schemaIndex
 	rules    []*rule
 	ids      map[string]Ref
+	seen     int // policies, the refused ones too
 	problems []error
 }
 
@@ -181,10 +191,11 @@ func (l *loader) file(dir fs.FS, name string) error {
 }
 
 func (l *loader) statement(name string, index int, s statement) {
-	if len(l.rules) == maxPolicies {
+	switch l.seen++; {
+	case l.seen == maxPolicies+1:
 		l.report(&Problem{name, s.line, fmt.Sprintf("more than %d policies in all", maxPolicies)})
-	}
-	if len(l.rules) >= maxPolicies {
+		return
+	case l.seen > maxPolicies:
 		return
 	}
 	ref := Ref{ID: fmt.Sprintf("%s#%d", strings.TrimSuffix(path.Base(name), ".cedar"), index+1), File: name, Line: s.line}

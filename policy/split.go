@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"unicode/utf8"
 )
 
 // Limits on foreign policy files. The Cedar parser and type checker recurse on
@@ -13,7 +14,7 @@ const (
 	maxPolicyTokens = 4000      // one policy; a list of all countries takes about 800
 	maxDepth        = 32        // brackets within brackets
 	maxUnary        = 8         // consecutive ! and -
-	maxOperators    = 500       // && || + - * . and else of one policy: each deepens the tree by one
+	maxOperators    = 1000      // signs & | + - * . ! and words else, has of one policy: each may deepen its tree by one
 )
 
 // Problem is one thing wrong with a policy file.
@@ -36,6 +37,9 @@ type statement struct {
 // read as the Cedar scanner reads them.
 func split(file string, text []byte) ([]statement, *Problem) {
 	s := splitter{file: file, text: text, line: 1, start: -1}
+	if problem := s.plainText(); problem != nil {
+		return nil, problem
+	}
 	for s.at < len(s.text) {
 		if problem := s.step(); problem != nil {
 			return nil, problem
@@ -62,6 +66,24 @@ type splitter struct {
 
 func (s *splitter) problem(line int, format string, args ...any) *Problem {
 	return &Problem{File: s.file, Line: line, Message: fmt.Sprintf(format, args...)}
+}
+
+// plainText refuses what is not text, in the line where it stands.
+func (s *splitter) plainText() *Problem {
+	line := 1
+	for rest := s.text; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return s.problem(line, "not a Cedar policy: not UTF-8 text")
+		case r == 0:
+			return s.problem(line, "not a Cedar policy: a NUL character")
+		case r == '\n':
+			line++
+		}
+		rest = rest[size:]
+	}
+	return nil
 }
 
 // step reads one token, comment or white space.
@@ -188,5 +210,5 @@ func (s *splitter) sign(c byte) *Problem {
 }
 
 func (s *splitter) tooMany() *Problem {
-	return s.problem(s.line, "the policy that starts in line %d joins more than %d conditions; split it", s.startLine, maxOperators)
+	return s.problem(s.line, "the policy that starts in line %d has more than %d signs and words that join conditions; split it", s.startLine, maxOperators)
 }
