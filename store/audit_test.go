@@ -1,0 +1,464 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"proofmark/protocol"
+)
+
+// appendEntries appends n entries in acts of several: objects o0…o9 and counterparts ES, FR in turn.
+func appendEntries(t testing.TB, s *Store, n int) {
+	t.Helper()
+	size, err := s.AuditSize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := int(size); i < int(size)+n; {
+		update(t, s, func(tx *Tx) error {
+			for end := min(i+7, int(size)+n); i < end; i++ {
+				e := entry(fmt.Sprintf("event %d", i), fmt.Sprintf("o%d", i%10))
+				e.Counterpart = []string{"ES", "FR"}[i%2]
+				e.Time = testStart.Add(time.Duration(i) * time.Hour)
+				tx.Audit(e)
+			}
+			return nil
+		})
+	}
+}
+
+func verify(t testing.TB, s *Store) AuditReport {
+	t.Helper()
+	_, v := testKeys()
+	r, err := s.VerifyAudit(context.Background(), v, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestAuditLog(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, testOptions(dir))
+	if r := verify(t, s); r.Size != 0 {
+		t.Errorf("empty log: %+v", r)
+	}
+	appendEntries(t, s, 300)
+	err := s.Update(context.Background(), func(tx *Tx) error { tx.Audit(entry("undone", "o")); return errors.New("no") })
+	if err == nil {
+		t.Error("no error")
+	}
+	r := verify(t, s)
+	if r.Size != 300 || r.Erased != 0 {
+		t.Errorf("%+v", r)
+	}
+	// The tree is the one that tlog computes from the leaves' contents.
+	var all []tlog.Hash
+	reader := tlog.HashReaderFunc(func(idx []int64) (out []tlog.Hash, err error) {
+		for _, i := range idx {
+			out = append(out, all[i])
+		}
+		return out, nil
+	})
+	view(t, s, func(tx *Tx) error {
+		for i := range r.Size {
+			leaf, err := tx.AuditLeaf(i)
+			if err != nil {
+				return err
+			}
+			hashes, err := tlog.StoredHashes(i, leaf.Content(), reader)
+			if err != nil {
+				return err
+			}
+			all = append(all, hashes...)
+		}
+		root, err := tlog.TreeHash(r.Size, reader)
+		if err != nil || root != r.Root {
+			t.Errorf("root %s, %v, want %s", r.Root, err, root)
+		}
+		// Proofs come from the stored hashes.
+		for _, i := range []int64{0, 1, 255, 256, 298, 299} {
+			leaf, _ := tx.AuditLeaf(i)
+			proof, err := tlog.ProveRecord(r.Size, i, tx.AuditHashes())
+			if err != nil {
+				return err
+			}
+			if err := tlog.CheckRecord(proof, r.Size, r.Root, i, tlog.RecordHash(leaf.Content())); err != nil {
+				t.Errorf("entry %d: %v", i, err)
+			}
+		}
+		return nil
+	})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, testOptions(dir))
+	appendEntries(t, s, 5) // goes on where it stopped
+	again := verify(t, s)
+	view(t, s, func(tx *Tx) error {
+		proof, err := tlog.ProveTree(again.Size, r.Size, tx.AuditHashes())
+		if err != nil {
+			return err
+		}
+		return tlog.CheckTree(proof, again.Size, again.Root, r.Size, r.Root)
+	})
+	cp, err := s.Checkpoint()
+	if err != nil || !strings.HasPrefix(string(cp), testOrigin+"\n305\n") {
+		t.Errorf("%s, %v", cp, err)
+	}
+}
+
+func TestAuditErase(t *testing.T) {
+	s := openTest(t)
+	appendEntries(t, s, 20)
+	before := verify(t, s)
+	erase := func(tx *Tx) error { return tx.EraseAudit(7) }
+	update(t, s, erase)
+	update(t, s, erase)
+	after := verify(t, s)
+	if after.Root != before.Root || after.Erased != 1 {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	got, err := s.QueryAudit(context.Background(), AuditQuery{Object: "o7"})
+	if err != nil || len(got) != 1 || got[0].Index != 17 {
+		t.Errorf("by object: %+v, %v", got, err)
+	}
+	got, err = s.QueryAudit(context.Background(), AuditQuery{Counterpart: "FR", Before: 8, Limit: 1})
+	if err != nil || len(got) != 1 || got[0].Index != 7 || !got[0].Erased || got[0].Actor != "" || got[0].Day == "" {
+		t.Errorf("by counterpart: %+v, %v", got, err)
+	}
+	wantErr(t, s.Update(context.Background(), func(tx *Tx) error { return tx.EraseAudit(20) }), ErrNotFound)
+}
+
+// Queries are compared with a plain filter over all entries.
+func TestQueryAudit(t *testing.T) {
+	s := openTest(t)
+	appendEntries(t, s, 600)
+	update(t, s, func(tx *Tx) error {
+		e := entry("disclosed", "sig-1")
+		e.Action, e.Documents, e.Case, e.Purpose, e.Details = protocol.ActDisclose, []string{"doc-1", "doc-1", "doc-2", "o3"}, "PJ 17/26", "trace", map[string]string{"Place": "Faro"}
+		e.Time = testStart.Add(30 * time.Hour) // behind the others: the clock was set back
+		tx.Audit(e)
+		e = entry(strings.Repeat("long ", 100), strings.Repeat("x", 300))
+		e.Decision, e.Actor = "deny", "rui"
+		tx.Audit(e)
+		e.Object += "y"
+		tx.Audit(e)
+		return nil
+	})
+	verify(t, s)
+	all, err := s.QueryAudit(context.Background(), AuditQuery{Limit: 1000})
+	if err != nil || len(all) != 603 || all[0].Index != 602 || all[602].Index != 0 {
+		t.Fatalf("%d entries, %v", len(all), err)
+	}
+	hour := func(n int) time.Time { return testStart.Add(time.Duration(n) * time.Hour) }
+	for i, c := range []struct {
+		q     AuditQuery
+		count int
+		first int64
+	}{
+		{AuditQuery{}, 100, 602},
+		{AuditQuery{Object: "o3"}, 61, 600}, // one of them through its documents
+		{AuditQuery{Object: "o3", Counterpart: "ES"}, 1, 600},
+		{AuditQuery{Object: "doc-1"}, 1, 600},
+		{AuditQuery{Object: "doc"}, 0, 0},
+		{AuditQuery{Counterpart: "FR", Limit: 1000}, 300, 599},
+		{AuditQuery{Counterpart: "FR", Limit: 3, Before: 100}, 3, 99},
+		{AuditQuery{Case: "PJ 17/26"}, 1, 600}, {AuditQuery{Actor: "rui"}, 2, 602}, {AuditQuery{Decision: "deny"}, 2, 602},
+		{AuditQuery{Purpose: "trace"}, 1, 600}, {AuditQuery{Action: "disclose"}, 1, 600}, {AuditQuery{Kind: "lead"}, 0, 0},
+		{AuditQuery{Text: "fARo"}, 1, 600}, {AuditQuery{Text: "EVENT 59", Limit: 1000}, 11, 599},
+		{AuditQuery{Object: strings.Repeat("x", 300)}, 1, 601},
+		{AuditQuery{Since: hour(598)}, 2, 599}, {AuditQuery{Since: hour(30), Until: hour(31)}, 2, 600},
+		{AuditQuery{Until: hour(3), Kind: "exhibit"}, 5, 602}, {AuditQuery{Since: hour(10_000)}, 0, 0},
+		{AuditQuery{Since: hour(255), Until: hour(257), Before: 257}, 2, 256}, {AuditQuery{Before: 1}, 1, 0},
+	} {
+		got, err := s.QueryAudit(context.Background(), c.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != c.count || len(got) > 0 && got[0].Index != c.first {
+			t.Errorf("query %d %+v: %d entries, want %d, first %+v", i, c.q, len(got), c.count, got[:min(1, len(got))])
+		}
+		limit, before := c.q.Limit, c.q.Before
+		if limit == 0 {
+			limit = 100
+		}
+		k := 0
+		for _, r := range all {
+			if c.q.selects(&r) && (before == 0 || r.Index < before) && k < limit {
+				if k >= len(got) || got[k].Index != r.Index {
+					t.Fatalf("query %d %+v: entry %d is not at place %d", i, c.q, r.Index, k)
+				}
+				k++
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.QueryAudit(ctx, AuditQuery{Text: "nowhere"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestAuditEntryThatCannotBeEncoded(t *testing.T) {
+	s := openTest(t)
+	err := s.Update(context.Background(), func(tx *Tx) error {
+		e := entry("e", "o")
+		e.Time = time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)
+		tx.Audit(e)
+		return tx.Put("k", nil)
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	s.opt.Random = bytes.NewReader(nil)
+	if err := s.Update(context.Background(), func(tx *Tx) error { tx.Audit(entry("e", "o")); return tx.Put("k", nil) }); err == nil {
+		t.Fatal("no error without randomness")
+	}
+	view(t, s, func(tx *Tx) error {
+		if len(scanKeys(tx, "", "")) > 0 {
+			t.Error("something was written")
+		}
+		return nil
+	})
+	if r := verify(t, s); r.Size != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Every change to the stored log is found and placed.
+func TestVerifyAuditFindsTampering(t *testing.T) {
+	skey, _, _ := note.GenerateKey(rand.Reader, testOrigin)
+	stranger, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leafKey := func(i int) string { return spaceLeaf + number(uint64(i)) }
+	hashKey := func(i int) string { return spaceHash + number(uint64(i)) }
+	change := func(key string, f func([]byte) []byte) func(*Tx) error {
+		return func(tx *Tx) error {
+			b, err := tx.get(key)
+			if err != nil {
+				return err
+			}
+			return tx.put(key, f(bytes.Clone(b)))
+		}
+	}
+	flip := func(at int) func([]byte) []byte {
+		return func(b []byte) []byte { b[(at+len(b))%len(b)] ^= 1; return b }
+	}
+	del := func(keys ...string) func(*Tx) error {
+		return func(tx *Tx) error {
+			for _, key := range keys {
+				if ok, err := tx.has(key); err != nil || !ok {
+					return fmt.Errorf("%q is not there", key)
+				}
+				if err := tx.del(key); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	swap := func(a, b string) func(*Tx) error {
+		return func(tx *Tx) error {
+			x, err1 := tx.get(a)
+			y, err2 := tx.get(b)
+			return errors.Join(err1, err2, tx.put(a, y), tx.put(b, x))
+		}
+	}
+	resign := func(signer note.Signer, size int64) func(*Tx) error {
+		return func(tx *Tx) error {
+			tree, err := loadTree(size, tx.AuditHashes())
+			if err != nil {
+				return err
+			}
+			cp, err := signCheckpoint(signer, &tree)
+			return errors.Join(err, tx.put(keyCheckpoint, cp))
+		}
+	}
+	own, _ := testKeys()
+	indexKey := auditIndexPrefix(byObject, "o3") + newestFirst(13)
+	for name, c := range map[string]struct {
+		tamper func(*Tx) error
+		index  int64
+		reason string
+	}{
+		"body changed":          {change(leafKey(17), flip(-5)), 17, ""},
+		"header changed":        {change(leafKey(17), flip(6)), 17, ""},
+		"length changed":        {change(leafKey(17), flip(1)), 17, ""},
+		"format changed":        {change(leafKey(17), flip(0)), 17, "not an audit entry"},
+		"entry cut":             {change(leafKey(17), func(b []byte) []byte { return b[:20] }), 17, "cut short"},
+		"byte appended":         {change(leafKey(17), func(b []byte) []byte { return append(b, 0) }), 17, "after the end"},
+		"entry dropped":         {del(leafKey(5)), 5, "missing"},
+		"entry and hashes gone": {del(leafKey(5), hashKey(5)), 5, "missing"},
+		"two swapped":           {swap(leafKey(8), leafKey(30)), 8, "leaf hash"},
+		"two swapped with hashes": {func(tx *Tx) error {
+			return errors.Join(swap(leafKey(8), leafKey(30))(tx), swap(hashKey(8), hashKey(30))(tx))
+		}, 9, "tree above"},
+		"leaf hash changed":      {change(hashKey(11), flip(3)), 11, "leaf hash"},
+		"inner hash changed":     {change(hashKey(31), flip(-1)), 31, "tree above"},
+		"hash dropped":           {del(hashKey(11)), 11, "hashes are missing"},
+		"hash too many":          {change(hashKey(12), func(b []byte) []byte { return append(b, b...) }), 12, "tree above"},
+		"truncated":              {del(leafKey(49), hashKey(49)), 49, "missing"},
+		"first dropped":          {del(leafKey(0)), 0, "missing"},
+		"entry appended":         {func(tx *Tx) error { b, _ := tx.get(leafKey(3)); return tx.put(leafKey(50), b) }, 50, "beyond"},
+		"entry far beyond":       {func(tx *Tx) error { b, _ := tx.get(leafKey(3)); return tx.put(leafKey(70), b) }, 70, "beyond"},
+		"hash appended":          {func(tx *Tx) error { b, _ := tx.get(hashKey(3)); return tx.put(hashKey(50), b) }, 50, "beyond"},
+		"checkpoint rolled back": {resign(own, 40), 40, "beyond"},
+		"checkpoint by stranger": {resign(stranger, 50), -1, "signature"},
+		"checkpoint changed":     {change(keyCheckpoint, flip(-9)), -1, "signature"},
+		"checkpoint gone":        {del(keyCheckpoint), -1, "no checkpoint"},
+		"index entry dropped":    {del(indexKey), 13, "missing from an index"},
+		"index entry added":      {func(tx *Tx) error { return tx.put(auditIndexPrefix(byObject, "o4")+newestFirst(13), present) }, 13, "does not have"},
+		"index to nothing":       {func(tx *Tx) error { return tx.put(auditIndexPrefix(byActor, "eva")+newestFirst(99), present) }, 99, "not there"},
+		"index entry moved": {func(tx *Tx) error {
+			return errors.Join(tx.del(indexKey), tx.put(auditIndexPrefix(byObject, "o4")+newestFirst(13), present))
+		}, 13, ""},
+		"period changed": {func(tx *Tx) error { return tx.put(spaceTimes+number(0), []byte(number(0)+number(9))) }, 0, "period"},
+		"rewritten whole": {func(tx *Tx) error { // a wholly consistent other log under the old checkpoint
+			old, err := tx.Checkpoint()
+			if err != nil {
+				return err
+			}
+			var tree auditTree
+			for i := range 50 {
+				leaf, err := tx.AuditLeaf(int64(i))
+				if err != nil {
+					return err
+				}
+				e, _ := leaf.Entry()
+				if i == 20 {
+					e.Event = "rewritten"
+				}
+				if leaf, err = protocol.NewAuditLeaf(e, leaf.Salt); err != nil {
+					return err
+				}
+				hashes, err := tree.append(leaf.Content())
+				if err = errors.Join(err, tx.put(leafKey(i), encodeLeaf(leaf)), tx.put(hashKey(i), hashes)); err != nil {
+					return err
+				}
+			}
+			return tx.put(keyCheckpoint, old)
+		}, -1, "signed checkpoint"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opt := testOptions(t.TempDir())
+			opt.MemTable = 1 << 20
+			s := open(t, opt)
+			appendEntries(t, s, 50)
+			update(t, s, c.tamper)
+			_, v := testKeys()
+			_, err := s.VerifyAudit(context.Background(), v, nil)
+			var f *AuditFault
+			if !errors.As(err, &f) {
+				t.Fatalf("got %v, want an AuditFault", err)
+			}
+			if f.Index != c.index || !strings.Contains(f.Reason, c.reason) {
+				t.Errorf("got entry %d (%s), want entry %d (%s)", f.Index, f.Reason, c.index, c.reason)
+			}
+		})
+	}
+}
+
+// A log that contradicts its checkpoint can be opened and examined, but nothing is appended to it.
+func TestFaultyLogOpensForExamination(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, testOptions(dir))
+	appendEntries(t, s, 50)
+	update(t, s, func(tx *Tx) error { return errors.Join(tx.del(spaceHash+number(49)), tx.Put("k", []byte("v"))) })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, testOptions(dir))
+	wantErr(t, s.Update(context.Background(), func(tx *Tx) error { tx.Audit(entry("e", "o")); return nil }), ErrAuditFault, "verification")
+	_, v := testKeys()
+	_, err := s.VerifyAudit(context.Background(), v, nil)
+	var f *AuditFault
+	if !errors.As(err, &f) || f.Index != 49 {
+		t.Errorf("%v", err)
+	}
+	view(t, s, func(tx *Tx) error { _, err := tx.Get("k"); return err })
+}
+
+func TestVerifyAuditProgressAndCancel(t *testing.T) {
+	s := openTest(t)
+	appendEntries(t, s, 10)
+	_, v := testKeys()
+	var last, total int64
+	if _, err := s.VerifyAudit(context.Background(), v, func(d, n int64) { last, total = d, n }); err != nil || last != 10 || total != 10 {
+		t.Errorf("progress %d of %d, %v", last, total, err)
+	}
+}
+
+func FuzzDecodeLeaf(f *testing.F) {
+	leaf, err := protocol.NewAuditLeaf(entry("e", "o"), make([]byte, protocol.AuditSaltSize))
+	if err != nil {
+		f.Fatal(err)
+	}
+	whole := encodeLeaf(leaf)
+	f.Add(whole)
+	f.Add(whole[:len(whole)/2])
+	f.Add([]byte{leafFormat, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	leaf.Body, leaf.Salt = nil, nil
+	f.Add(encodeLeaf(leaf))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		leaf, err := decodeLeaf(b)
+		if err != nil {
+			return
+		}
+		again, err := decodeLeaf(encodeLeaf(leaf))
+		if err != nil || !bytes.Equal(again.Content(), leaf.Content()) || !bytes.Equal(again.Body, leaf.Body) {
+			t.Errorf("decoded again: %v", err)
+		}
+	})
+}
+
+func FuzzParseCheckpoint(f *testing.F) {
+	signer, _ := testKeys()
+	var tree auditTree
+	signed, err := signCheckpoint(signer, &tree)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(signed)
+	f.Add([]byte("o\n01\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"))
+	f.Add([]byte("o\n-1\nAAAA\n"))
+	f.Add([]byte("o\n1\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := parseCheckpoint(b)
+		if err != nil {
+			return
+		}
+		text := fmt.Sprintf("%s\n%d\n%s", c.origin, c.size, c.root)
+		if !strings.HasPrefix(string(b), text) || c.size < 0 {
+			t.Errorf("%q was read as %q", b, text)
+		}
+	})
+}
+
+func FuzzCutEscaped(f *testing.F) {
+	f.Add("a\x00b", "id")
+	f.Add("\x00\xff\x00\x01", "\x00\x01")
+	f.Add("", "")
+	f.Fuzz(func(t *testing.T, value, rest string) {
+		v, r, ok := cutEscaped(escape(value) + rest)
+		if !ok || v != value || r != rest {
+			t.Errorf("%q %q came back as %q %q %v", value, rest, v, r, ok)
+		}
+		if (escape(value) < escape(rest)) != (value < rest) {
+			t.Errorf("the order of %q and %q changed", value, rest)
+		}
+		cutEscaped(rest)
+	})
+}

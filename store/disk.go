@@ -1,0 +1,43 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// freeBytes is the space that an ordinary user may still fill on the file system of dir, in bytes.
+func freeBytes(dir string) (uint64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("free space of %s: %w", dir, err)
+	}
+	return st.Bavail * uint64(st.Bsize), nil
+}
+
+// checkDisk refuses a write of need bytes that would leave less than the reserve. Badger writes through memory maps: on a full disk
+// the kernel kills the process, so the only safe place to stop is before.
+func (s *Store) checkDisk(need int64) error {
+	if s.opt.Reserve == 0 {
+		return nil
+	}
+	free, err := s.free(s.opt.Dir)
+	if err != nil {
+		return err
+	}
+	if free < s.opt.Reserve || free-s.opt.Reserve < uint64(need) {
+		return fmt.Errorf("%w (%d MiB free in %s, reserve %d MiB, needed %d KiB)", ErrDiskReserve, free>>20, s.opt.Dir, s.opt.Reserve>>20, (need+1023)>>10)
+	}
+	return nil
+}
+
+// lockedByOther tells why Badger could not be opened: it holds a lock (flock) on its folder, and says so only in prose.
+func lockedByOther(dir string) bool {
+	f, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // gives up the lock, if this got it
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}

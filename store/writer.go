@@ -1,0 +1,268 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// request is one act on its way through the writer.
+type request struct {
+	act   func(*Tx) error
+	err   error // the act's own
+	hooks []func()
+	done  chan error
+}
+
+// writer is the state of the one goroutine that changes the database.
+type writer struct {
+	tree    auditTree // as committed
+	fault   error     // why nothing can be appended to the audit log
+	broken  error     // why nothing can be written any more
+	fold    *fold     // the transaction being filled
+	current *request  // the act being run
+}
+
+// fold is a transaction that several acts share.
+type fold struct {
+	snap    *badger.Txn
+	writes  *overlay
+	tree    auditTree
+	acts    []*request
+	refusal error // nothing can be written at present
+}
+
+const (
+	foldActs  = 4096     // acts in one transaction
+	foldBytes = 64 << 20 // bytes of one transaction held in memory, large values included
+	// What a commit adds to the acts' own writes: the checkpoint (a note of a few hundred bytes) and Badger's end mark.
+	commitSize  = 4 << 10
+	commitCount = 4
+)
+
+// Update runs act in the single writer and returns when what it changed is durable. Acts that wait at the same time share one Badger
+// transaction and one fsync, but not their fate: an act that fails or panics leaves nothing behind and harms no other. Each act sees
+// what the acts before it did.
+//
+// act runs on the writer's goroutine: it must do no slow work, and must not call Update (it would wait for itself). Bytes handed to
+// the transaction must not be changed before Update returns. If ctx ends while the act still waits for its turn, it is not run and
+// Update returns ctx's error; once it has begun, Update waits for its end. An error that is not act's own means that the act's changes
+// were not made, with one exception: after ErrFailed, only a restart tells.
+func (s *Store) Update(ctx context.Context, act func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.users.Done()
+	r := &request{act: act, done: make(chan error, 1)}
+	select {
+	case s.queue <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closing:
+		return ErrClosed
+	}
+	if err := <-r.done; err != nil {
+		return err
+	}
+	for _, f := range r.hooks {
+		f()
+	}
+	return nil
+}
+
+func (s *Store) write() {
+	w := &s.w
+	defer func() {
+		if r := w.current; r != nil {
+			// runtime.Goexit inside an act (a test's FailNow does it) ends this goroutine and cannot be held up: another takes over.
+			w.current = nil
+			r.err = errors.New("the act ended its goroutine")
+			w.fold.acts = append(w.fold.acts, r)
+			go s.write()
+			return
+		}
+		close(s.stopped)
+	}()
+	if w.fold != nil {
+		s.commit()
+	}
+	for {
+		select {
+		case r := <-s.queue:
+			s.fill(r)
+			s.commit()
+		case <-s.closing:
+			return
+		}
+	}
+}
+
+// fill runs r and whatever else is waiting, until nobody is or the transaction is full.
+func (s *Store) fill(r *request) {
+	w := &s.w
+	s.beginFold()
+	for {
+		s.run(r)
+		if f := w.fold; len(f.acts) >= foldActs || f.writes.bytes >= foldBytes {
+			return
+		}
+		select {
+		case r = <-s.queue:
+		default:
+			return
+		}
+	}
+}
+
+func (s *Store) beginFold() {
+	w := &s.w
+	w.fold = &fold{snap: s.db.NewTransaction(false), writes: newOverlay(), tree: w.tree}
+	if w.broken != nil {
+		w.fold.refusal = fmt.Errorf("%w: %w", ErrFailed, w.broken)
+	}
+}
+
+// run runs one act and, if it succeeded, adds its writes to the fold; a fold that would grow beyond what Badger takes is committed
+// first. The act's result is made known when the fold is committed.
+func (s *Store) run(r *request) {
+	w := &s.w
+	own, tree, err := s.try(r)
+	if err == nil && own.len() > 0 && !s.fits(w.fold.writes, own) {
+		// The act has seen what is committed now, so its writes stand on the next transaction as well.
+		if err = s.commit(); err == nil {
+			s.beginFold()
+		}
+	}
+	if w.fold == nil {
+		s.beginFold()
+	}
+	if err == nil {
+		w.fold.writes.merge(own)
+		w.fold.tree = tree
+	}
+	r.err = err
+	w.fold.acts = append(w.fold.acts, r)
+}
+
+// try runs one act over the fold and returns what it wrote and the audit log's tree after it.
+func (s *Store) try(r *request) (*overlay, auditTree, error) {
+	f := s.w.fold
+	if f.refusal != nil {
+		return nil, auditTree{}, f.refusal
+	}
+	if err := s.checkDisk(0); err != nil {
+		return nil, auditTree{}, err
+	}
+	tx := &Tx{s: s, snap: f.snap, under: f.writes, own: newOverlay(), now: s.opt.Now()}
+	defer tx.end()
+	if err := s.call(r, tx); err != nil {
+		return nil, auditTree{}, err
+	}
+	if tx.err != nil {
+		return nil, auditTree{}, tx.err
+	}
+	tree := f.tree
+	if err := tx.appendAudit(&tree); err != nil {
+		return nil, auditTree{}, err
+	}
+	if !s.fits(&overlay{}, tx.own) {
+		return nil, auditTree{}, fmt.Errorf("%w: the act changes %d keys and %d bytes, the limit is %d keys and %d bytes: split it",
+			ErrTooLarge, tx.own.len(), tx.own.size, s.db.MaxBatchCount()-commitCount, s.db.MaxBatchSize()-commitSize)
+	}
+	if err := s.checkDisk(f.writes.bytes + tx.own.bytes); err != nil && tx.own.bytes > 0 {
+		return nil, auditTree{}, err
+	}
+	r.hooks = tx.hooks
+	return tx.own, tree, nil
+}
+
+func (s *Store) fits(under, own *overlay) bool {
+	return int64(under.len()+own.len())+commitCount < s.db.MaxBatchCount() && under.size+own.size+commitSize < s.db.MaxBatchSize() &&
+		(under.len() == 0 || under.bytes+own.bytes <= 2*foldBytes)
+}
+
+// call turns a panic of the act into its error.
+func (s *Store) call(r *request, tx *Tx) (err error) {
+	s.w.current = r
+	normal := false
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in an act: %v", p)
+			s.log.Error("store: panic in an act", "panic", p, "stack", string(debug.Stack()))
+			normal = true
+		}
+		if normal {
+			s.w.current = nil
+		}
+	}()
+	err = r.act(tx)
+	normal = true
+	return err
+}
+
+// commit makes the fold durable and tells its acts. An error means that none of its writes was made.
+func (s *Store) commit() error {
+	w := &s.w
+	f := w.fold
+	w.fold = nil
+	if f == nil {
+		return nil
+	}
+	err := s.commitWrites(f)
+	f.snap.Discard()
+	if err == nil {
+		w.tree = f.tree
+	}
+	for _, r := range f.acts {
+		if err != nil {
+			r.err = err
+		}
+		r.done <- r.err
+	}
+	return err
+}
+
+func (s *Store) commitWrites(f *fold) error {
+	if f.writes.len() == 0 {
+		return nil
+	}
+	if f.tree.size != s.w.tree.size {
+		checkpoint, err := signCheckpoint(s.opt.Signer, &f.tree)
+		if err != nil {
+			return err
+		}
+		f.writes.set(keyCheckpoint, write{value: checkpoint})
+	}
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	for _, block := range f.writes.blocks {
+		for _, key := range block {
+			var err error
+			if change := f.writes.writes[key]; change.deleted {
+				err = txn.Delete([]byte(key))
+			} else {
+				err = txn.Set([]byte(key), change.value)
+			}
+			if errors.Is(err, badger.ErrTxnTooBig) {
+				err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+			}
+			if err != nil {
+				return fmt.Errorf("write: %w", err)
+			}
+		}
+	}
+	if err := txn.Commit(); err != nil {
+		// Whether the bytes reached the disk is unknown, and a second fsync would not tell (the kernel forgets the failure).
+		s.w.broken = err
+		s.log.Error("store: commit failed, writing stops until a restart", "error", err)
+		return fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	s.commits.Add(1)
+	return nil
+}
