@@ -1,0 +1,79 @@
+package exchange
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+
+	"proofmark/crypto/roster"
+	"proofmark/protocol"
+)
+
+// member is what the network must know of another active member.
+type member struct {
+	country protocol.Country
+	name    string
+	peers   []peer.ID // more than one while a host key is being rotated
+	addrs   map[peer.ID][]multiaddr.Multiaddr
+}
+
+// directory is the roster in force as the network reads it: the active members without this country.
+type directory struct {
+	byPeer    map[peer.ID]*member
+	byCountry map[protocol.Country]*member
+}
+
+// directoryOf reads a roster; nil gives an empty directory. What cannot be used of an entry is left out and reported, so that one bad entry
+// cuts off nobody else.
+func directoryOf(r *roster.Roster, self protocol.Country, now time.Time) (*directory, []error) {
+	d := &directory{byPeer: map[peer.ID]*member{}, byCountry: map[protocol.Country]*member{}}
+	if r == nil {
+		return d, nil
+	}
+	var faults []error
+	for _, entry := range r.Active(now) {
+		c := protocol.Country(entry.Country)
+		if c == self {
+			continue
+		}
+		m := &member{country: c, name: entry.Name, addrs: map[peer.ID][]multiaddr.Multiaddr{}}
+		for _, s := range entry.PeerIDs {
+			id, err := peer.Decode(s)
+			if err != nil {
+				faults = append(faults, fmt.Errorf("%s: peer ID %.80q: %w", c, s, err))
+				continue
+			}
+			if other := d.byPeer[id]; other != nil {
+				faults = append(faults, fmt.Errorf("%s: peer ID %s is also that of %s", c, id, other.country))
+				continue
+			}
+			d.byPeer[id] = m
+			m.peers = append(m.peers, id)
+		}
+		for _, s := range entry.Addresses {
+			a, err := multiaddr.NewMultiaddr(s)
+			if err != nil {
+				faults = append(faults, fmt.Errorf("%s: address %.200q: %w", c, s, err))
+				continue
+			}
+			m.place(a)
+		}
+		d.byCountry[c] = m
+	}
+	return d, faults
+}
+
+// place files an address under the peer ID it ends with, or under all of the member's.
+func (m *member) place(a multiaddr.Multiaddr) {
+	transport, id := peer.SplitAddr(a)
+	if len(transport) == 0 {
+		return
+	}
+	for _, p := range m.peers {
+		if id == "" || id == p {
+			m.addrs[p] = append(m.addrs[p], transport)
+		}
+	}
+}

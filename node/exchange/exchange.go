@@ -1,0 +1,258 @@
+// Package exchange moves batches and receipts between the members of the roster over libp2p: it finds them, keeps connections to them,
+// lets nobody else in, and delivers what the mail hands out. It knows no document and decides nothing about content.
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	dht "github.com/libp2p/go-libp2p-kad-dht"
+	libp2pcrypto "github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"proofmark/crypto/roster"
+	"proofmark/node/dispatch"
+	"proofmark/protocol"
+)
+
+// Mail hands out what is to be sent and takes in what arrives. *dispatch.Dispatch is the mail of a node.
+type Mail interface {
+	// NextBatch returns the next batch that the peer has not acknowledged, nil if there is none.
+	NextBatch(ctx context.Context, peer protocol.Country, ch protocol.Channel) (*dispatch.Batch, error)
+	// AcceptBatch applies a batch and returns the signed receipt for the channel.
+	AcceptBatch(ctx context.Context, from protocol.Country, manifest string, payload []byte) (receipt string, err error)
+	// CurrentReceipt signs how far a channel was received, so that its sender resumes there.
+	CurrentReceipt(ctx context.Context, from protocol.Country, ch protocol.Channel) (receipt string, err error)
+	// AcceptReceipt takes in what the peer acknowledges.
+	AcceptReceipt(ctx context.Context, peer protocol.Country, receipt string) error
+}
+
+// Options assemble an Exchange.
+type Options struct {
+	Country    protocol.Country
+	HostKey    libp2pcrypto.PrivKey
+	Listen     []string              // multiaddrs, QUIC-v1 and TCP
+	Roster     func() *roster.Roster // in force now; nil: none yet, nobody is let in
+	RosterHash func() string
+	Mail       Mail
+	Now        func() time.Time
+	Log        *slog.Logger
+
+	// Queued counts what waits for a peer on a channel, for Peers alone; it may be nil.
+	Queued func(peer protocol.Country, ch protocol.Channel) (int, error)
+}
+
+// Exchange is one country's end of the network.
+type Exchange struct {
+	o     Options
+	pace  pace
+	host  host.Host
+	dht   *dht.IpfsDHT
+	dir   *atomic.Pointer[directory] // nil until Run: nobody is let in
+	lanes lanes
+
+	life  context.Context // ends when the exchange closes; bounds every stream and link
+	end   context.CancelFunc
+	works sync.WaitGroup // links and stream handlers
+
+	mu      sync.Mutex
+	links   map[protocol.Country]*link
+	running bool
+	closed  bool
+}
+
+// New opens the host on all of its addresses. Nobody is let in before Run.
+func New(o Options) (*Exchange, error) {
+	if o.HostKey == nil || o.Roster == nil || o.RosterHash == nil || o.Mail == nil || o.Now == nil || o.Log == nil || o.Country == "" {
+		return nil, errors.New("exchange: country, host key, roster, mail, clock and log are all needed")
+	}
+	dir := new(atomic.Pointer[directory])
+	h, err := openHost(o, newGater(dir, o.Log))
+	if err != nil {
+		return nil, err
+	}
+	table, err := openDHT(h, dir)
+	if err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	life, end := context.WithCancel(context.Background())
+	x := &Exchange{o: o, pace: defaultPace, host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
+	h.Network().Notify(&network.NotifyBundle{
+		ConnectedF:    func(_ network.Network, c network.Conn) { x.connected(c) },
+		DisconnectedF: func(_ network.Network, c network.Conn) { x.disconnected(c) },
+	})
+	return x, nil
+}
+
+// Run lets members in, connects to them and delivers until ctx ends; then it closes everything and returns when nothing runs any more.
+func (x *Exchange) Run(ctx context.Context) error {
+	x.mu.Lock()
+	if x.closed || x.running {
+		x.mu.Unlock()
+		return errors.New("exchange: it runs already or was closed; an exchange runs once")
+	}
+	x.running = true
+	x.mu.Unlock()
+	x.host.SetStreamHandler(Protocol, x.serve)
+	x.RosterChanged()
+	if err := x.dht.Bootstrap(x.life); err != nil {
+		return errors.Join(fmt.Errorf("start the members' address table: %w", err), x.Close())
+	}
+	// Entries begin and end by the clock, without a new roster.
+	tick := time.NewTicker(x.pace.reconcile)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			x.RosterChanged()
+		case <-ctx.Done():
+			return x.Close()
+		}
+	}
+}
+
+// Close ends all streams and connections and waits until nothing runs any more. Run calls it; without Run it must be called.
+func (x *Exchange) Close() error {
+	x.mu.Lock()
+	if x.closed {
+		x.mu.Unlock()
+		return nil
+	}
+	x.closed = true
+	x.mu.Unlock()
+	x.host.RemoveStreamHandler(Protocol)
+	x.end()
+	err := x.dht.Close()
+	// The host goes before the wait: closing the connections ends what still reads or writes.
+	err = errors.Join(err, x.host.Close())
+	x.works.Wait()
+	if err != nil {
+		return fmt.Errorf("close the exchange: %w", err)
+	}
+	return nil
+}
+
+// begin counts one more piece of work, unless the exchange is closed; done must be called after it.
+func (x *Exchange) begin() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return false
+	}
+	x.works.Add(1)
+	return true
+}
+
+// Wake says that something was queued for a peer. It does not block.
+func (x *Exchange) Wake(peer protocol.Country, ch protocol.Channel) {
+	if l := x.link(peer); l != nil {
+		if s := l.senders[ch]; s != nil {
+			s.wake()
+		}
+	}
+}
+
+func (x *Exchange) link(c protocol.Country) *link {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.links[c]
+}
+
+// RosterChanged takes over the roster in force: addresses are added again, connections of those who left or were suspended are closed when
+// it returns, and newcomers are dialled. Before Run it does nothing; Run begins with it.
+func (x *Exchange) RosterChanged() {
+	for _, c := range x.adopt() {
+		x.drop(c)
+	}
+}
+
+// adopt makes the roster in force the gate's and the links', and returns the connections of those who no longer belong.
+func (x *Exchange) adopt() (leaving []network.Conn) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.running || x.closed {
+		return nil
+	}
+	dir, faults := directoryOf(x.o.Roster(), x.o.Country, x.o.Now())
+	for _, err := range faults {
+		x.o.Log.Warn("roster: a member's entry cannot be used whole", "err", err)
+	}
+	// First the gate, then the sweep: what passes the old gate meanwhile is met by connected().
+	x.dir.Store(dir)
+	for c, l := range x.links {
+		if dir.byCountry[c] == nil {
+			x.o.Log.Info("member left the roster or was suspended", "peer", c)
+			l.stop()
+			delete(x.links, c)
+		}
+	}
+	for _, c := range x.host.Network().Conns() {
+		if dir.byPeer[c.RemotePeer()] == nil {
+			leaving = append(leaving, c)
+		}
+	}
+	for c, m := range dir.byCountry {
+		l := x.links[c]
+		if l == nil {
+			l = newLink(x, m)
+			x.links[c] = l
+			l.start()
+		}
+		l.update(m)
+	}
+	return leaving
+}
+
+// drop closes a connection and forgets the peer's addresses.
+func (x *Exchange) drop(c network.Conn) {
+	if err := c.Close(); err != nil {
+		x.o.Log.Debug("close connection", "peer", c.RemotePeer(), "err", err)
+	}
+	x.host.Peerstore().ClearAddrs(c.RemotePeer())
+}
+
+// connected runs for every new connection, on libp2p's goroutine.
+func (x *Exchange) connected(c network.Conn) {
+	dir := x.dir.Load()
+	if dir == nil || dir.byPeer[c.RemotePeer()] == nil {
+		go x.drop(c) // it passed the gate before the roster changed
+		return
+	}
+	if l := x.link(dir.byPeer[c.RemotePeer()].country); l != nil {
+		l.connectionsChanged(true)
+	}
+}
+
+func (x *Exchange) disconnected(c network.Conn) {
+	dir := x.dir.Load()
+	if dir == nil || dir.byPeer[c.RemotePeer()] == nil {
+		return
+	}
+	if l := x.link(dir.byPeer[c.RemotePeer()].country); l != nil {
+		l.connectionsChanged(false)
+	}
+}
+
+// PeerID is this node's libp2p identity.
+func (x *Exchange) PeerID() string { return x.host.ID().String() }
+
+// Addresses are the multiaddrs under which this node listens, each with its peer ID.
+func (x *Exchange) Addresses() []string {
+	var out []string
+	addrs, err := x.host.Network().InterfaceListenAddresses()
+	if err != nil {
+		addrs = x.host.Network().ListenAddresses()
+	}
+	for _, a := range addrs {
+		out = append(out, a.String()+"/p2p/"+x.PeerID())
+	}
+	slices.Sort(out)
+	return out
+}

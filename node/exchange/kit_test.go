@@ -1,0 +1,313 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"proofmark/crypto"
+	"proofmark/crypto/roster"
+	"proofmark/node/dispatch"
+	"proofmark/protocol"
+)
+
+// post is a mail in memory: numbered texts per peer and channel. It keeps its contents while exchanges come and go around it, as a store does.
+type post struct {
+	self protocol.Country
+	size int // messages per batch
+
+	mu   sync.Mutex
+	out  map[way][]string
+	ackd map[way]int
+	in   map[way][]string
+
+	beforeCommit func(from protocol.Country, ch protocol.Channel)
+	afterCommit  func(from protocol.Country, ch protocol.Channel)
+	wake         atomic.Pointer[Exchange]
+}
+
+type way struct {
+	peer protocol.Country
+	ch   protocol.Channel
+}
+
+type postBatch struct {
+	From, To protocol.Country
+	Channel  protocol.Channel
+	First    int
+}
+
+type postReceipt struct {
+	From, To protocol.Country
+	Channel  protocol.Channel
+	UpTo     int
+}
+
+func newPost(c protocol.Country) *post {
+	return &post{self: c, size: 16, out: map[way][]string{}, ackd: map[way]int{}, in: map[way][]string{}}
+}
+
+func (p *post) queue(to protocol.Country, ch protocol.Channel, texts ...string) {
+	p.mu.Lock()
+	w := way{to, ch}
+	p.out[w] = append(p.out[w], texts...)
+	p.mu.Unlock()
+	if x := p.wake.Load(); x != nil {
+		x.Wake(to, ch)
+	}
+}
+
+func (p *post) received(from protocol.Country, ch protocol.Channel) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.in[way{from, ch}])
+}
+
+func (p *post) unacknowledged(to protocol.Country, ch protocol.Channel) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.out[way{to, ch}]) - p.ackd[way{to, ch}]
+}
+
+func (p *post) NextBatch(_ context.Context, peer protocol.Country, ch protocol.Channel) (*dispatch.Batch, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := way{peer, ch}
+	first, all := p.ackd[w], p.out[w]
+	if first == len(all) {
+		return nil, nil
+	}
+	last := min(first+p.size, len(all))
+	m, _ := json.Marshal(postBatch{p.self, peer, ch, first + 1})
+	b, _ := json.Marshal(all[first:last])
+	return &dispatch.Batch{Manifest: string(m), Payload: b, First: uint64(first + 1), Last: uint64(last)}, nil
+}
+
+func (p *post) AcceptBatch(ctx context.Context, from protocol.Country, manifest string, payload []byte) (string, error) {
+	var m postBatch
+	var texts []string
+	if json.Unmarshal([]byte(manifest), &m) != nil || json.Unmarshal(payload, &texts) != nil || m.From != from || m.To != p.self {
+		return "", fmt.Errorf("batch of %s: %w", from, dispatch.ErrForged)
+	}
+	if p.beforeCommit != nil {
+		p.beforeCommit(from, m.Channel)
+	}
+	w := way{from, m.Channel}
+	p.mu.Lock()
+	known := len(p.in[w])
+	gap := m.First > known+1
+	if !gap {
+		p.in[w] = append(p.in[w], texts[min(known+1-m.First, len(texts)):]...)
+	}
+	p.mu.Unlock()
+	if p.afterCommit != nil {
+		p.afterCommit(from, m.Channel)
+	}
+	receipt, err := p.CurrentReceipt(ctx, from, m.Channel)
+	if gap {
+		err = fmt.Errorf("batch of %s at %d, %d known: %w", from, m.First, known, dispatch.ErrGap)
+	}
+	return receipt, err
+}
+
+func (p *post) CurrentReceipt(_ context.Context, from protocol.Country, ch protocol.Channel) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b, err := json.Marshal(postReceipt{from, p.self, ch, len(p.in[way{from, ch}])})
+	return string(b), err
+}
+
+func (p *post) AcceptReceipt(_ context.Context, peer protocol.Country, receipt string) error {
+	var r postReceipt
+	if err := json.Unmarshal([]byte(receipt), &r); err != nil || r.From != p.self || r.To != peer {
+		return fmt.Errorf("receipt %q of %s: %w", receipt, peer, dispatch.ErrForged)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := way{peer, r.Channel}
+	if r.UpTo > len(p.out[w]) {
+		return fmt.Errorf("receipt of %s up to %d, %d sent: %w", peer, r.UpTo, len(p.out[w]), dispatch.ErrForged)
+	}
+	p.ackd[w] = max(p.ackd[w], r.UpTo)
+	return nil
+}
+
+// federation is a set of nodes on loopback under one roster.
+type federation struct {
+	t     testing.TB
+	begun time.Time
+	nodes map[protocol.Country]*node
+	ro    atomic.Pointer[roster.Roster]
+	hash  atomic.Value
+}
+
+type node struct {
+	f      *federation
+	c      protocol.Country
+	keys   *crypto.Keys
+	post   *post
+	listen []string
+	x      *Exchange
+	stop   context.CancelFunc
+	done   chan error
+	now    func() time.Time
+	pace   pace
+}
+
+var (
+	loopback = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
+	onlyTCP  = []string{"/ip4/127.0.0.1/tcp/0"}
+)
+
+// quick are the times of tests.
+func quick() pace {
+	p := defaultPace
+	p.hello, p.progress, p.idle, p.linger = time.Second, time.Second, 3*time.Second, 2*time.Second
+	p.retryMin, p.retryMax, p.dial, p.locate = 20*time.Millisecond, 300*time.Millisecond, 2*time.Second, 2*time.Second
+	p.busy = 100 * time.Millisecond
+	return p
+}
+
+func newFederation(t testing.TB, countries ...protocol.Country) *federation {
+	f := &federation{t: t, begun: time.Now(), nodes: map[protocol.Country]*node{}}
+	f.hash.Store("sha256:test")
+	for i, c := range countries {
+		keys, err := crypto.GenerateKeys(rand.NewChaCha8([32]byte{1, byte(i), c[0], c[1]}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.nodes[c] = &node{f: f, c: c, keys: keys, post: newPost(c), listen: loopback, now: time.Now, pace: quick()}
+	}
+	return f
+}
+
+// start opens the nodes, writes their addresses into the roster and runs them.
+func (f *federation) start() *federation {
+	f.t.Helper()
+	addrs := map[protocol.Country][]string{}
+	for c, n := range f.nodes {
+		n.open()
+		addrs[c] = n.x.Addresses()
+	}
+	f.enact(addrs)
+	for _, n := range f.nodes {
+		n.run()
+	}
+	return f
+}
+
+// enact makes a roster of these members, with these addresses, the one in force. Those named in suspended are listed as such.
+func (f *federation) enact(addrs map[protocol.Country][]string, suspended ...protocol.Country) {
+	f.t.Helper()
+	holder, err := crypto.GenerateKeys(rand.NewChaCha8([32]byte{9}))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	d, err := roster.Create("test", []roster.Holder{{Name: "holder", Key: holder.SigningJWK()}}, 1, f.begun, f.begun.Add(24*time.Hour))
+	for c, a := range addrs {
+		k := f.nodes[c].keys
+		entry, serr := roster.SignMember(roster.Member{
+			Country: string(c), Name: "NCB " + string(c), PeerIDs: []string{peerOf(f.t, k).String()}, Addresses: a,
+			SigningKeys: []json.RawMessage{k.SigningJWK()}, SealingKeys: []json.RawMessage{k.SealingJWK()}, LogKey: k.LogVerifierKey("proofmark." + string(c)),
+			ValidFrom: f.begun.Add(-time.Hour), ValidUntil: f.begun.Add(24 * time.Hour),
+		}, k.Signer())
+		if err == nil {
+			err = serr
+		}
+		if err == nil {
+			err = d.Add(entry, f.begun)
+		}
+	}
+	for _, c := range suspended {
+		if err == nil {
+			err = d.SetStatus(string(c), roster.Suspended, f.begun)
+		}
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.ro.Store(d.Roster())
+}
+
+func (n *node) open() {
+	n.f.t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	if os.Getenv("EXCHANGE_LOG") != "" {
+		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", n.c)
+	}
+	x, err := New(Options{Country: n.c, HostKey: n.keys.HostKey(), Listen: n.listen, Roster: n.f.ro.Load,
+		RosterHash: func() string { return n.f.hash.Load().(string) }, Mail: n.post, Now: func() time.Time { return n.now() }, Log: log})
+	if err != nil {
+		n.f.t.Fatal(err)
+	}
+	x.pace = n.pace
+	n.x = x
+	n.f.t.Cleanup(func() { _ = x.Close() })
+}
+
+func (n *node) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	x, done := n.x, make(chan error, 1)
+	n.stop, n.done = cancel, done
+	n.post.wake.Store(x)
+	go func() { done <- x.Run(ctx) }()
+	n.f.t.Cleanup(cancel)
+}
+
+// halt stops a node and waits for the end of its work.
+func (n *node) halt() {
+	n.f.t.Helper()
+	n.stop()
+	select {
+	case err := <-n.done:
+		if err != nil {
+			n.f.t.Fatalf("%s: Run: %v", n.c, err)
+		}
+	case <-time.After(10 * time.Second):
+		n.f.t.Fatalf("%s does not stop", n.c)
+	}
+}
+
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if f() {
+			return
+		}
+	}
+	t.Fatalf("not within 15 s: %s", what)
+}
+
+func texts(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s %d", prefix, i+1)
+	}
+	return out
+}
+
+// delivered waits until everything queued has been acknowledged, and checks that it arrived once each and in order.
+func (f *federation) delivered(from, to protocol.Country, ch protocol.Channel, want []string) {
+	f.t.Helper()
+	eventually(f.t, fmt.Sprintf("%s to %s on %s", from, to, ch), func() bool { return f.nodes[from].post.unacknowledged(to, ch) == 0 })
+	if got := f.nodes[to].post.received(from, ch); !slices.Equal(got, want) {
+		f.t.Fatalf("%s has %d messages from %s on %s, want %d in order", to, len(got), from, ch, len(want))
+	}
+}
+
+func (f *federation) connected(a, b protocol.Country) bool {
+	for _, p := range f.nodes[a].x.Peers() {
+		if p.Country == b {
+			return p.Connected
+		}
+	}
+	return false
+}

@@ -1,0 +1,82 @@
+package exchange
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// How many bulk batches are held in memory at once, of at most 4 MiB each, whatever the backlog: for members that take them promptly, and
+// apart for those that do not, so that slow members wait for one another only.
+const (
+	fastLane = 32
+	slowLane = 8
+)
+
+type lanes struct{ fast, slow chan struct{} }
+
+func newLanes() lanes {
+	return lanes{fast: make(chan struct{}, fastLane), slow: make(chan struct{}, slowLane)}
+}
+
+// enter takes a place; leave must be called.
+func (n lanes) enter(ctx context.Context, slow bool) (leave func(), err error) {
+	lane := n.fast
+	if slow {
+		lane = n.slow
+	}
+	select {
+	case lane <- struct{}{}:
+		return func() { <-lane }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// precedence lets a member's urgent channel go before its bulk channel.
+type precedence struct {
+	mu     sync.Mutex
+	wanted bool
+	clear  chan struct{} // closed while nothing urgent is wanted
+}
+
+func (p *precedence) init() {
+	p.clear = make(chan struct{})
+	close(p.clear)
+}
+
+func (p *precedence) want() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.wanted {
+		p.wanted, p.clear = true, make(chan struct{})
+	}
+}
+
+func (p *precedence) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wanted {
+		p.wanted = false
+		close(p.clear)
+	}
+}
+
+// yield waits until nothing urgent is on its way, at most the given time: a stuck urgent channel must not stop the other for good.
+func (p *precedence) yield(ctx context.Context, most time.Duration) {
+	p.mu.Lock()
+	clear := p.clear
+	p.mu.Unlock()
+	select {
+	case <-clear:
+		return
+	default:
+	}
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-clear:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

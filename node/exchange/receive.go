@@ -1,0 +1,240 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"proofmark/node/dispatch"
+	"proofmark/protocol"
+)
+
+// maxIncoming bounds the streams of one member that are served at once: one per channel, and as many that wait for their predecessors to end.
+const maxIncoming = 2 * 2
+
+// What a sender is told.
+var (
+	errBusy     = errors.New("another stream of yours for this channel is being served; try again in a moment")
+	errTooMany  = errors.New("too many streams of yours are being served; try again in a moment")
+	errNoMemory = errors.New("this node has no memory left for a batch now; try again in a moment")
+)
+
+// serve handles one incoming stream, on a goroutine of libp2p's.
+func (x *Exchange) serve(s network.Stream) {
+	if !x.begin() {
+		_ = s.Reset()
+		return
+	}
+	defer x.works.Done()
+	dir := x.dir.Load()
+	var l *link
+	if m := dir.byPeer[s.Conn().RemotePeer()]; m != nil {
+		l = x.link(m.country)
+	}
+	if l == nil { // the roster changed a moment ago
+		_ = s.Reset()
+		return
+	}
+	detach := context.AfterFunc(l.life, func() { _ = s.Reset() })
+	defer detach()
+	err := contained(func() error { return l.receive(s) })
+	var p panicError
+	switch {
+	case err == nil:
+		if err := s.Close(); err != nil {
+			_ = s.Reset()
+		}
+		return
+	case errors.As(err, &p):
+		x.o.Log.Error("panic while receiving", "peer", l.country, "panic", p.value, "stack", string(p.stack))
+	default:
+		x.o.Log.Debug("incoming stream ended", "peer", l.country, "err", err)
+	}
+	if l.life.Err() == nil {
+		l.report.fault(fmt.Errorf("what it sent: %w", err))
+	}
+	var said saidError
+	if errors.As(err, &said) {
+		// What was said must still arrive: a reset would overtake it. The reading side is cut all the same.
+		_ = s.CloseRead()
+		if s.Close() == nil {
+			return
+		}
+	}
+	_ = s.Reset()
+}
+
+// saidError marks an error that the other side was told of.
+type saidError struct{ error }
+
+func (e saidError) Unwrap() error { return e.error }
+
+// receive greets, opens the channel and takes batches until the sender ends the stream.
+func (l *link) receive(s network.Stream) error {
+	defer l.incoming.Add(-1)
+	p := within(s, l.x.pace.hello)
+	if l.incoming.Add(1) > maxIncoming {
+		return l.refuseHello(p, errTooMany)
+	}
+	b, err := protocol.ReadFrame(p, protocol.MaxHello)
+	if err != nil {
+		return fmt.Errorf("wait for hello: %w", noEOF(err))
+	}
+	h, err := protocol.DecodeHello(b)
+	if err != nil {
+		return l.refuseHello(p, err)
+	}
+	if err := checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now()); err != nil {
+		return l.refuseHello(p, err)
+	}
+	b, err = protocol.ReadFrame(p, maxChannel)
+	if err != nil {
+		return fmt.Errorf("wait for the channel: %w", noEOF(err))
+	}
+	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
+		return fmt.Errorf("say hello: %w", err)
+	}
+	ch, err := decodeChannel(b)
+	if err != nil {
+		return refuse(p, answer{}, err)
+	}
+	l.greeted(h)
+	berth := l.berths[ch]
+	if err := berth.take(l.life, s, l.x.pace.busy); err != nil {
+		return refuse(p, answer{}, err)
+	}
+	defer berth.leave()
+	receipt, err := l.x.o.Mail.CurrentReceipt(l.life, l.country, ch)
+	if err != nil {
+		return refuse(p, answer{}, err)
+	}
+	if err := writeJSON(p, answer{Receipt: receipt}); err != nil {
+		return fmt.Errorf("send the channel's receipt: %w", err)
+	}
+	for {
+		if more, err := l.receiveBatch(s); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// receiveBatch takes one batch, and reports false at the orderly end of the stream.
+func (l *link) receiveBatch(s network.Stream) (more bool, err error) {
+	pace := l.x.pace
+	manifest, err := protocol.ReadFrame(within(s, pace.idle), maxManifest)
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("wait for a batch: %w", err)
+	}
+	// Memory is granted by the member's own account and the node's, before a byte of the payload is taken.
+	if err := s.Scope().ReserveMemory(maxPayload, network.ReservationPriorityMedium); err != nil {
+		return false, refuse(within(s, pace.hello), answer{}, fmt.Errorf("%w: %w", errNoMemory, err))
+	}
+	defer s.Scope().ReleaseMemory(maxPayload)
+	payload, err := protocol.ReadFrame(patient{pipe: s, progress: pace.progress, until: time.Now().Add(pace.batch)}, maxPayload)
+	if err != nil {
+		return false, fmt.Errorf("read a batch: %w", noEOF(err))
+	}
+	ctx, cancel := context.WithTimeout(l.life, pace.answer)
+	defer cancel()
+	receipt, err := l.x.o.Mail.AcceptBatch(ctx, l.country, string(manifest), payload)
+	p := within(s, pace.hello)
+	if err != nil {
+		return false, refuse(p, answer{Receipt: receipt}, err)
+	}
+	l.report.heard(l.x.o.Now())
+	if err := writeJSON(p, answer{Receipt: receipt}); err != nil {
+		return false, fmt.Errorf("send the receipt: %w", err)
+	}
+	return true, nil
+}
+
+// refuse answers with a reason and returns it.
+func refuse(p patient, a answer, reason error) error {
+	a.Refusal = printable(tellable(reason), maxRefusal)
+	if err := writeJSON(p, a); err != nil {
+		return errors.Join(reason, fmt.Errorf("say so: %w", err))
+	}
+	return saidError{reason}
+}
+
+// refuseHello greets with a refusal and returns its reason. It does not answer a refusal with one.
+func (l *link) refuseHello(p patient, reason error) error {
+	var theirs refusedError
+	if errors.As(reason, &theirs) {
+		return reason
+	}
+	if err := writeJSON(p, l.x.hello(l.country, tellable(reason))); err != nil {
+		return errors.Join(reason, fmt.Errorf("say so: %w", err))
+	}
+	return saidError{reason}
+}
+
+// tellable is what a peer may read of an error: its own faults in full, ours not at all.
+func tellable(err error) string {
+	switch {
+	case errors.Is(err, errNoMemory):
+		return errNoMemory.Error()
+	case isAny(err, dispatch.ErrGap, dispatch.ErrFork, dispatch.ErrForged, dispatch.ErrNotMember, protocol.ErrBadMessage, errBusy, errVersion,
+		errIdentity, errChannel, errTooMany, errClock):
+		return err.Error()
+	}
+	return "this node could not take it now; its own log says why"
+}
+
+func isAny(err error, targets ...error) bool {
+	for _, t := range targets {
+		if errors.Is(err, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// berth is the one place for incoming streams of a member's channel.
+type berth struct {
+	mu     sync.Mutex
+	holder network.Stream
+	free   chan struct{} // closed when the holder leaves
+}
+
+// take waits at most the given time for the place. A stream on a younger connection displaces the holder: the other side has restarted and
+// left that one behind.
+func (b *berth) take(ctx context.Context, s network.Stream, most time.Duration) error {
+	late := time.NewTimer(most)
+	defer late.Stop()
+	for {
+		b.mu.Lock()
+		if b.holder == nil {
+			b.holder, b.free = s, make(chan struct{})
+			b.mu.Unlock()
+			return nil
+		}
+		if s.Conn().Stat().Opened.After(b.holder.Conn().Stat().Opened) {
+			_ = b.holder.Reset()
+		}
+		free := b.free
+		b.mu.Unlock()
+		select {
+		case <-free:
+		case <-late.C:
+			return errBusy
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (b *berth) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.holder = nil
+	close(b.free)
+}

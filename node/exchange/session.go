@@ -1,0 +1,140 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/multiformats/go-multistream"
+
+	"proofmark/node/dispatch"
+	"proofmark/protocol"
+)
+
+// session is an outgoing stream on which a channel is being delivered.
+type session struct {
+	pipe
+	stream network.Stream
+	l      *link
+	detach func() bool // stops watching for the link's end
+}
+
+// negotiated is a stream that names its protocol with its first bytes, instead of waiting for the other side's consent first.
+type negotiated struct {
+	multistream.LazyConn
+	network.Stream
+}
+
+func (n negotiated) Read(b []byte) (int, error)  { return n.LazyConn.Read(b) }
+func (n negotiated) Write(b []byte) (int, error) { return n.LazyConn.Write(b) }
+
+// open begins a stream: greeting and channel go out at once, the other side's greeting and its receipt come back. The receipt is taken in,
+// so that sending resumes where the receiver is.
+func (l *link) open(ch protocol.Channel) (ses *session, err error) {
+	conn := l.newest()
+	if conn == nil {
+		return nil, errNotConnected
+	}
+	ctx, cancel := context.WithTimeout(l.life, l.x.pace.hello)
+	defer cancel()
+	stream, err := conn.NewStream(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open stream: %w", err)
+	}
+	ses = &session{stream: stream, l: l, detach: context.AfterFunc(l.life, func() { _ = stream.Reset() })}
+	defer func() {
+		if err != nil {
+			ses.reset()
+			ses = nil
+		}
+	}()
+	if err := stream.SetProtocol(Protocol); err != nil {
+		return ses, fmt.Errorf("open stream: %w", err)
+	}
+	ses.pipe = negotiated{LazyConn: multistream.NewMSSelect(stream, Protocol), Stream: stream}
+	a, err := ses.greet(ch)
+	if err != nil {
+		l.dropStale(conn, err)
+		return ses, err
+	}
+	if err := l.x.o.Mail.AcceptReceipt(l.life, l.country, a.Receipt); err != nil {
+		return ses, err
+	}
+	return ses, nil
+}
+
+func (ses *session) greet(ch protocol.Channel) (answer, error) {
+	l := ses.l
+	p := within(ses.pipe, l.x.pace.hello)
+	var first bytes.Buffer
+	if err := errors.Join(writeJSON(&first, l.x.hello(l.country, "")), protocol.WriteFrame(&first, []byte(ch))); err != nil {
+		return answer{}, fmt.Errorf("hello: %w", err)
+	}
+	if _, err := p.Write(first.Bytes()); err != nil {
+		return answer{}, fmt.Errorf("say hello: %w", err)
+	}
+	b, err := protocol.ReadFrame(p, protocol.MaxHello)
+	if err != nil {
+		return answer{}, fmt.Errorf("wait for hello: %w", noEOF(err))
+	}
+	h, err := protocol.DecodeHello(b)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now()); err != nil {
+		return answer{}, err
+	}
+	l.greeted(h)
+	a, err := readAnswer(p)
+	if err != nil {
+		return answer{}, fmt.Errorf("wait for the channel's receipt: %w", err)
+	}
+	if a.Refusal != "" {
+		return answer{}, refusedError{a.Refusal}
+	}
+	return a, nil
+}
+
+// dropStale closes a connection on which nobody answered, if a younger one has come up meanwhile.
+func (l *link) dropStale(c network.Conn, err error) {
+	if n := l.newest(); timedOut(err) && n != nil && n.ID() != c.ID() {
+		_ = c.Close()
+	}
+}
+
+// send sends one batch and waits for the answer.
+func (ses *session) send(b *dispatch.Batch) (answer, error) {
+	pace := ses.l.x.pace
+	p := patient{pipe: ses.pipe, progress: pace.progress, until: time.Now().Add(pace.batch)}
+	if err := protocol.WriteFrame(p, []byte(b.Manifest)); err != nil {
+		return answer{}, fmt.Errorf("send batch %d to %d: %w", b.First, b.Last, err)
+	}
+	if err := protocol.WriteFrame(p, b.Payload); err != nil {
+		return answer{}, fmt.Errorf("send batch %d to %d: %w", b.First, b.Last, err)
+	}
+	a, err := readAnswer(within(ses.pipe, pace.answer))
+	if err != nil {
+		return answer{}, fmt.Errorf("batch %d to %d: wait for the receipt: %w", b.First, b.Last, err)
+	}
+	return a, nil
+}
+
+// close ends the stream in order, reset at once; both are no-ops on nil.
+func (ses *session) close() {
+	if ses != nil {
+		ses.detach()
+		if err := ses.stream.Close(); err != nil {
+			_ = ses.stream.Reset()
+		}
+	}
+}
+
+func (ses *session) reset() {
+	if ses != nil {
+		ses.detach()
+		_ = ses.stream.Reset()
+	}
+}
