@@ -1,0 +1,212 @@
+package ballistics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"proofmark/correlate"
+	"proofmark/node/desk"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// nudge tells the correlation that there may be work.
+func (s *Service) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run correlates every signature that has not been, and erases what expired, until ctx ends. It survives being killed at any moment: a job leaves
+// the queue in the transaction that writes its candidates.
+func (s *Service) Run(ctx context.Context) error {
+	sweep := time.NewTicker(time.Minute)
+	defer sweep.Stop()
+	s.nudge()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sweep.C:
+			if err := s.Expire(ctx); err != nil && ctx.Err() == nil {
+				s.desk.Log.Error("expire signatures", "error", err)
+			}
+		case <-s.wake:
+			if err := s.correlateAll(ctx); err != nil && ctx.Err() == nil {
+				s.desk.Log.Error("correlate", "error", err)
+			}
+		}
+	}
+}
+
+// correlateAll works off the queue, the oldest signature first.
+func (s *Service) correlateAll(ctx context.Context) error {
+	for {
+		var next *Signature
+		err := s.desk.Store.View(func(tx *store.Tx) error {
+			for id := range jobs.All(tx) {
+				if s.failed[id] {
+					continue
+				}
+				var err error
+				next, err = signatures.Get(tx, id)
+				return err
+			}
+			return tx.Err()
+		})
+		if err != nil || next == nil {
+			return err
+		}
+		if err := s.correlate(ctx, next); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			s.failed[next.ID] = true
+			s.desk.Log.Error("correlation failed; it is tried again when the node restarts", "signature", next.ID, "error", err)
+		}
+	}
+}
+
+// correlate ranks one signature against those held and writes its candidates. A signature that is stored but not yet held has a job of its own,
+// which will find this one.
+func (s *Service) correlate(ctx context.Context, sig *Signature) error {
+	if err := s.hold(sig); err != nil {
+		return fmt.Errorf("signature %s: %w", sig.ID, err)
+	}
+	self := s.holding(sig.ID)
+	found, err := s.gallery.Search(ctx, self.template, sig.Class, ListLength, func(id string) bool {
+		return id != sig.ID && self.mayCompare(s.holding(id))
+	})
+	if err != nil {
+		return fmt.Errorf("search for %s: %w", sig.ID, err)
+	}
+	for i, f := range found {
+		if other := s.holding(f.ID); f.ID < sig.ID && other != nil { // a pair is told from the point of view of the older signature
+			found[i].Comparison = correlate.Compare(other.template, self.template)
+		}
+	}
+	return s.desk.Store.Update(ctx, func(tx *store.Tx) error {
+		if has, err := jobs.Has(tx, sig.ID); err != nil || !has {
+			return err // withdrawn meanwhile
+		}
+		for _, f := range found {
+			if err := addCandidate(tx, sig, f); err != nil {
+				return err
+			}
+		}
+		tx.Audit(protocol.AuditEntry{
+			AuditHeader: protocol.AuditHeader{Action: protocol.ActCombine, Counterpart: s.foreign(sig.Country), Decision: "permit", Ground: "automatic"},
+			AuditBody: protocol.AuditBody{Actor: desk.Node.Name, Kind: "signature", Object: sig.ID, Case: sig.Case, Event: "correlated", Purpose: Purpose,
+				Handling: sig.Handling, Details: map[string]string{"held": fmt.Sprint(s.gallery.Len()), "candidates": fmt.Sprint(len(found)), "algorithm": correlate.Algorithm}},
+		})
+		return jobs.Delete(tx, sig.ID)
+	})
+}
+
+func (s *Service) foreign(c protocol.Country) string {
+	if c == s.desk.Country {
+		return ""
+	}
+	return string(c)
+}
+
+// addCandidate enters a pair into the ranked lists of both its signatures and trims them to their length. A pair that people have looked at is never
+// removed by a better one.
+func addCandidate(tx *store.Tx, sig *Signature, f correlate.Found) error {
+	other, err := signatures.Get(tx, f.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // erased while the search ran
+	}
+	if err != nil {
+		return err
+	}
+	c := &Candidate{Pair: protocol.PairID(sig.ID, other.ID), A: min(sig.ID, other.ID), B: max(sig.ID, other.ID), ROI: sig.ROI, Comparison: f.Comparison,
+		Handling: union(sig.Handling, other.Handling), Found: tx.Now(), Country: otherCountry(sig, other)}
+	if has, err := candidates.Has(tx, c.Pair); err != nil || has {
+		return err
+	}
+	if err := candidates.Put(tx, c.Pair, c); err != nil {
+		return err
+	}
+	for _, list := range []string{c.A, c.B} {
+		if err := trim(tx, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func otherCountry(a, b *Signature) protocol.Country {
+	if !a.Own {
+		return a.Country
+	}
+	return b.Country
+}
+
+// trim drops what lies beyond a list's length in both lists of a pair and was not reviewed.
+func trim(tx *store.Tx, list string) error {
+	rank := 0
+	var drop []string
+	for _, c := range candidates.ByPrefix(tx, "ranked", list+"/") {
+		if rank++; rank > ListLength && len(c.Reviews) == 0 && c.Outcome == "" {
+			drop = append(drop, c.Pair)
+		}
+	}
+	if err := tx.Err(); err != nil {
+		return err
+	}
+	for _, pair := range drop {
+		c, err := candidates.Get(tx, pair)
+		if err != nil {
+			return err
+		}
+		other := c.A
+		if other == list {
+			other = c.B
+		}
+		r, err := rankOf(tx, other, pair)
+		if err != nil {
+			return err
+		}
+		if r > ListLength {
+			if err := candidates.Delete(tx, pair); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rankOf is a pair's place in the ranked list of one of its signatures, from 1.
+func rankOf(tx *store.Tx, list, pair string) (int, error) {
+	rank := 0
+	for _, c := range candidates.ByPrefix(tx, "ranked", list+"/") {
+		rank++
+		if c.Pair == pair {
+			return rank, tx.Err()
+		}
+	}
+	return rank + 1, tx.Err()
+}
+
+// union combines handling codes: what is derived carries the codes of everything it was derived from.
+func union(a, b []string) []string {
+	out := append(append([]string{}, a...), b...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Idle reports whether every signature held has been correlated.
+func (s *Service) Idle() (bool, error) {
+	var n int
+	err := s.desk.Store.View(func(tx *store.Tx) error {
+		var err error
+		n, err = jobs.Count(tx)
+		return err
+	})
+	return n == 0, err
+}

@@ -1,0 +1,311 @@
+package ballistics
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sort"
+
+	"proofmark/node/desk"
+	"proofmark/node/dispatch"
+	"proofmark/policy"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// ReleaseLead sends a lead that two people of this side found: a person's own act, never the software's.
+func (s *Service) ReleaseLead(ctx context.Context, who desk.Actor, key, pair, narrative string) (*Lead, error) {
+	act := desk.Act{Actor: who, Key: key, Action: policy.LeadRelease, Purpose: Purpose, Request: []string{pair, narrative}, Describe: describe(pair)}
+	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Lead, error) {
+		c, err := findCandidate(tx, pair)
+		if err != nil {
+			return nil, err
+		}
+		if c.Outcome != protocol.VerdictLead {
+			return nil, desk.Conflict("candidate %s is not a lead: its review stands at %q; a lead needs the verdict \"lead\" of two people", c.Pair[:12], stateOf(c.Reviews))
+		}
+		if c.Country == s.desk.Country {
+			return nil, desk.Conflict("both exhibits are this country's own: there is nobody to notify")
+		}
+		lead, err := leads.Get(tx, c.Pair)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		if lead != nil && lead.Sent != nil && lead.Sent.Retracted.IsZero() {
+			return lead, nil // released before
+		}
+		return s.sendLead(tx, who, c, lead, narrative)
+	})
+}
+
+func (s *Service) sendLead(tx *store.Tx, who desk.Actor, c *Candidate, lead *Lead, narrative string) (*Lead, error) {
+	own, other, err := sides(tx, c)
+	if err != nil {
+		return nil, err
+	}
+	rank, err := rankOf(tx, own.ID, c.Pair)
+	if err != nil {
+		return nil, err
+	}
+	number, err := desk.NextNumber(tx, s.desk.Country, "L")
+	if err != nil {
+		return nil, err
+	}
+	first, second := leadReviews(c.Reviews)
+	body := &protocol.LeadBody{Number: number, Pair: c.Pair, Own: leadSide(own), Other: leadSide(other), ROI: string(c.ROI), Calibre: own.Class.Calibre,
+		Algorithm: c.Comparison.Algorithm, Score: c.Comparison.Score, Rank: rank, PrimaryReview: first.At, SecondaryReview: second.At,
+		Reviewers: []string{first.By, second.By}, Preserve: true, Caveat: protocol.Caveat, Occurred: own.Occurred, Offence: own.Offence, Place: own.Place,
+		Narrative: narrative}
+	if body.LinkedCases, err = s.linkedCases(tx, own); err != nil {
+		return nil, err
+	}
+	if own.Origin == protocol.TestFire {
+		if e, err := exhibits.Get(tx, own.Exhibit); err == nil {
+			if f, err := s.firearm(tx, e.Firearm); err == nil {
+				body.Firearm = &f.Description
+			}
+		}
+	}
+	facts := dispatch.Facts{To: c.Country, Purpose: Purpose, Kind: policy.Lead, Object: c.Pair, Case: own.Case, Actor: who.Name, TwoPeople: true,
+		Attributes: map[string]any{"calibre": own.Class.Calibre, "offence": own.Offence, "origin": own.Origin, "handling": append([]string{}, c.Handling...)}}
+	id, err := s.out.Issue(tx, protocol.TypeLead, body, facts)
+	if err != nil {
+		return nil, err
+	}
+	if lead == nil {
+		lead = &Lead{Pair: c.Pair, Counterpart: c.Country, OwnSignature: own.ID, State: LeadReleased, Handling: c.Handling}
+	} else if lead.State == LeadRetracted {
+		lead.State = LeadReleased
+	}
+	lead.Sent = &Notice{Document: id, Body: *body, At: tx.Now(), By: who.Name}
+	lead.stamp(tx, "released", who.Name, s.desk.Country)
+	tx.Audit(s.leadEntry(lead, who.Name, protocol.ActCombine, "lead released"))
+	return lead, leads.Put(tx, c.Pair, lead)
+}
+
+// leadReviews picks the two reviews that agreed on a lead.
+func leadReviews(reviews []Review) (first, second Review) {
+	var agreed []Review
+	for _, r := range reviews {
+		if r.Verdict == protocol.VerdictLead {
+			agreed = append(agreed, r)
+		}
+	}
+	return agreed[0], agreed[1]
+}
+
+// linkedCases lists this country's other cases that are linked to the same exhibit by a decided lead.
+func (s *Service) linkedCases(tx *store.Tx, own *Signature) ([]string, error) {
+	var out []string
+	for _, c := range candidates.ByPrefix(tx, "ranked", own.ID+"/") {
+		if c.Outcome != protocol.VerdictLead || c.Country != s.desk.Country {
+			continue
+		}
+		for _, id := range []string{c.A, c.B} {
+			sig, err := signatures.Get(tx, id)
+			if err != nil {
+				return nil, err
+			}
+			if id != own.ID && sig.Own && sig.Case != own.Case && !slices.Contains(out, sig.Case) {
+				out = append(out, sig.Case)
+			}
+		}
+	}
+	sort.Strings(out)
+	return out, tx.Err()
+}
+
+// sides returns a candidate's own signature and the other one.
+func sides(tx *store.Tx, c *Candidate) (own, other *Signature, err error) {
+	if own, err = signatures.Get(tx, c.A); err != nil {
+		return nil, nil, err
+	}
+	if other, err = signatures.Get(tx, c.B); err != nil {
+		return nil, nil, err
+	}
+	if !own.Own {
+		own, other = other, own
+	}
+	return own, other, nil
+}
+
+func leadSide(s *Signature) protocol.LeadSide {
+	return protocol.LeadSide{Country: string(s.Country), Agency: s.Agency, CaseReference: s.Case, ExhibitNumber: s.Number, Origin: s.Origin, Signature: s.ID}
+}
+
+// AcknowledgeLead says to the sender of a lead that a person here took it up, and discloses this side's case.
+func (s *Service) AcknowledgeLead(ctx context.Context, who desk.Actor, key, pair, note string) (*Lead, error) {
+	return s.onLead(ctx, who, key, pair, policy.LeadAcknowledge, note, func(tx *store.Tx, lead *Lead) error {
+		if lead.Received == nil || !lead.Received.Retracted.IsZero() {
+			return desk.Conflict("there is no lead of %s to acknowledge for this pair", lead.Counterpart)
+		}
+		if !lead.Received.Acknowledged.IsZero() {
+			return nil
+		}
+		own, err := signatures.Get(tx, lead.OwnSignature)
+		if err != nil {
+			return err
+		}
+		body := &protocol.LeadAckBody{Lead: lead.Received.Document, Pair: lead.Pair, CaseReference: own.Case, ExhibitNumber: own.Number, Note: note}
+		if _, err := s.out.Issue(tx, protocol.TypeLeadAck, body, s.directed(lead, who, policy.LeadAck)); err != nil {
+			return err
+		}
+		lead.Received.Acknowledged, lead.Received.AckBy, lead.Received.AckNote = tx.Now(), who.Name, note
+		if lead.State == LeadReceived {
+			lead.State = LeadAcknowledged
+		}
+		lead.stamp(tx, "acknowledged", who.Name, s.desk.Country)
+		tx.Audit(s.leadEntry(lead, who.Name, protocol.ActAlter, "lead acknowledged"))
+		return nil
+	})
+}
+
+// RetractLead takes back a lead that this side sent.
+func (s *Service) RetractLead(ctx context.Context, who desk.Actor, key, pair, reason string) (*Lead, error) {
+	if err := needed("reason", reason); err != nil {
+		return nil, err
+	}
+	return s.onLead(ctx, who, key, pair, policy.LeadRetract, reason, func(tx *store.Tx, lead *Lead) error {
+		if lead.Sent == nil {
+			return desk.Conflict("this side sent no lead for this pair; only the sender can retract")
+		}
+		if !lead.Sent.Retracted.IsZero() {
+			return nil
+		}
+		if lead.Hit != nil {
+			return desk.Conflict("the lead was confirmed as a hit: it cannot be retracted")
+		}
+		body := &protocol.LeadRetractionBody{Lead: lead.Sent.Document, Pair: lead.Pair, Reason: reason}
+		if _, err := s.out.Issue(tx, protocol.TypeLeadRetraction, body, s.directed(lead, who, policy.LeadRetraction)); err != nil {
+			return err
+		}
+		lead.Sent.Retracted, lead.Sent.Reason = tx.Now(), reason
+		lead.afterRetraction()
+		lead.stamp(tx, "retracted", who.Name, s.desk.Country)
+		tx.Audit(s.leadEntry(lead, who.Name, protocol.ActAlter, "lead retracted"))
+		return nil
+	})
+}
+
+// GiveFeedback tells the sender of a lead what came of it.
+func (s *Service) GiveFeedback(ctx context.Context, who desk.Actor, key, pair, code, note string) (*Lead, error) {
+	if !slices.Contains(protocol.FeedbackCodes, code) {
+		return nil, desk.Invalid("feedback %.40q is not one of %v", code, protocol.FeedbackCodes)
+	}
+	return s.onLead(ctx, who, key, pair, policy.GiveFeedback, code+"\x00"+note, func(tx *store.Tx, lead *Lead) error {
+		if lead.Received == nil {
+			return desk.Conflict("%s sent no lead for this pair: feedback goes to the sender of a lead", lead.Counterpart)
+		}
+		for _, f := range lead.Feedback {
+			if f.From == s.desk.Country && f.Code == code && f.Note == note {
+				return nil
+			}
+		}
+		body := &protocol.FeedbackBody{Lead: lead.Received.Document, Pair: lead.Pair, Code: code, Note: note}
+		if _, err := s.out.Issue(tx, protocol.TypeFeedback, body, s.directed(lead, who, policy.Feedback)); err != nil {
+			return err
+		}
+		lead.Feedback = append(lead.Feedback, Feedback{From: s.desk.Country, Code: code, Note: note, At: tx.Now(), By: who.Name})
+		lead.stamp(tx, "feedback "+code, who.Name, s.desk.Country)
+		tx.Audit(s.leadEntry(lead, who.Name, protocol.ActAlter, "feedback given"))
+		return nil
+	})
+}
+
+// onLead runs one act on a lead and keeps the lead.
+func (s *Service) onLead(ctx context.Context, who desk.Actor, key, pair string, action policy.Action, request any, change func(tx *store.Tx, lead *Lead) error) (*Lead, error) {
+	act := desk.Act{Actor: who, Key: key, Action: action, Purpose: Purpose, Request: []any{pair, request},
+		Describe: func(tx *store.Tx) (policy.Resource, error) {
+			lead, err := findLead(tx, pair)
+			if err != nil {
+				return policy.Resource{}, err
+			}
+			attrs := map[string]any{"handling": append([]string{}, lead.Handling...)}
+			if lead.Confirmation != nil {
+				attrs["reviewers"] = []string{lead.Confirmation.By}
+			}
+			return policy.Resource{Type: policy.Lead, ID: lead.Pair, Attributes: attrs}, nil
+		}}
+	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Lead, error) {
+		lead, err := findLead(tx, pair)
+		if err != nil {
+			return nil, err
+		}
+		if err := change(tx, lead); err != nil {
+			return nil, err
+		}
+		return lead, leads.Put(tx, lead.Pair, lead)
+	})
+}
+
+// Leads lists the leads of both directions, the latest event first.
+func (s *Service) Leads(ctx context.Context, who desk.Actor) ([]*Lead, error) {
+	act := desk.Act{Actor: who, Action: policy.LeadView, Resource: policy.Resource{Type: policy.Lead}, Purpose: Purpose}
+	return desk.Read(ctx, s.desk, act, protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.Lead, Event: "leads listed"}},
+		func(tx *store.Tx) ([]*Lead, error) {
+			out, err := all(tx, leads)
+			sort.SliceStable(out, func(i, j int) bool {
+				a, b := out[i].Timeline, out[j].Timeline
+				return a[len(a)-1].At.After(b[len(b)-1].At)
+			})
+			return out, err
+		})
+}
+
+// Lead shows one lead by its pair, the beginning of it, or a lead number of either side.
+func (s *Service) Lead(ctx context.Context, who desk.Actor, ref string) (*Lead, error) {
+	act := desk.Act{Actor: who, Action: policy.LeadView, Resource: policy.Resource{Type: policy.Lead, ID: ref}, Purpose: Purpose}
+	return desk.Read(ctx, s.desk, act, protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.Lead, Object: ref, Event: "lead viewed"}},
+		func(tx *store.Tx) (*Lead, error) { return findLead(tx, ref) })
+}
+
+func findLead(tx *store.Tx, ref string) (*Lead, error) {
+	if lead, err := leads.Get(tx, ref); err == nil {
+		return lead, nil
+	}
+	for _, l := range leads.All(tx) {
+		if l.Sent != nil && l.Sent.Body.Number == ref || l.Received != nil && l.Received.Body.Number == ref ||
+			len(ref) >= 6 && len(ref) < len(l.Pair) && l.Pair[:len(ref)] == ref {
+			return l, tx.Err()
+		}
+	}
+	return nil, errors.Join(tx.Err(), desk.NotFound("there is no lead %q in this node; `proofmark lead list` shows them", ref))
+}
+
+// directed says what policy and log must know of a document about a lead.
+func (s *Service) directed(lead *Lead, who desk.Actor, kind string) dispatch.Facts {
+	return dispatch.Facts{To: lead.Counterpart, Purpose: Purpose, Kind: kind, Object: lead.Pair, Actor: who.Name,
+		Attributes: map[string]any{"handling": append([]string{}, lead.Handling...)}}
+}
+
+func (l *Lead) stamp(tx *store.Tx, event, by string, country protocol.Country) {
+	l.Timeline = append(l.Timeline, Stamp{Event: event, At: tx.Now(), By: by, Country: country})
+}
+
+// afterRetraction: a lead that crossed with one of the other side still stands.
+func (l *Lead) afterRetraction() {
+	standing := func(n *Notice) bool { return n != nil && n.Retracted.IsZero() }
+	switch {
+	case l.State == LeadHit:
+	case standing(l.Sent):
+		l.State = LeadReleased
+		if !l.Sent.Acknowledged.IsZero() {
+			l.State = LeadAcknowledged
+		}
+	case standing(l.Received):
+		l.State = LeadReceived
+		if !l.Received.Acknowledged.IsZero() {
+			l.State = LeadAcknowledged
+		}
+	default:
+		l.State = LeadRetracted
+	}
+}
+
+func (s *Service) leadEntry(lead *Lead, actor string, action protocol.AuditAction, event string) protocol.AuditEntry {
+	return protocol.AuditEntry{
+		AuditHeader: protocol.AuditHeader{Action: action, Counterpart: string(lead.Counterpart), Decision: "permit", Ground: "policy"},
+		AuditBody: protocol.AuditBody{Actor: actor, Kind: policy.Lead, Object: lead.Pair, Event: event, Purpose: Purpose, Handling: lead.Handling,
+			Details: map[string]string{"state": string(lead.State)}},
+	}
+}

@@ -1,0 +1,186 @@
+package ballistics
+
+import (
+	"errors"
+
+	"proofmark/correlate"
+	"proofmark/node/desk"
+	"proofmark/node/dispatch"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// receiveSignature keeps a foreign signature with its expiry and queues its correlation with this country's own exhibits.
+func (s *Service) receiveSignature(tx *store.Tx, in dispatch.Received) error {
+	body, err := protocol.BodyOf[protocol.SignatureBody](in.Document)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	roi, err := correlate.ParseROI(body.ROI)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	if body.Algorithm == correlate.Algorithm {
+		if _, err := correlate.DecodeSignature(body.Signature); err != nil {
+			return desk.Invalid("%v", err)
+		}
+	}
+	sig := &Signature{ID: in.Document.ID, Country: in.From, Exhibit: body.Exhibit, ROI: roi, Kind: body.Kind, Origin: body.Origin,
+		Class: classOf(body.Calibre, body.FiringPin, body.Pattern), Algorithm: body.Algorithm, Quality: body.Quality, Bytes: body.Signature,
+		Handling: in.Terms.Handling, Received: tx.Now(), Expires: in.Terms.RetainUntil,
+		Number: body.ExhibitNumber, Case: body.CaseReference, Agency: body.Agency, Offence: body.Offence, Place: body.Place, Occurred: body.Occurred}
+	old, err := signatures.Get(tx, sig.ID)
+	if err == nil { // a wider release, or the same again: the facts are brought up to date, nothing is compared twice
+		sig.Received = old.Received
+		return signatures.Put(tx, sig.ID, sig)
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if body.Algorithm != correlate.Algorithm {
+		return signatures.Put(tx, sig.ID, sig) // held for the day this node knows the algorithm; not compared
+	}
+	return s.enter(tx, sig)
+}
+
+// receiveLead takes in a lead of another country about one of this country's exhibits. A lead may overtake the signature it speaks of: leads travel on
+// the urgent channel.
+func (s *Service) receiveLead(tx *store.Tx, in dispatch.Received) error {
+	body, err := protocol.BodyOf[protocol.LeadBody](in.Document)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	if body.Own.Country != string(in.From) || body.Other.Country != string(s.desk.Country) {
+		return desk.Invalid("lead %s links %s and %s, and came from %s", body.Number, body.Own.Country, body.Other.Country, in.From)
+	}
+	own, err := signatures.Get(tx, body.Other.Signature)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !own.Own {
+		return desk.NotFound("lead %s speaks of the signature %s, which is not this country's", body.Number, body.Other.Signature)
+	}
+	if err != nil {
+		return err
+	}
+	if other, err := signatures.Get(tx, body.Own.Signature); err == nil && other.Country != in.From {
+		return desk.Invalid("lead %s speaks of a signature of %s as the sender's own", body.Number, other.Country)
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	lead, err := leads.Get(tx, body.Pair)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if lead == nil {
+		lead = &Lead{Pair: body.Pair, Counterpart: in.From, OwnSignature: own.ID, State: LeadReceived}
+	}
+	if lead.Received != nil && lead.Received.Document == in.Document.ID {
+		return nil
+	}
+	if lead.State == LeadRetracted {
+		lead.State = LeadReceived
+	}
+	lead.Handling = union(lead.Handling, in.Terms.Handling)
+	lead.Received = &Notice{Document: in.Document.ID, Body: *body, At: tx.Now()}
+	lead.stamp(tx, "lead received", "", in.From)
+	return leads.Put(tx, lead.Pair, lead)
+}
+
+// theirLead finds the lead that a document of its counterpart speaks of, and checks that it does.
+func theirLead(tx *store.Tx, in dispatch.Received, pair, document string, mine func(l *Lead) *Notice) (*Lead, *Notice, error) {
+	lead, err := leads.Get(tx, pair)
+	if errors.Is(err, store.ErrNotFound) || err == nil && lead.Counterpart != in.From {
+		return nil, nil, desk.NotFound("there is no lead between the two countries for the pair %.40s", pair)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	n := mine(lead)
+	if n == nil || n.Document != document {
+		return nil, nil, desk.Invalid("it speaks of the lead document %s, which is not the one exchanged for this pair", document)
+	}
+	return lead, n, nil
+}
+
+func sentNotice(l *Lead) *Notice     { return l.Sent }
+func receivedNotice(l *Lead) *Notice { return l.Received }
+
+func (s *Service) receiveAck(tx *store.Tx, in dispatch.Received) error {
+	body, err := protocol.BodyOf[protocol.LeadAckBody](in.Document)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	lead, n, err := theirLead(tx, in, body.Pair, body.Lead, sentNotice)
+	if err != nil {
+		return err
+	}
+	if !n.Acknowledged.IsZero() {
+		return nil
+	}
+	n.Acknowledged, n.AckNote, n.OtherCase = tx.Now(), body.Note, body.CaseReference
+	if lead.State == LeadReleased {
+		lead.State = LeadAcknowledged
+	}
+	lead.stamp(tx, "acknowledged", "", in.From)
+	return leads.Put(tx, lead.Pair, lead)
+}
+
+func (s *Service) receiveRetraction(tx *store.Tx, in dispatch.Received) error {
+	body, err := protocol.BodyOf[protocol.LeadRetractionBody](in.Document)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	lead, n, err := theirLead(tx, in, body.Pair, body.Lead, receivedNotice)
+	if err != nil {
+		return err
+	}
+	if !n.Retracted.IsZero() {
+		return nil
+	}
+	n.Retracted, n.Reason = tx.Now(), body.Reason
+	lead.afterRetraction()
+	lead.stamp(tx, "retracted by its sender", "", in.From)
+	return leads.Put(tx, lead.Pair, lead)
+}
+
+func (s *Service) receiveFeedback(tx *store.Tx, in dispatch.Received) error {
+	body, err := protocol.BodyOf[protocol.FeedbackBody](in.Document)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	lead, _, err := theirLead(tx, in, body.Pair, body.Lead, sentNotice)
+	if err != nil {
+		return err
+	}
+	for _, f := range lead.Feedback {
+		if f.From == in.From && f.Code == body.Code && f.Note == body.Note {
+			return nil
+		}
+	}
+	lead.Feedback = append(lead.Feedback, Feedback{From: in.From, Code: body.Code, Note: body.Note, At: tx.Now()})
+	lead.stamp(tx, "feedback "+body.Code, "", in.From)
+	return leads.Put(tx, lead.Pair, lead)
+}
+
+func (s *Service) receiveHit(tx *store.Tx, in dispatch.Received) error {
+	body, err := protocol.BodyOf[protocol.HitBody](in.Document)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	lead, err := leads.Get(tx, body.Pair)
+	if errors.Is(err, store.ErrNotFound) || err == nil && lead.Counterpart != in.From {
+		return desk.NotFound("there is no lead between the two countries for the pair %.40s", body.Pair)
+	}
+	if err != nil {
+		return err
+	}
+	exchanged := lead.Sent != nil && lead.Sent.Document == body.Lead || lead.Received != nil && lead.Received.Document == body.Lead
+	if !exchanged {
+		return desk.Invalid("it speaks of the lead document %s, which is not one exchanged for this pair", body.Lead)
+	}
+	if lead.Hit != nil {
+		return nil // both sides confirmed: the first report stands
+	}
+	lead.Hit = &Hit{Document: in.Document.ID, From: in.From, HitBody: *body, At: tx.Now()}
+	lead.State = LeadHit
+	lead.stamp(tx, "hit reported", "", in.From)
+	return leads.Put(tx, lead.Pair, lead)
+}

@@ -1,0 +1,254 @@
+package ballistics
+
+import (
+	"fmt"
+	"time"
+
+	"proofmark/correlate"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// Case is a criminal investigation: agency and case number, unique in this node.
+type Case struct {
+	ID        string    `json:"id"`
+	Reference string    `json:"reference"` // case number of the agency
+	Agency    string    `json:"agency"`
+	Title     string    `json:"title,omitempty"`
+	Created   time.Time `json:"created"`
+	By        string    `json:"by"`
+}
+
+// Incident is what happened: a time interval, a place, an offence. It carries the facts that sharing policies ask for.
+type Incident struct {
+	ID          string            `json:"id"`
+	Case        string            `json:"case"` // case reference
+	Occurred    protocol.Interval `json:"occurred"`
+	Place       string            `json:"place"`
+	Precision   string            `json:"precision,omitempty"` // of the place: address, town, region
+	Offence     string            `json:"offence"`
+	Severity    string            `json:"severity,omitempty"`
+	BorderKM    *int64            `json:"border_km,omitempty"` // distance to the nearest border
+	Terrorism   bool              `json:"terrorism,omitempty"`
+	Customs     bool              `json:"customs,omitempty"`     // recovered by customs or border police
+	Trafficking bool              `json:"trafficking,omitempty"` // from suspected traffickers
+	GroupSize   int64             `json:"group_size,omitempty"`  // firearms recovered together
+	Links       []string          `json:"links,omitempty"`       // outside events: gunshot alert, plate reader
+	Created     time.Time         `json:"created"`
+	By          string            `json:"by"`
+}
+
+// Exhibit is a cartridge case or a bullet: evidence of an incident, or test-fired from a recovered firearm.
+type Exhibit struct {
+	ID        string    `json:"id"`
+	Number    string    `json:"number"` // exhibit number, unique in this node
+	Case      string    `json:"case"`   // case reference
+	Kind      string    `json:"kind"`
+	Origin    string    `json:"origin"`
+	Incident  string    `json:"incident,omitempty"` // id, for evidence
+	Firearm   string    `json:"firearm,omitempty"`  // national reference, for a test fire
+	Calibre   string    `json:"calibre"`
+	FiringPin string    `json:"firing_pin"`
+	Pattern   string    `json:"breech_face_pattern"`
+	Handling  []string  `json:"handling,omitempty"` // codes the exhibit carries by itself
+	Received  time.Time `json:"received"`           // stamp: receipt in the laboratory
+	Entered   time.Time `json:"entered"`            // stamp: entry into this node
+	By        string    `json:"by"`
+}
+
+// Acquisition is one scan of one region of an exhibit, and the signature that was made of it.
+type Acquisition struct {
+	ID          string            `json:"id"`
+	Exhibit     string            `json:"exhibit"` // exhibit id
+	Number      string            `json:"number"`  // exhibit number
+	ROI         correlate.ROI     `json:"roi"`
+	Scan        string            `json:"scan"` // SHA-256 of the file, hex
+	ScanBytes   int               `json:"scan_bytes"`
+	File        string            `json:"file"`
+	Instrument  string            `json:"instrument,omitempty"`
+	Operator    string            `json:"operator"`
+	Resolution  float64           `json:"resolution_um"` // lateral spacing, micrometres
+	Quality     correlate.Quality `json:"quality"`
+	Warnings    []string          `json:"warnings,omitempty"`
+	Replica     bool              `json:"replica,omitempty"`
+	Certificate string            `json:"certificate,omitempty"`
+	Signature   string            `json:"signature"` // id of the signature document
+	Bytes       int               `json:"signature_bytes"`
+	Purpose     string            `json:"purpose"`
+	At          time.Time         `json:"at"`
+}
+
+// Signature is a ballistic signature that this node holds: its own or a foreign one.
+type Signature struct {
+	ID        string           `json:"id"` // of the signature document
+	Country   protocol.Country `json:"country"`
+	Own       bool             `json:"own"`
+	Exhibit   string           `json:"exhibit"` // exhibit id at its owner
+	ROI       correlate.ROI    `json:"roi"`
+	Kind      string           `json:"kind"`
+	Origin    string           `json:"origin"`
+	Class     correlate.Class  `json:"class"`
+	Algorithm string           `json:"algorithm"`
+	Quality   float64          `json:"quality"`
+	Bytes     []byte           `json:"bytes"`
+	Handling  []string         `json:"handling,omitempty"`
+	Received  time.Time        `json:"received"`
+	Expires   time.Time        `json:"expires,omitzero"` // of a foreign signature: erased then
+
+	// What its owner disclosed, or this node's own facts.
+	Number   string             `json:"number,omitempty"`
+	Case     string             `json:"case,omitempty"`
+	Agency   string             `json:"agency,omitempty"`
+	Offence  string             `json:"offence,omitempty"`
+	Place    string             `json:"place,omitempty"`
+	Occurred *protocol.Interval `json:"occurred,omitempty"`
+}
+
+// Candidate is a pair of signatures that correlation ranked: an entry of the ranked list of each of the two. It has one identity on both sides
+// of a border.
+type Candidate struct {
+	Pair       string               `json:"pair"`
+	A          string               `json:"a"` // signature ids in ascending order
+	B          string               `json:"b"`
+	ROI        correlate.ROI        `json:"roi"`
+	Comparison correlate.Comparison `json:"comparison"`
+	Handling   []string             `json:"handling,omitempty"` // the union of both sides' codes
+	Found      time.Time            `json:"found"`
+	Viewed     time.Time            `json:"viewed,omitzero"`
+	Reviews    []Review             `json:"reviews,omitempty"`
+	Outcome    protocol.Verdict     `json:"outcome,omitempty"` // once the reviews decide
+	Country    protocol.Country     `json:"country"`           // of the other side; this node's own where both sides are its own
+}
+
+// Review is one person's finding on a candidate.
+type Review struct {
+	Round   string           `json:"round"` // primary, secondary, third
+	Verdict protocol.Verdict `json:"verdict"`
+	By      string           `json:"by"`
+	At      time.Time        `json:"at"`
+	Note    string           `json:"note,omitempty"`
+}
+
+// Lead is what became of a pair after two people of one side found it worth telling: one record for both directions, so that crossing leads
+// merge.
+type Lead struct {
+	Pair         string           `json:"pair"`
+	Counterpart  protocol.Country `json:"counterpart"`
+	State        LeadState        `json:"state"`
+	OwnSignature string           `json:"own_signature"`
+	Sent         *Notice          `json:"sent,omitempty"`
+	Received     *Notice          `json:"received,omitempty"`
+	Feedback     []Feedback       `json:"feedback,omitempty"`
+	Confirmation *Confirmation    `json:"confirmation,omitempty"` // of a hit, on this side
+	Hit          *Hit             `json:"hit,omitempty"`
+	Handling     []string         `json:"handling,omitempty"`
+	Timeline     []Stamp          `json:"timeline"`
+}
+
+// LeadState is where a lead stands.
+type LeadState string
+
+// The states of a lead.
+const (
+	LeadReleased     LeadState = "released"     // sent, not yet acknowledged
+	LeadReceived     LeadState = "received"     // arrived, not yet acknowledged by a person here
+	LeadAcknowledged LeadState = "acknowledged" // a person on the receiving side took it up
+	LeadRetracted    LeadState = "retracted"
+	LeadHit          LeadState = "hit" // confirmed on the physical evidence
+)
+
+// Notice is a lead notification that was sent or received.
+type Notice struct {
+	Document     string            `json:"document"`
+	Body         protocol.LeadBody `json:"body"`
+	At           time.Time         `json:"at"`
+	By           string            `json:"by,omitempty"` // who released it here
+	Acknowledged time.Time         `json:"acknowledged,omitzero"`
+	AckBy        string            `json:"acknowledged_by,omitempty"`
+	AckNote      string            `json:"ack_note,omitempty"`
+	OtherCase    string            `json:"other_case,omitempty"` // disclosed with the acknowledgement
+	Retracted    time.Time         `json:"retracted,omitzero"`
+	Reason       string            `json:"retraction_reason,omitempty"`
+}
+
+// Feedback tells what came of a lead.
+type Feedback struct {
+	From protocol.Country `json:"from"`
+	Code string           `json:"code"`
+	Note string           `json:"note,omitempty"`
+	At   time.Time        `json:"at"`
+	By   string           `json:"by,omitempty"`
+}
+
+// Confirmation is an examiner's finding at the microscope, before it is verified.
+type Confirmation struct {
+	Conclusion string    `json:"conclusion"`
+	Items      []string  `json:"items"`
+	Where      string    `json:"where"`
+	By         string    `json:"by"`
+	At         time.Time `json:"at"`
+}
+
+// Hit is a verified confirmation, from whichever side it came.
+type Hit struct {
+	Document string           `json:"document"`
+	From     protocol.Country `json:"from"`
+	protocol.HitBody
+	At time.Time `json:"at"`
+}
+
+// Stamp is one event in the life of a lead: the field is measured by the time between them.
+type Stamp struct {
+	Event   string           `json:"event"`
+	At      time.Time        `json:"at"`
+	By      string           `json:"by,omitempty"`
+	Country protocol.Country `json:"country,omitempty"`
+}
+
+// job is a signature that waits to be correlated; it is written with the signature and removed with its candidates.
+type job struct {
+	Signature string    `json:"signature"`
+	Queued    time.Time `json:"queued"`
+}
+
+var (
+	cases = store.NewCollection("case",
+		store.Index[Case]{Name: "reference", Keys: func(c *Case) []string { return []string{c.Reference} }})
+	incidents = store.NewCollection("incident",
+		store.Index[Incident]{Name: "case", Keys: func(i *Incident) []string { return []string{i.Case} }})
+	exhibits = store.NewCollection("exhibit",
+		store.Index[Exhibit]{Name: "number", Keys: func(e *Exhibit) []string { return []string{e.Number} }},
+		store.Index[Exhibit]{Name: "case", Keys: func(e *Exhibit) []string { return []string{e.Case} }})
+	acquisitions = store.NewCollection("acquisition",
+		store.Index[Acquisition]{Name: "scan", Keys: func(a *Acquisition) []string { return []string{scanKey(a.Exhibit, a.ROI, a.Scan)} }},
+		store.Index[Acquisition]{Name: "exhibit", Keys: func(a *Acquisition) []string { return []string{a.Exhibit} }})
+	signatures = store.NewCollection("signature",
+		store.Index[Signature]{Name: "exhibit", Keys: func(s *Signature) []string { return []string{s.Exhibit} }},
+		store.Index[Signature]{Name: "expires", Keys: func(s *Signature) []string {
+			if s.Expires.IsZero() {
+				return nil
+			}
+			return []string{s.Expires.UTC().Format(time.RFC3339)}
+		}})
+	candidates = store.NewCollection("candidate",
+		store.Index[Candidate]{Name: "ranked", Keys: func(c *Candidate) []string {
+			return []string{rankedKey(c.A, c.Comparison.Score, c.Pair), rankedKey(c.B, c.Comparison.Score, c.Pair)}
+		}},
+		store.Index[Candidate]{Name: "worklist", Keys: func(c *Candidate) []string {
+			if c.Outcome != "" {
+				return nil
+			}
+			return []string{rankedKey("open", c.Comparison.Score, c.Pair)}
+		}})
+	leads = store.NewCollection[Lead]("lead")
+	jobs  = store.NewCollection[job]("correlation")
+)
+
+func scanKey(exhibit string, roi correlate.ROI, scan string) string {
+	return exhibit + "/" + string(roi) + "/" + scan
+}
+
+// rankedKey sorts by falling score, then by pair: the order of every ranked list. Scores lie in −1…1.
+func rankedKey(list string, score float64, pair string) string {
+	return fmt.Sprintf("%s/%09d/%s", list, int64((1-score)*1e8), pair)
+}

@@ -1,0 +1,180 @@
+// Package desk owns what every act of a person has in common: it is authorised by policy, done exactly once, and leaves its audit
+// entry in the transaction of the act itself. It knows no workflow.
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"proofmark/policy"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// Actor is who acts. It comes from a session, never from a flag.
+type Actor struct {
+	Name  string
+	Roles []string
+}
+
+// Node is the actor of what the node does by itself: deliveries, correlations, expiry.
+var Node = Actor{Name: "node"}
+
+// Desk is where acts are taken.
+type Desk struct {
+	Store   *store.Store
+	Policy  func() *policy.Engine
+	Country protocol.Country
+	Log     *slog.Logger
+}
+
+// Act says who wants to do what with which object.
+type Act struct {
+	Actor    Actor
+	Key      string // idempotency key of the command; empty for acts that are idempotent by nature
+	Action   policy.Action
+	Resource policy.Resource
+	Purpose  string
+	Request  any // the command's content, hashed with the key: the same key with another content is refused
+
+	// Describe reads what policy must know of the object (who reviewed it, whose it is); it replaces Resource.
+	Describe func(tx *store.Tx) (policy.Resource, error)
+}
+
+// Do authorises an act and runs fn in one transaction, once for each actor and key: a repeated key returns the first result. A refusal
+// is itself audited, and returns ErrForbidden.
+func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, error)) (T, error) {
+	var zero, out T
+	request, err := json.Marshal(struct {
+		Action  policy.Action
+		Request any
+	}{a.Action, a.Request})
+	if err != nil {
+		return zero, fmt.Errorf("%s: %w", a.Action, err)
+	}
+	var refusal error
+	err = d.Store.Update(ctx, func(tx *store.Tx) error {
+		result, _, err := tx.Once(a.Actor.Name, a.Key, request, func() ([]byte, error) {
+			var err error
+			if refusal, err = d.authorise(tx, a); err != nil || refusal != nil {
+				return nil, errors.Join(err, refusal)
+			}
+			v, err := fn(tx)
+			if err != nil {
+				return nil, err
+			}
+			return json.Marshal(v)
+		})
+		if refusal != nil {
+			return nil // the audit entry of the refusal is committed, and nothing else was written
+		}
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(result, &out)
+	})
+	if err == nil {
+		err = refusal
+	}
+	if err != nil {
+		return zero, asPerson(err)
+	}
+	return out, nil
+}
+
+// Read authorises a view and makes its audit entry durable before fn reads anything: nothing is shown that the log does not know of.
+func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry, fn func(tx *store.Tx) (T, error)) (T, error) {
+	var zero, out T
+	var refusal error
+	err := d.Store.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		if refusal, err = d.authorise(tx, a); err != nil || refusal != nil {
+			return err
+		}
+		if entry.Action == "" {
+			entry.Action = protocol.ActConsult
+		}
+		if entry.Purpose == "" {
+			entry.Purpose = a.Purpose
+		}
+		entry.Actor, entry.Decision = a.Actor.Name, "permit"
+		tx.Audit(entry)
+		return nil
+	})
+	if err == nil {
+		err = refusal
+	}
+	if err != nil {
+		return zero, asPerson(err)
+	}
+	err = d.Store.View(func(tx *store.Tx) error {
+		var err error
+		out, err = fn(tx)
+		return err
+	})
+	if err != nil {
+		return zero, asPerson(err)
+	}
+	return out, nil
+}
+
+func (d *Desk) decide(tx *store.Tx, a Act) policy.Decision {
+	return d.Policy().Decide(policy.Request{
+		Principal: policy.Principal{User: a.Actor.Name, Roles: a.Actor.Roles, Country: string(d.Country)},
+		Action:    a.Action,
+		Resource:  a.Resource,
+		Purpose:   a.Purpose,
+		Now:       tx.Now(),
+	})
+}
+
+// authorise asks policy and leaves the audit entry of a refusal in tx.
+func (d *Desk) authorise(tx *store.Tx, a Act) (refusal, err error) {
+	if a.Describe != nil {
+		if a.Resource, err = a.Describe(tx); err != nil {
+			return nil, err
+		}
+	}
+	dec := d.decide(tx, a)
+	if dec.Allow {
+		return nil, nil
+	}
+	tx.Audit(protocol.AuditEntry{
+		AuditHeader: protocol.AuditHeader{Action: protocol.ActDeny, Decision: "deny", Ground: "policy"},
+		AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: "refused " + string(a.Action),
+			Purpose: a.Purpose, Policies: PolicyRefs(dec), PolicyVer: d.Policy().Version()},
+	})
+	return forbidden(a, dec), nil
+}
+
+// PolicyRefs writes the deciding policies of a decision as an audit entry names them.
+func PolicyRefs(dec policy.Decision) []string {
+	out := make([]string, len(dec.Policies))
+	for i, p := range dec.Policies {
+		out[i] = p.String()
+	}
+	return out
+}
+
+// Refuse records that an act was refused for a reason of the workflow (the second reviewer is the first, the scan is unusable) and returns the
+// error to give to the person. It opens a transaction of its own.
+func (d *Desk) Refuse(ctx context.Context, a Act, ground string, reason error) error {
+	err := d.Store.Update(ctx, func(tx *store.Tx) error {
+		if a.Describe != nil {
+			var err error
+			if a.Resource, err = a.Describe(tx); err != nil {
+				return err
+			}
+		}
+		tx.Audit(protocol.AuditEntry{
+			AuditHeader: protocol.AuditHeader{Action: protocol.ActDeny, Decision: "deny", Ground: ground},
+			AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: "refused " + string(a.Action),
+				Purpose: a.Purpose},
+		})
+		return nil
+	})
+	return errors.Join(reason, asPerson(err))
+}

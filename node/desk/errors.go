@@ -1,0 +1,73 @@
+package desk
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"proofmark/policy"
+	"proofmark/store"
+)
+
+// What an act can fail with; the control API maps each to a status. The text after it is for a person: what was wrong and what to do next.
+var (
+	ErrForbidden = errors.New("not permitted")
+	ErrInvalid   = errors.New("not valid")
+	ErrNotFound  = errors.New("not found")
+	ErrConflict  = errors.New("conflict")
+)
+
+// fault carries a sentence for a person and the class it belongs to; the class's own words are not repeated in the sentence.
+type fault struct {
+	class error
+	text  string
+}
+
+func (f *fault) Error() string { return f.text }
+func (f *fault) Unwrap() error { return f.class }
+
+// Forbidden returns an ErrForbidden with the given sentence.
+func Forbidden(format string, args ...any) error {
+	return &fault{ErrForbidden, fmt.Sprintf(format, args...)}
+}
+
+// Invalid returns an ErrInvalid with the given sentence.
+func Invalid(format string, args ...any) error {
+	return &fault{ErrInvalid, fmt.Sprintf(format, args...)}
+}
+
+// NotFound returns an ErrNotFound with the given sentence.
+func NotFound(format string, args ...any) error {
+	return &fault{ErrNotFound, fmt.Sprintf(format, args...)}
+}
+
+// Conflict returns an ErrConflict with the given sentence.
+func Conflict(format string, args ...any) error {
+	return &fault{ErrConflict, fmt.Sprintf(format, args...)}
+}
+
+// asPerson classifies the store's own errors.
+func asPerson(err error) error {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return &fault{ErrNotFound, err.Error()}
+	case errors.Is(err, store.ErrKeyReused):
+		return &fault{ErrConflict, err.Error()}
+	}
+	return err
+}
+
+func forbidden(a Act, dec policy.Decision) error {
+	who := a.Actor.Name
+	if len(a.Actor.Roles) > 0 {
+		who += " (" + strings.Join(a.Actor.Roles, ", ") + ")"
+	}
+	why := "no policy permits it"
+	switch {
+	case len(dec.Errors) > 0:
+		why = "the policy could not be evaluated: " + strings.Join(dec.Errors, "; ")
+	case len(dec.Policies) > 0:
+		why = "forbidden by " + strings.Join(PolicyRefs(dec), ", ")
+	}
+	return Forbidden("%s may not do %s: %s. Ask somebody whose role allows it, or the administrator for the role.", who, a.Action, why)
+}

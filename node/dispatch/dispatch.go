@@ -1,0 +1,98 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"proofmark/crypto"
+	"proofmark/crypto/roster"
+	"proofmark/policy"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// Errors that the network decides on.
+var (
+	// ErrGap: the batch does not start where this node is; the receipt returned with it tells where to resume.
+	ErrGap = errors.New("batch does not continue the channel")
+	// ErrFork: a message with a known number has other content: the sender rewrote what it had sent.
+	ErrFork = errors.New("channel forked: a message was rewritten after it was sent")
+	// ErrNotMember: the country is not an active member of the roster in force.
+	ErrNotMember = errors.New("not an active member of the roster")
+	// ErrForged: a signature, an audience or a hash is not what it must be.
+	ErrForged = errors.New("verification failed")
+)
+
+// Options assemble a Dispatch.
+type Options struct {
+	Country  protocol.Country
+	Store    *store.Store
+	Signer   *crypto.Signer
+	Policy   func() *policy.Engine
+	Roster   func() *roster.Roster // nil while none is installed
+	Now      func() time.Time
+	Random   io.Reader
+	Log      *slog.Logger
+	OnQueued func(peer protocol.Country, ch protocol.Channel) // after a commit that queued something
+}
+
+// Dispatch issues, sends and receives documents for one country.
+type Dispatch struct {
+	Options
+	handlers map[protocol.Type]Handler
+
+	receipts sync.Mutex // orders the signing of receipts, so that none overtakes a newer one
+}
+
+// Handler applies an incoming document of one type within the receiving transaction. It runs on the store's single writer and must be
+// quick. An error keeps the document as refused, with the error's text as the reason; the channel goes on.
+type Handler func(tx *store.Tx, in Received) error
+
+// Received is a verified document from another country, accepted by policy, with the terms under which this country holds it.
+type Received struct {
+	From     protocol.Country
+	Document *protocol.Document
+	Terms    protocol.Terms
+}
+
+// New returns a Dispatch without handlers.
+func New(o Options) *Dispatch {
+	return &Dispatch{Options: o, handlers: map[protocol.Type]Handler{}}
+}
+
+// Handle registers the handler of a document type; it is called while the node is assembled, before anything is received.
+func (d *Dispatch) Handle(t protocol.Type, h Handler) { d.handlers[t] = h }
+
+// members lists the active members other than this country, in the roster's order.
+func (d *Dispatch) members(now time.Time) []protocol.Country {
+	r := d.Roster()
+	if r == nil {
+		return nil
+	}
+	var out []protocol.Country
+	for _, m := range r.Active(now) {
+		if m.Country != string(d.Country) {
+			out = append(out, protocol.Country(m.Country))
+		}
+	}
+	return out
+}
+
+// keysOf returns the signing keys under which documents, batches and receipts of an active member verify.
+func (d *Dispatch) keysOf(c protocol.Country, now time.Time) (crypto.KeySet, error) {
+	var none crypto.KeySet
+	r := d.Roster()
+	if r == nil {
+		return none, fmt.Errorf("%s: %w: no roster is installed", c, ErrNotMember)
+	}
+	for _, m := range r.Active(now) {
+		if m.Country == string(c) {
+			return m.KeySet()
+		}
+	}
+	return none, fmt.Errorf("%s: %w", c, ErrNotMember)
+}
