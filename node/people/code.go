@@ -76,7 +76,7 @@ func hashCode(code string) string {
 	if len(code) > 64 {
 		return ""
 	}
-	digits := strings.NewReplacer("-", "", " ", "", "\t", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(code))
+	digits := strings.NewReplacer("-", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(strings.Join(strings.Fields(code), "")))
 	if b, err := crockford.DecodeString(digits); err != nil || len(b) != codeBytes {
 		return ""
 	}
