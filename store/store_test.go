@@ -20,15 +20,22 @@ import (
 	"proofmark/protocol"
 )
 
-const testOrigin = "PT.proofmark.example/audit"
+const (
+	testOrigin  = "PT.proofmark.example/audit"
+	testKeyPair = "PROOFMARK_STORE_TEST_KEYS"
+)
 
 var testKey = bytes.Repeat([]byte{7}, 32)
 
-// testKeys is one key pair for all tests: making it anew would be time lost.
+// testKeys is one key pair for all tests, and for the processes that they start and hand it to.
 var testKeys = sync.OnceValues(func() (note.Signer, note.Verifier) {
-	skey, vkey, err := note.GenerateKey(rand.Reader, testOrigin)
-	if err != nil {
-		panic(err)
+	skey, vkey, ok := strings.Cut(os.Getenv(testKeyPair), " ")
+	if !ok {
+		var err error
+		if skey, vkey, err = note.GenerateKey(rand.Reader, testOrigin); err != nil {
+			panic(err)
+		}
+		os.Setenv(testKeyPair, skey+" "+vkey)
 	}
 	signer, err := note.NewSigner(skey)
 	if err != nil {
