@@ -141,7 +141,7 @@ func (x *schemaIndex) entityName(uid types.EntityUID) error {
 	switch uid.Type {
 	case countryType:
 		if !validCountry(id) {
-			return fmt.Errorf("Country::%q: a country is a code of two capital letters", shorten(id))
+			return fmt.Errorf("the country %q is not a code of two capital letters", shorten(id))
 		}
 	case roleType:
 		if !slices.Contains(Roles(), id) {

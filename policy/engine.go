@@ -76,6 +76,9 @@ func Load(dir fs.FS) (*Engine, error) {
 		if err := l.file(dir, name); err != nil {
 			return nil, err
 		}
+		if l.full() {
+			break
+		}
 	}
 	if len(l.problems) > 0 {
 		return nil, fmt.Errorf("loading policies: %w", errors.Join(l.problems...))
@@ -158,17 +161,18 @@ type loader struct {
 	rules    []*rule
 	ids      map[string]Ref
 	seen     int // policies, the refused ones too
+	bytes    int // of all files
 	problems []error
 }
 
 // maxProblems bounds the report of one load; a person mends the first ones first.
-const maxProblems = 50
+const maxProblems = 20
 
-func (l *loader) report(p *Problem) {
-	if len(l.problems) < maxProblems {
-		l.problems = append(l.problems, p)
-	}
-}
+func (l *loader) report(p *Problem) { l.problems = append(l.problems, p) }
+
+// full says that no more is to be read: to explain a type error is the slowest
+// part of loading, and nobody reads on.
+func (l *loader) full() bool { return len(l.problems) >= maxProblems || l.seen > maxPolicies }
 
 // file loads one file. What is wrong in its text is reported; the error is for
 // what cannot be read at all.
@@ -177,11 +181,16 @@ func (l *loader) file(dir fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
+	if l.bytes += len(text); l.bytes > maxFolderBytes {
+		return fmt.Errorf("loading policies: with %s the files hold more than %d KiB", name, maxFolderBytes>>10)
+	}
 	if problem == nil {
 		var statements []statement
 		if statements, problem = split(name, text); problem == nil {
 			for i, s := range statements {
-				l.statement(name, i, s)
+				if l.statement(name, i, s); l.full() {
+					break
+				}
 			}
 			return nil
 		}
@@ -191,11 +200,8 @@ func (l *loader) file(dir fs.FS, name string) error {
 }
 
 func (l *loader) statement(name string, index int, s statement) {
-	switch l.seen++; {
-	case l.seen == maxPolicies+1:
+	if l.seen++; l.seen > maxPolicies {
 		l.report(&Problem{name, s.line, fmt.Sprintf("more than %d policies in all", maxPolicies)})
-		return
-	case l.seen > maxPolicies:
 		return
 	}
 	ref := Ref{ID: fmt.Sprintf("%s#%d", strings.TrimSuffix(path.Base(name), ".cedar"), index+1), File: name, Line: s.line}

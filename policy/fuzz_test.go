@@ -35,7 +35,7 @@ func FuzzLoad(f *testing.F) {
 		"permit(principal==?principal,action,resource);", "/*;*/;//;\n\";\"", "permit(principal,action,resource)when{action in[Action::\"share\",action]};",
 		"permit(principal,action,resource)when{((((((((" + strings.Repeat("!", 9), strings.Repeat("a.", 2000) + ";",
 		"permit(principal,action,resource)unless{" + strings.Repeat("resource has owner||", 100) + "true};",
-		"permit(principal,action,resource)when{{}.a};", "permit(principal,action,resource)when{context.now.offset(duration(\"1d\"))>context.now};",
+		"permit(principal,action,resource)when{{}.a};", "permit(principal,action,resource)when{if context.a.b then context has a.b.c.d else resource.a};", "permit(principal,action,resource)when{context.now.offset(duration(\"1d\"))>context.now};",
 	} {
 		f.Add(seed)
 	}

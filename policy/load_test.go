@@ -74,9 +74,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"many signs", "permit (principal, action, resource)\nwhen {\n" + strings.Repeat("!", 100000) + "true };", 5, "in a row"},
 		{"many spaced signs", "permit (principal, action, resource)\nwhen {\n" + strings.Repeat("! ", 50000) + "true };", 5, "in a row"},
 		{"long condition", "permit (principal, action, resource)\nwhen {\n" + strings.Repeat("true || ", 1000) + "true };", 5, "join conditions"},
-		{"long chain of if", "permit (principal, action, resource)\nwhen {\n" + strings.Repeat("if true then true else ", 1100) + "true };", 5, "longer than"},
+		{"long chain of if", "permit (principal, action, resource)\nwhen {\n" + strings.Repeat("if true then true else ", 650) + "true };", 5, "join conditions"},
 		{"long list", "permit (principal, action, resource)\nwhen { [\n" + strings.Repeat("1,", 3000) + "1].contains(1) };", 5, "longer than"},
-		{"enormous", strings.Repeat("// nothing\n", 1<<20), 23833, "larger than 256 KiB"},
+		{"long path", "permit (principal, action, resource)\nwhen {\ncontext has a" + strings.Repeat(".a", 900) + " };", 5, "more than 16 dots"},
+		{"enormous", strings.Repeat("// nothing\n", 1<<20), 11917, "larger than 128 KiB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			start := time.Now()
@@ -95,6 +96,30 @@ func TestLoadRefuses(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
+	}
+}
+
+// TestLoadAccepts holds what is long but honest, near the limits.
+func TestLoadAccepts(t *testing.T) {
+	var countries []string
+	for i := range 249 {
+		countries = append(countries, fmt.Sprintf("Country::\"%c%c\"", 'A'+i/26, 'A'+i%26))
+	}
+	for name, text := range map[string]string{
+		"all countries":       "permit (principal is Country, action, resource)\nwhen { [" + strings.Join(countries, ", ") + "].contains(principal) };",
+		"deep brackets":       "permit (principal, action, resource) when { " + strings.Repeat("(", maxDepth-1) + "true" + strings.Repeat(")", maxDepth-1) + " };",
+		"brackets in a row":   "permit (principal, action, resource) when { " + strings.Repeat("(true) && ", 100) + "true };",
+		"paths after words":   "permit (principal is Country, action == Action::\"share\", resource is Signature) when { " + strings.Repeat("if resource.terrorism then resource.customs else ", 20) + "true };",
+		"signs in a text":     "permit (principal, action, resource) when { context.purpose == \"" + strings.Repeat("((((!!!!;;;;....", 50) + "\" };",
+		"every annotation":    "@id(\"a.b-c_1\") @handling(\"H0 H3\") @retain(\"P1Y6M\") @redact(\"location possessor\") @approval(\"two-person\")\n" + permitAll,
+		"guarded twice":       "permit (principal, action == Action::\"share\", resource is Signature) when { resource has border_km } when { resource has border_km && resource.border_km < 9 };",
+		"windows line ends":   "permit (principal,\r\n action, resource);\r\n",
+		"comment at the end":  permitAll + " // no line end",
+		"attributes by quote": "permit (principal, action == Action::\"share\", resource is Signature) when { resource[\"customs\"] };",
+	} {
+		if _, err := Load(folder(map[string]string{"x.cedar": text})); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -119,6 +144,14 @@ func TestLoadTooMuch(t *testing.T) {
 	var p *Problem
 	if !errors.As(err, &p) || p.Line != maxPolicies+1 || strings.Count(err.Error(), "\n") > 0 {
 		t.Errorf("too many policies: %v", err)
+	}
+	comment := strings.Repeat("// nothing\n", maxFileBytes/11)
+	large := make(map[string]string)
+	for i := range 1 + maxFolderBytes/len(comment) {
+		large[fmt.Sprintf("%d.cedar", i)] = comment
+	}
+	if _, err := Load(folder(large)); err == nil || !strings.Contains(err.Error(), "hold more than 512 KiB") {
+		t.Errorf("too large a folder: %v", err)
 	}
 	many := make(map[string]string)
 	for i := range maxFiles + 1 {

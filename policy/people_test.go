@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -121,5 +124,54 @@ func TestDefaultPeople(t *testing.T) {
 	}
 	if d := e.Decide(Request{Principal: person(NCBOperator), Action: PolicyApply}); d.Obligations.Approval != TwoPerson {
 		t.Errorf("a policy change needs approval %q", d.Obligations.Approval)
+	}
+}
+
+// TestOnlyAdministratorsManageUsers adds a careless rule to the default policy.
+func TestOnlyAdministratorsManageUsers(t *testing.T) {
+	files := defaultFiles(t)
+	files["99-careless.cedar"] = `@id("careless") permit (principal is User, action, resource);`
+	e := engine(t, files)
+	if d := e.Decide(Request{Principal: person(Examiner), Action: UserManage}); d.Allow || !slices.Equal(ids(d.Policies), []string{"only-administrators-manage-users"}) {
+		t.Errorf("an examiner manages users: %v by %v", d.Allow, d.Policies)
+	}
+	if d := e.Decide(Request{Principal: person(Administrator), Action: CaseView}); d.Allow {
+		t.Errorf("an administrator sees cases by %v", d.Policies)
+	}
+}
+
+// defaultFiles are the files that a bureau gets, with their texts.
+func defaultFiles(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := fs.Glob(DefaultFiles(), "*.cedar")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("default files: %v %v", names, err)
+	}
+	files := make(map[string]string)
+	for _, name := range names {
+		text, err := fs.ReadFile(DefaultFiles(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = string(text)
+	}
+	return files
+}
+
+// TestDefaultFilesAreTheDefault writes the files to a folder, as a node's first
+// start does, and loads them from there.
+func TestDefaultFilesAreTheDefault(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range defaultFiles(t) {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := Load(os.DirFS(root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Version() != Default().Version() || len(e.Version()) != 12 {
+		t.Errorf("versions %q and %q", e.Version(), Default().Version())
 	}
 }

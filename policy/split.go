@@ -9,12 +9,14 @@ import (
 // what they read, so depth and length are bounded before they see a byte.
 const (
 	maxFiles        = 256       // files of one folder
-	maxFileBytes    = 256 << 10 // one file
+	maxFileBytes    = 128 << 10 // one file
+	maxFolderBytes  = 512 << 10 // all files of one folder; bounds the time of checking, which is longest for records in long lists
 	maxPolicies     = 2000      // all policies of one folder
-	maxPolicyTokens = 4000      // one policy; a list of all countries takes about 800
+	maxPolicyTokens = 4000      // one policy; a list of 249 countries takes 1,271
 	maxDepth        = 32        // brackets within brackets
 	maxUnary        = 8         // consecutive ! and -
-	maxOperators    = 1000      // signs & | + - * . ! and words else, has of one policy: each may deepen its tree by one
+	maxPath         = 16        // dots of one path a.b.c; the parser's tree of `has a.b.c` grows with its square
+	maxOperators    = 600       // signs & | + - * . ! and words else, has of one policy: each may deepen its tree by one
 )
 
 // Problem is one thing wrong with a policy file.
@@ -59,7 +61,8 @@ type splitter struct {
 
 	start, startLine         int // of the current policy; start < 0 between policies
 	tokens, unary, operators int
-	depth                    int
+	depth, path              int
+	afterWord                bool // the token before this one is a word
 
 	out []statement
 }
@@ -107,19 +110,23 @@ func (s *splitter) step() *Problem {
 	}
 	if s.start < 0 {
 		s.start, s.startLine = s.at, s.line
-		s.tokens, s.operators, s.unary, s.depth = 0, 0, 0, 0
+		s.tokens, s.operators, s.unary, s.depth, s.path, s.afterWord = 0, 0, 0, 0, 0, false
 	}
 	if s.tokens++; s.tokens > maxPolicyTokens {
 		return s.problem(s.line, "the policy that starts in line %d is longer than %d words and signs; split it", s.startLine, maxPolicyTokens)
 	}
 	switch {
 	case c == '"':
-		s.unary = 0
+		s.unary, s.path, s.afterWord = 0, 0, false
 		return s.literal()
 	case isWord(c):
-		s.unary = 0
+		if s.afterWord {
+			s.path = 0
+		}
+		s.unary, s.afterWord = 0, true
 		s.word()
 	default:
+		s.afterWord = false
 		return s.sign(c)
 	}
 	if s.operators > maxOperators {
@@ -202,6 +209,11 @@ func (s *splitter) sign(c byte) *Problem {
 		}
 	} else {
 		s.unary = 0
+	}
+	if c != '.' {
+		s.path = 0
+	} else if s.path++; s.path > maxPath {
+		return s.problem(s.line, "a path with more than %d dots", maxPath)
 	}
 	if s.operators > maxOperators {
 		return s.tooMany()
