@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"sync"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/x25519"
@@ -130,13 +131,16 @@ func checkEd25519(public []byte) error {
 	return nil
 }
 
+// anyScalar is a fixed X25519 scalar: clamping makes it a multiple of 8, the cofactor, which is all that the test of order needs.
+var anyScalar = sync.OnceValues(func() (*ecdh.PrivateKey, error) { return ecdh.X25519().NewPrivateKey(make([]byte, 32)) })
+
 // checkX25519 refuses small order: there the product with any clamped scalar is zero (RFC 7748 section 6.1), which crypto/ecdh
 // reports. It also refuses encodings that are not canonical (u ≥ p, or the unused top bit set).
 func checkX25519(public []byte) error {
 	if littleEndian(public).Cmp(p25519) >= 0 {
 		return errors.New("X25519 key is not in canonical form")
 	}
-	scalar, err := ecdh.X25519().NewPrivateKey(make([]byte, 32))
+	scalar, err := anyScalar()
 	if err != nil {
 		return err
 	}

@@ -101,10 +101,10 @@ func Verify(compact, typ string, keys KeySet, maxSize int) (payload []byte, kid 
 	}
 	key, ok := keys.keys[kid]
 	if !ok {
-		return nil, "", fmt.Errorf("%s by key %s: %w", typ, kid, ErrUnknownKey)
+		return nil, "", fmt.Errorf("%s by key %.64s: %w", typ, kid, ErrUnknownKey)
 	}
 	if _, err := jws.Verify([]byte(compact), jws.WithKey(jwa.EdDSA, key), jws.WithCompact()); err != nil {
-		return nil, "", fmt.Errorf("%s by key %s: %w", typ, kid, ErrWrongSignature)
+		return nil, "", fmt.Errorf("%s by key %.64s: %w", typ, kid, ErrWrongSignature)
 	}
 	return payload, kid, nil
 }

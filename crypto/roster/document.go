@@ -103,28 +103,23 @@ func Parse(b []byte) (*Document, error) {
 		return nil, fmt.Errorf("roster document: %d signatures, the limit is %d", len(g.Signatures), MaxHolders)
 	}
 	d := &Document{payload: g.Payload, signatures: g.Signatures}
-	var payload []byte
 	seen := map[string]bool{}
 	for i, s := range g.Signatures {
-		p, kid, err := crypto.Unverified(d.compact(s), crypto.TypeRoster, MaxDocument)
+		// The form of header and signature; without the payload, which may be large and is decoded once below.
+		_, kid, err := crypto.Unverified(s.Protected+".."+s.Signature, crypto.TypeRoster, MaxDocument)
 		if err != nil {
 			return nil, fmt.Errorf("roster document, signature %d: %w", i+1, err)
 		}
 		if seen[kid] {
-			return nil, fmt.Errorf("roster document, signature %d: key %s has signed already", i+1, kid)
+			return nil, fmt.Errorf("roster document, signature %d: key %.64s has signed already", i+1, kid)
 		}
 		seen[kid] = true
 		d.signatures[i].kid = kid
-		payload = p
 	}
-	if len(g.Signatures) == 0 {
-		var err error
-		payload, err = base64.RawURLEncoding.Strict().DecodeString(g.Payload)
-		if err != nil || strings.ContainsAny(g.Payload, "\r\n") {
-			return nil, errors.New("roster document: payload is not base64url")
-		}
+	payload, err := base64.RawURLEncoding.Strict().DecodeString(g.Payload)
+	if err != nil || strings.ContainsAny(g.Payload, "\r\n") {
+		return nil, errors.New("roster document: payload is not in base64url without padding")
 	}
-	var err error
 	if d.roster, err = openRoster(payload, nil); err != nil {
 		return nil, fmt.Errorf("roster document: %w", err)
 	}

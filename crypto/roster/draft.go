@@ -105,7 +105,7 @@ func (d *Document) SetStatus(country string, status Status, now time.Time) error
 }
 
 func (d *Document) redraft(r *Roster) error {
-	changed, err := draft(r, nil)
+	changed, err := draft(r, d.roster)
 	if err != nil {
 		return err
 	}
