@@ -72,13 +72,13 @@ func (s *Service) Add(ctx context.Context, actor desk.Actor, key, name, fullName
 }
 
 // ResetCode hands out a new enrolment code, for a person who lost the secret or let the code expire. The old secret and code stop
-// working and all sessions end at once; a lock is lifted.
+// working and all sessions end at once; a lock ends with the enrolment.
 func (s *Service) ResetCode(ctx context.Context, actor desk.Actor, key, name string) (code string, err error) {
 	i, err := change(ctx, s, actor, key, name, "reset-code", func(tx *store.Tx, a *Account) (issued, error) {
 		if a.Disabled {
 			return issued{}, desk.Conflict("the account %s is disabled: enable it first", name)
 		}
-		a.Secret, a.Failures, a.LockedUntil = "", 0, time.Time{}
+		a.Secret = ""
 		// Without this the node could be left with nobody who gets in before the code expires.
 		if err := keepAdministrator(tx, a); err != nil {
 			return issued{}, err
@@ -136,7 +136,7 @@ func (s *Service) Enable(ctx context.Context, actor desk.Actor, key, name string
 		if !a.Disabled {
 			return struct{}{}, nil
 		}
-		a.Disabled, a.Failures, a.LockedUntil = false, 0, time.Time{}
+		a.Disabled = false
 		audit(tx, protocol.ActAdminister, actor, "account enabled", a)
 		return struct{}{}, nil
 	})

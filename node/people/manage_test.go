@@ -131,6 +131,9 @@ func TestResetCode(t *testing.T) {
 	}
 	b.works("anna", fresh)
 	b.refused("anna", annaSecret)
+	if _, err := b.Authenticate(ctx, session.Token); err != ErrSession {
+		t.Errorf("the old session after the new enrolment: %v, want ErrSession", err)
+	}
 	if err := b.Disable(ctx, chief, "", "anna"); err != nil {
 		t.Fatal(err)
 	}

@@ -62,8 +62,11 @@ func TestCheckSecret(t *testing.T) {
 func TestSecretIsNormalised(t *testing.T) {
 	b := newBureau(t)
 	chief := b.chief()
-	b.enrolled(chief, "anna", []byte("um cafe\u0301 na esquina"), policy.Examiner)
-	b.works("anna", []byte("um caf\u00e9 na esquina"))
+	apart, composed := []byte("um cafe\u0301 na esquina"), []byte("um caf\u00e9 na esquina")
+	b.enrolled(chief, "anna", apart, policy.Examiner)
+	b.works("anna", composed)
+	b.enrolled(chief, "bela", composed, policy.Examiner)
+	b.works("bela", apart)
 }
 
 func TestCheckRoles(t *testing.T) {

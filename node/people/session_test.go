@@ -122,7 +122,21 @@ func TestRolesAreThoseOfNow(t *testing.T) {
 	if _, ok := b.open(session.Token); ok {
 		t.Error("a session came back with the account")
 	}
-	b.works("anna", annaSecret)
+	session = b.works("anna", annaSecret)
+	// Whatever shuts an account, its sessions are not asked whether they were ended.
+	for what, shut := range map[string]func(*Account){"disabled": func(a *Account) { a.Disabled = true }, "without a secret": func(a *Account) { a.Secret = "" }} {
+		a := b.account("anna")
+		whole := *a
+		shut(a)
+		b.putAccount(a)
+		if _, ok := b.open(session.Token); ok {
+			t.Errorf("the session of an account %s is open", what)
+		}
+		b.putAccount(&whole)
+	}
+	if _, ok := b.open(session.Token); !ok {
+		t.Error("the session of a whole account is not open")
+	}
 }
 
 func TestTokens(t *testing.T) {
