@@ -165,7 +165,7 @@ func TestSecretHashesRefused(t *testing.T) {
 	}
 }
 
-// The check of an unknown user does the same work as that of a known one. Times are compared loosely, as medians of several runs.
+// The check of an unknown user does the same work as that of a known one. Times are compared loosely, as the least of several runs.
 func TestUnknownUserTakesTheSameTime(t *testing.T) {
 	cost := ArgonCost{Time: 2, Memory: 4 << 10, Threads: 1}
 	encoded, err := HashSecret([]byte("s3cret"), seeded(1), cost)
