@@ -49,7 +49,7 @@ func (tx *Tx) appendAudit(tree *auditTree) error {
 		if err != nil {
 			return fmt.Errorf("audit entry %q: %w", e.Event, err)
 		}
-		if err := errors.Join(tx.put(spaceLeaf+at, encodeLeaf(leaf)), tx.put(spaceHash+at, hashes), tx.noteTime(tree.size-1, e.Time)); err != nil {
+		if err := errors.Join(tx.put(spaceLeaf+at, encodeLeaf(leaf, hashes)), tx.noteTime(tree.size-1, e.Time)); err != nil {
 			return fmt.Errorf("audit entry %q: %w", e.Event, err)
 		}
 		for _, key := range auditIndexKeys(tree.size-1, e) {
@@ -65,7 +65,7 @@ func (tx *Tx) appendAudit(tree *auditTree) error {
 // proof stay valid. ErrNotFound if there is no such entry; erasing twice is no error. That it was erased, and why, is for the caller
 // to append.
 func (tx *Tx) EraseAudit(index int64) error {
-	leaf, err := tx.AuditLeaf(index)
+	leaf, hashes, err := tx.leaf(index)
 	if err != nil || leaf.Body == nil {
 		return err
 	}
@@ -87,20 +87,25 @@ func (tx *Tx) EraseAudit(index int64) error {
 			return fmt.Errorf("audit entry %d: %w", index, err)
 		}
 	}
-	return tx.put(spaceLeaf+number(uint64(index)), encodeLeaf(leaf))
+	return tx.put(spaceLeaf+number(uint64(index)), encodeLeaf(leaf, hashes))
 }
 
 // AuditLeaf returns an entry in its hashed form, as a proof shows it.
 func (tx *Tx) AuditLeaf(index int64) (protocol.AuditLeaf, error) {
+	leaf, _, err := tx.leaf(index)
+	return leaf, err
+}
+
+func (tx *Tx) leaf(index int64) (protocol.AuditLeaf, []byte, error) {
 	stored, err := tx.get(spaceLeaf + number(uint64(index)))
 	if err != nil {
-		return protocol.AuditLeaf{}, fmt.Errorf("audit entry %d: %w", index, err)
+		return protocol.AuditLeaf{}, nil, fmt.Errorf("audit entry %d: %w", index, err)
 	}
-	leaf, err := decodeLeaf(stored)
+	leaf, hashes, err := decodeLeaf(stored)
 	if err != nil {
-		return leaf, fmt.Errorf("audit entry %d: %w", index, err)
+		return leaf, nil, fmt.Errorf("audit entry %d: %w", index, err)
 	}
-	return leaf, nil
+	return leaf, hashes, nil
 }
 
 // Checkpoint is the signed head of the audit log in this snapshot, a c2sp.org/tlog-checkpoint note; it does not cover entries of acts
@@ -124,14 +129,18 @@ func (tx *Tx) readHashes(indexes []int64) ([]tlog.Hash, error) {
 		}
 		level, n := tlog.SplitStoredHashIndex(index)
 		entry := (n+1)<<level - 1 // the entry that completed the subtree
-		stored, err := tx.get(spaceHash + number(uint64(entry)))
+		stored, err := tx.get(spaceLeaf + number(uint64(entry)))
 		if err != nil {
 			return nil, fmt.Errorf("hashes of audit entry %d: %w", entry, err)
 		}
-		if len(stored) < (level+1)*tlog.HashSize {
-			return nil, fmt.Errorf("hashes of audit entry %d: %w: level %d is missing", entry, ErrCorrupt, level)
+		hashes, _, err := cutHashes(stored)
+		if err == nil && len(hashes) < (level+1)*tlog.HashSize {
+			err = fmt.Errorf("%w: level %d is missing", ErrCorrupt, level)
 		}
-		out[i] = tlog.Hash(stored[level*tlog.HashSize:])
+		if err != nil {
+			return nil, fmt.Errorf("hashes of audit entry %d: %w", entry, err)
+		}
+		out[i] = tlog.Hash(hashes[level*tlog.HashSize:])
 	}
 	return out, nil
 }

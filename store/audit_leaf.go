@@ -1,18 +1,26 @@
 package store
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"proofmark/protocol"
 )
 
-// A stored leaf keeps header and body byte for byte, because their hashes are in the tree: format byte, then header, salt, body hash
-// and body, each after its length. A body of length 0 is an erased one.
-const leafFormat = 1
+// A stored entry holds the tree's hashes that it completed, from small to large, and then header and body byte for byte, because their
+// hashes are in the tree: format byte, number of hashes, the hashes; header, salt, body hash and body, each after its length. A body of
+// length 0 is an erased one.
+const leafFormat = 2
 
-func encodeLeaf(l protocol.AuditLeaf) []byte {
-	out := append(make([]byte, 0, 16+len(l.Header)+len(l.Salt)+len(l.BodyHash)+len(l.Body)), leafFormat)
+const leafHead = 2 // bytes before the hashes
+
+func encodeLeaf(l protocol.AuditLeaf, hashes []byte) []byte {
+	out := make([]byte, 0, 16+len(hashes)+len(l.Header)+len(l.Salt)+len(l.BodyHash)+len(l.Body))
+	out = append(out, leafFormat, byte(len(hashes)/tlog.HashSize))
+	out = append(out, hashes...)
 	for _, part := range [][]byte{l.Header, l.Salt, l.BodyHash, l.Body} {
 		out = binary.AppendUvarint(out, uint64(len(part)))
 		out = append(out, part...)
@@ -20,32 +28,44 @@ func encodeLeaf(l protocol.AuditLeaf) []byte {
 	return out
 }
 
-func decodeLeaf(b []byte) (protocol.AuditLeaf, error) {
-	if len(b) == 0 || b[0] != leafFormat {
-		return protocol.AuditLeaf{}, fmt.Errorf("%w: not an audit entry", ErrCorrupt)
+// cutHashes takes the hashes off a stored entry.
+func cutHashes(b []byte) (hashes, rest []byte, err error) {
+	if len(b) < leafHead || b[0] != leafFormat {
+		return nil, nil, fmt.Errorf("%w: not an audit entry", ErrCorrupt)
 	}
-	b = b[1:]
+	size := int(b[1]) * tlog.HashSize
+	if size == 0 || size > len(b)-leafHead {
+		return nil, nil, fmt.Errorf("%w: an audit entry's hashes are cut short", ErrCorrupt)
+	}
+	return b[leafHead : leafHead+size : leafHead+size], b[leafHead+size:], nil
+}
+
+func decodeLeaf(b []byte) (l protocol.AuditLeaf, hashes []byte, err error) {
+	hashes, b, err = cutHashes(b)
+	if err != nil {
+		return l, nil, err
+	}
 	var parts [4][]byte
 	for i := range parts {
 		size, rest, ok := cutUvarint(b)
 		if !ok || size > uint64(len(rest)) {
-			return protocol.AuditLeaf{}, fmt.Errorf("%w: an audit entry is cut short", ErrCorrupt)
+			return l, nil, fmt.Errorf("%w: an audit entry is cut short", ErrCorrupt)
 		}
 		if size > 0 {
 			parts[i] = rest[:size:size]
 		}
 		b = rest[size:]
 	}
-	l := protocol.AuditLeaf{Header: parts[0], Salt: parts[1], BodyHash: parts[2], Body: parts[3]}
+	l = protocol.AuditLeaf{Header: parts[0], Salt: parts[1], BodyHash: parts[2], Body: parts[3]}
 	switch {
 	case len(b) > 0:
-		return l, fmt.Errorf("%w: %d bytes after the end of an audit entry", ErrCorrupt, len(b))
-	case len(l.BodyHash) != 32:
-		return l, fmt.Errorf("%w: an audit entry's body hash has %d bytes, want 32", ErrCorrupt, len(l.BodyHash))
+		err = fmt.Errorf("%w: %d bytes after the end of an audit entry", ErrCorrupt, len(b))
+	case len(l.BodyHash) != sha256.Size:
+		err = fmt.Errorf("%w: an audit entry's body hash has %d bytes, want %d", ErrCorrupt, len(l.BodyHash), sha256.Size)
 	case (l.Body == nil) != (l.Salt == nil):
-		return l, fmt.Errorf("%w: an audit entry has only one of salt and body", ErrCorrupt)
+		err = fmt.Errorf("%w: an audit entry has only one of salt and body", ErrCorrupt)
 	}
-	return l, nil
+	return l, hashes, err
 }
 
 // The audit indexes. All but counterpart come from the body and go when it is erased.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,7 +244,6 @@ func TestVerifyAuditFindsTampering(t *testing.T) {
 		t.Fatal(err)
 	}
 	leafKey := func(i int) string { return spaceLeaf + number(uint64(i)) }
-	hashKey := func(i int) string { return spaceHash + number(uint64(i)) }
 	change := func(key string, f func([]byte) []byte) func(*Tx) error {
 		return func(tx *Tx) error {
 			b, err := tx.get(key)
@@ -276,6 +276,22 @@ func TestVerifyAuditFindsTampering(t *testing.T) {
 			return errors.Join(err1, err2, tx.put(a, y), tx.put(b, x))
 		}
 	}
+	swapContents := func(a, b string) func(*Tx) error {
+		return func(tx *Tx) error {
+			x, err1 := tx.get(a)
+			y, err2 := tx.get(b)
+			hx, x, err3 := cutHashes(x)
+			hy, y, err4 := cutHashes(y)
+			join := func(hashes, rest []byte) []byte {
+				return slices.Concat([]byte{leafFormat, byte(len(hashes) / 32)}, hashes, rest)
+			}
+			return errors.Join(err1, err2, err3, err4, tx.put(a, join(hx, y)), tx.put(b, join(hy, x)))
+		}
+	}
+	var allLeaves []string
+	for i := range 50 {
+		allLeaves = append(allLeaves, leafKey(i))
+	}
 	resign := func(signer note.Signer, size int64) func(*Tx) error {
 		return func(tx *Tx) error {
 			tree, err := loadTree(size, tx.AuditHashes())
@@ -293,27 +309,27 @@ func TestVerifyAuditFindsTampering(t *testing.T) {
 		index  int64
 		reason string
 	}{
-		"body changed":          {change(leafKey(17), flip(-5)), 17, ""},
-		"header changed":        {change(leafKey(17), flip(6)), 17, ""},
-		"length changed":        {change(leafKey(17), flip(1)), 17, ""},
-		"format changed":        {change(leafKey(17), flip(0)), 17, "not an audit entry"},
-		"entry cut":             {change(leafKey(17), func(b []byte) []byte { return b[:20] }), 17, "cut short"},
-		"byte appended":         {change(leafKey(17), func(b []byte) []byte { return append(b, 0) }), 17, "after the end"},
-		"entry dropped":         {del(leafKey(5)), 5, "missing"},
-		"entry and hashes gone": {del(leafKey(5), hashKey(5)), 5, "missing"},
-		"two swapped":           {swap(leafKey(8), leafKey(30)), 8, "leaf hash"},
-		"two swapped with hashes": {func(tx *Tx) error {
-			return errors.Join(swap(leafKey(8), leafKey(30))(tx), swap(hashKey(8), hashKey(30))(tx))
-		}, 9, "tree above"},
-		"leaf hash changed":      {change(hashKey(11), flip(3)), 11, "leaf hash"},
-		"inner hash changed":     {change(hashKey(31), flip(-1)), 31, "tree above"},
-		"hash dropped":           {del(hashKey(11)), 11, "hashes are missing"},
-		"hash too many":          {change(hashKey(12), func(b []byte) []byte { return append(b, b...) }), 12, "tree above"},
-		"truncated":              {del(leafKey(49), hashKey(49)), 49, "missing"},
+		"body changed":           {change(leafKey(17), flip(-5)), 17, ""},
+		"header changed":         {change(leafKey(17), flip(80)), 17, ""},
+		"length changed":         {change(leafKey(16), flip(34)), 16, ""},
+		"format changed":         {change(leafKey(17), flip(0)), 17, "not an audit entry"},
+		"entry cut":              {change(leafKey(17), func(b []byte) []byte { return b[:80] }), 17, "cut short"},
+		"cut within hashes":      {change(leafKey(17), func(b []byte) []byte { return b[:20] }), 17, "cut short"},
+		"byte appended":          {change(leafKey(17), func(b []byte) []byte { return append(b, 0) }), 17, "after the end"},
+		"entry dropped":          {del(leafKey(5)), 5, "missing"},
 		"first dropped":          {del(leafKey(0)), 0, "missing"},
+		"truncated":              {del(leafKey(49)), 49, "missing"},
+		"all dropped":            {del(allLeaves...), 0, "missing"},
+		"two swapped":            {swap(leafKey(8), leafKey(30)), 9, "entries 8 to 9"},
+		"neighbours swapped":     {swap(leafKey(8), leafKey(9)), 8, "tree hashes"},
+		"contents swapped":       {swapContents(leafKey(8), leafKey(30)), 8, "leaf hash"},
+		"leaf hash changed":      {change(leafKey(11), flip(leafHead+3)), 11, "leaf hash"},
+		"inner hash changed":     {change(leafKey(31), flip(leafHead+5*32)), 31, "entries 0 to 31"},
+		"hash dropped":           {change(leafKey(11), func(b []byte) []byte { b[1]--; return slices.Delete(b, leafHead+64, leafHead+96) }), 11, "2 tree hashes"},
+		"hash too many":          {change(leafKey(12), func(b []byte) []byte { b[1]++; return slices.Insert(b, leafHead+32, make([]byte, 32)...) }), 12, "2 tree hashes"},
+		"no hashes":              {change(leafKey(12), func(b []byte) []byte { b[1]--; return slices.Delete(b, leafHead, leafHead+32) }), 12, "cut short"},
 		"entry appended":         {func(tx *Tx) error { b, _ := tx.get(leafKey(3)); return tx.put(leafKey(50), b) }, 50, "beyond"},
 		"entry far beyond":       {func(tx *Tx) error { b, _ := tx.get(leafKey(3)); return tx.put(leafKey(70), b) }, 70, "beyond"},
-		"hash appended":          {func(tx *Tx) error { b, _ := tx.get(hashKey(3)); return tx.put(hashKey(50), b) }, 50, "beyond"},
 		"checkpoint rolled back": {resign(own, 40), 40, "beyond"},
 		"checkpoint by stranger": {resign(stranger, 50), -1, "signature"},
 		"checkpoint changed":     {change(keyCheckpoint, flip(-9)), -1, "signature"},
@@ -344,7 +360,7 @@ func TestVerifyAuditFindsTampering(t *testing.T) {
 					return err
 				}
 				hashes, err := tree.append(leaf.Content())
-				if err = errors.Join(err, tx.put(leafKey(i), encodeLeaf(leaf)), tx.put(hashKey(i), hashes)); err != nil {
+				if err = errors.Join(err, tx.put(leafKey(i), encodeLeaf(leaf, hashes))); err != nil {
 					return err
 				}
 			}
@@ -376,7 +392,7 @@ func TestFaultyLogOpensForExamination(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, testOptions(dir))
 	appendEntries(t, s, 50)
-	update(t, s, func(tx *Tx) error { return errors.Join(tx.del(spaceHash+number(49)), tx.Put("k", []byte("v"))) })
+	update(t, s, func(tx *Tx) error { return errors.Join(tx.del(spaceLeaf+number(49)), tx.Put("k", []byte("v"))) })
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -406,19 +422,21 @@ func FuzzDecodeLeaf(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	whole := encodeLeaf(leaf)
+	hashes := make([]byte, 64)
+	whole := encodeLeaf(leaf, hashes)
 	f.Add(whole)
 	f.Add(whole[:len(whole)/2])
-	f.Add([]byte{leafFormat, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Add(append([]byte{leafFormat, 1}, make([]byte, 33)...))
+	f.Add([]byte{leafFormat, 255, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	leaf.Body, leaf.Salt = nil, nil
-	f.Add(encodeLeaf(leaf))
+	f.Add(encodeLeaf(leaf, hashes))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		leaf, err := decodeLeaf(b)
+		leaf, hashes, err := decodeLeaf(b)
 		if err != nil {
 			return
 		}
-		again, err := decodeLeaf(encodeLeaf(leaf))
-		if err != nil || !bytes.Equal(again.Content(), leaf.Content()) || !bytes.Equal(again.Body, leaf.Body) {
+		again, hashes2, err := decodeLeaf(encodeLeaf(leaf, hashes))
+		if err != nil || !bytes.Equal(again.Content(), leaf.Content()) || !bytes.Equal(again.Body, leaf.Body) || !bytes.Equal(hashes, hashes2) {
 			t.Errorf("decoded again: %v", err)
 		}
 	})

@@ -14,8 +14,7 @@ import (
 //	i collection 0 index 0 esc(value) id      their secondary indexes
 //	n collection                              number of records
 //	b hash / B hash                           a blob's bytes / number of references
-//	l number                                  audit entries
-//	h number                                  the tree's hashes that entry number completed
+//	l number                                  audit entries with the tree's hashes that they completed
 //	x kind esc(value) ^number                 audit indexes, newest first
 //	p                                         the signed checkpoint
 //	t block                                   earliest and latest time within a block of audit entries
@@ -36,7 +35,6 @@ const (
 	spaceBlob       = "b"
 	spaceBlobRefs   = "B"
 	spaceLeaf       = "l"
-	spaceHash       = "h"
 	spaceAuditIndex = "x"
 	spaceTimes      = "t"
 	spaceIntent     = "q"
