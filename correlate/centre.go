@@ -9,16 +9,20 @@ import (
 type centreKind uint8
 
 const (
-	centreAperture centreKind = iota // circle through the firing-pin aperture's edge
+	centreAperture centreKind = iota // circle through the whole edge of the firing-pin aperture
+	centreArc                        // circle through an arc of it: a partial mark
 	centreHole                       // centroid of the enclosed hole: no good circle
 	centreMask                       // centroid of the face: no aperture seen
 )
+
+// round tells whether the centre comes from a fitted circle.
+func (k centreKind) round() bool { return k == centreAperture || k == centreArc }
 
 // centre is the origin of the comparison frame in µm from the scan's corner.
 type centre struct {
 	kind   centreKind
 	x, y   float64
-	radius float64 // µm, of the aperture; 0 unless kind is centreAperture
+	radius float64 // µm, of the aperture; 0 unless kind is round
 }
 
 const (
@@ -165,7 +169,7 @@ func fitEdge(m []bool, nx, ny int, cx, cy float64) (centre, bool) {
 	return c, true
 }
 
-// sectorBounds holds tan of the sector edges in the first octant-free quadrant.
+// sectorBounds holds tan of the sectors' edges within one quadrant.
 var sectorBounds = func() (t [90/sectorDeg - 1]float64) {
 	for i := range t {
 		sin, cos := sinCosDeg(float64((i + 1) * sectorDeg))
@@ -299,11 +303,9 @@ func arcCentre(s *surface, opened []bool) (centre, bool) {
 	}
 	c, _, ok := fitCircle(near, 0, 0, best.radius)
 	if !ok || c.radius < minAperture || c.radius > maxAperture {
-		return best, true
+		c = centre{radius: best.radius}
 	}
-	c.x += best.x
-	c.y += best.y
-	return c, true
+	return centre{centreArc, c.x + best.x, c.y + best.y, c.radius}, true
 }
 
 // emptyInside tells whether the aperture's inside holds next to no face.

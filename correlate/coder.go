@@ -9,7 +9,7 @@ type model struct {
 	n uint8
 }
 
-const slowestRate = 6 // the probability moves by at least 1/2^6 of its error
+const slowestRate = 5 // the probability moves by at least 1/2^5 of its error
 
 func newModels(n int) []model {
 	m := make([]model, n)

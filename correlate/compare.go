@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 )
 
@@ -30,18 +31,14 @@ type Comparison struct {
 }
 
 // Compare finds the pose in 360° at which two marks agree best. It is symmetric
-// to the bit: the pair is always computed in the order of the signatures'
-// hashes, so that two countries that compare the same pair find the same score;
-// only Pose and CellMap are told from a's point of view.
+// to the bit: the roles in the computation follow from the pair alone, so that
+// two countries that compare the same pair find the same score; only Pose and
+// CellMap are told from a's point of view.
 func Compare(a, b *Template) Comparison {
-	query, ref := a, b
-	swapped := bytes.Compare(a.digest[:], b.digest[:]) > 0
-	if swapped {
-		query, ref = b, a
-	}
+	query, ref, swapped := roles(a, b)
 	p, g := refine(query, ref, coarse(query, ref))
 	cells := cellsAt(query, ref, p)
-	area := float64(g.n) * pixelArea
+	area := float64(float64(g.n) * pixelArea)
 	c := Comparison{R: g.r(), OverlapMM2: area, Cells: len(cells), Algorithm: Algorithm}
 	c.Score = float64(c.R * math.Sqrt(area/(area+halfArea)))
 	c.Pose = p.toPose(swapped)
@@ -53,6 +50,16 @@ func Compare(a, b *Template) Comparison {
 		}
 	}
 	return c
+}
+
+// roles makes the smaller mark the reference, whose points are sampled: on a
+// partial mark's partner most points would fall beside the overlap. The
+// signatures' hashes decide between equals.
+func roles(a, b *Template) (query, ref *Template, swapped bool) {
+	if c := cmp.Compare(b.sig.valid, a.sig.valid); c > 0 || (c == 0 && bytes.Compare(a.digest[:], b.digest[:]) > 0) {
+		return b, a, true
+	}
+	return a, b, false
 }
 
 const (

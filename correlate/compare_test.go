@@ -65,7 +65,7 @@ func TestCompareFindsShiftOfFrame(t *testing.T) {
 		c := findCentre(s)
 		c.x += d.x
 		c.y += d.y
-		b := NewTemplate(quantise(bandPass(s), c))
+		b := NewTemplate(quantise(bandPass(s), c, maxSteps))
 		got := Compare(a, b)
 		if got.Score < 0.7 || math.Hypot(got.Pose.ShiftX-d.x, got.Pose.ShiftY-d.y) > 12 || math.Abs(got.Pose.Rotation) > 0.7 {
 			t.Errorf("displaced by %v: score %.3f pose %+v", d, got.Score, got.Pose)

@@ -16,8 +16,8 @@ type Quality struct {
 	AreaMM2    float64  `json:"area_mm2"`    // of the signature's valid pixels
 	Reasons    []string `json:"reasons,omitempty"`
 	Accept     bool     `json:"accept"`
-	// OriginX and OriginY are where the comparison frame's origin lies, µm from
-	// the centre of the scan's first point's outer corner.
+	// OriginX and OriginY are where the comparison frame's origin lies, in µm from
+	// the scan's first corner (half a spacing before the first point's centre).
 	OriginX float64 `json:"origin_x"`
 	OriginY float64 `json:"origin_y"`
 }
@@ -61,7 +61,10 @@ func Encode(scan *x3p.Scan, roi ROI) (*Signature, Quality, error) {
 	}
 	c := findCentre(s)
 	m := bandPass(s)
-	sig := quantise(m, c)
+	sig := quantise(m, c, maxSteps)
+	if len(sig.encode()) > MaxSignatureSize {
+		sig = quantise(m, c, maxSteps-1)
+	}
 	if sig.valid < minPixels {
 		return nil, Quality{}, fmt.Errorf("encode %s: %w: nothing is left within %.1f mm of the centre", roi, ErrNoMark, halfFrame/1000)
 	}
@@ -75,8 +78,8 @@ func Encode(scan *x3p.Scan, roi ROI) (*Signature, Quality, error) {
 // assess scores a signature and gives the reasons in words.
 func assess(s *Signature, c centre, rms float64) Quality {
 	q := Quality{RMS: rms, AreaMM2: s.AreaMM2(), ValidShare: ringShare(s), OriginX: c.x, OriginY: c.y}
-	q.Score = min(rms/goodRMS, 1) * math.Sqrt(min(q.AreaMM2/goodArea, 1)) * math.Sqrt(min(q.ValidShare/goodShare, 1))
-	if c.kind != centreAperture {
+	q.Score = float64(min(rms/goodRMS, 1) * float64(math.Sqrt(min(q.AreaMM2/goodArea, 1))*math.Sqrt(min(q.ValidShare/goodShare, 1))))
+	if !c.kind.round() {
 		q.Score = float64(q.Score * noCentre)
 	}
 	if q.ValidShare < goodShare {
@@ -89,6 +92,8 @@ func assess(s *Signature, c centre, rms float64) Quality {
 		q.Reasons = append(q.Reasons, fmt.Sprintf("weak marks: %.2f µm RMS", rms))
 	}
 	switch c.kind {
+	case centreArc:
+		q.Reasons = append(q.Reasons, "partial mark: centred on an arc of the aperture")
 	case centreHole:
 		q.Reasons = append(q.Reasons, "aperture is not round: centred on the hole")
 	case centreMask:
@@ -153,8 +158,8 @@ func (s *Signature) byPower(m *marks, c centre) []int {
 		if v == 0 {
 			continue
 		}
-		x := int((c.x - halfFrame + (float64(i%side)+0.5)*pixelPitch) / workPitch)
-		y := int((c.y - halfFrame + (float64(i/side)+0.5)*pixelPitch) / workPitch)
+		x := int((c.x - halfFrame + float64((float64(i%side)+0.5)*pixelPitch)) / workPitch)
+		y := int((c.y - halfFrame + float64((float64(i/side)+0.5)*pixelPitch)) / workPitch)
 		x, y = min(max(x, 0), m.nx-1), min(max(y, 0), m.ny-1)
 		power[i] = m.power[y*m.nx+x]
 		order = append(order, i)

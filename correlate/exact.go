@@ -9,7 +9,7 @@ const (
 	halfPi = 1.5707963267948966
 )
 
-// expNeg returns e^x for x ≤ 0 to about 1e-15 relative, 0 below −700.
+// expNeg returns e^x for x ≤ 0 to about 1e-13 relative, 0 below −700.
 func expNeg(x float64) float64 {
 	if x < -700 {
 		return 0

@@ -9,7 +9,7 @@ const (
 	sigmaPerLambda = 0.1874
 	shortCut       = 80.0  // µm, removes noise and what two instruments resolve differently
 	longCut        = 250.0 // µm, removes form and waviness
-	powerSigma     = 150.0 // µm, window of the local RMS
+	powerSigma     = 100.0 // µm, window of the local RMS
 	powerClip      = 4.0   // × median |v|, keeps single spikes out of the local RMS
 	powerFloor     = 0.05  // × median², keeps smooth patches from being inflated
 	amplitudeClip  = 2.5   // × RMS
@@ -54,7 +54,7 @@ func bandPass(s *surface) *marks {
 	m.rms = math.Sqrt(sum / float64(len(mags)))
 	med := median(mags)
 	m.power = localPower(v, weight, s.nx, s.ny, med)
-	floor := powerFloor * float64(med*med)
+	floor := float64(powerFloor * float64(med*med))
 	for i, ok := range s.ok {
 		if ok && m.power[i]+floor > 0 {
 			v[i] /= math.Sqrt(m.power[i] + floor)

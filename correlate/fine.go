@@ -1,6 +1,10 @@
 package correlate
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // turnTable holds sine and cosine of each turn unit, in 1/2^14.
 var turnTable = func() (t [turnUnits][2]int32) {
@@ -28,54 +32,55 @@ func (g agreement) r() float64 {
 func (g agreement) evidence() float64 { return float64(g.r() * math.Sqrt(float64(g.n))) }
 
 // correlateAt compares marks of the reference with the query's raster at a pose.
-func correlateAt(query *[rasterSide * rasterSide]int8, marks []mark, p pose) agreement {
-	var g agreement
+func correlateAt(query *raster, marks []mark, p pose) agreement {
 	sin, cos := turnTable[p.turn][0], turnTable[p.turn][1]
 	// Half a unit more, so that the shift below rounds to the nearest point.
 	tx := (p.shift.x+8*rasterSide)<<10 + 1<<13
 	ty := (p.shift.y+8*rasterSide)<<10 + 1<<13
-	for _, m := range marks {
+	// The sums stay below 19,600 × 104² < 2³¹.
+	var n, aa, bb, ab int32
+	for i := range marks {
+		m := &marks[i]
 		mx, my := int32(m.x), int32(m.y)
-		x := (cos*mx - sin*my + tx) >> 14
-		y := (sin*mx + cos*my + ty) >> 14
-		if uint32(x) >= rasterSide || uint32(y) >= rasterSide {
+		x := uint32(cos*mx-sin*my+tx) >> 14
+		y := uint32(sin*mx+cos*my+ty) >> 14
+		// A negative coordinate is a huge one here.
+		if x >= rasterSide || y >= rasterSide {
 			continue
 		}
-		q := query[y*rasterSide+x]
-		if q == missingRaster {
-			continue
-		}
-		a, b := int64(m.v), int64(q)
-		g.n++
-		g.aa += a * a
-		g.bb += b * b
-		g.ab += a * b
+		a, b := int32(m.v), int32(query[y*rasterSide+x])
+		// All ones where b is not missing: the branch would be hard to foresee.
+		valid := (b | -b) >> 31
+		n -= valid
+		aa += a * a & valid
+		bb += b * b
+		ab += a * b
 	}
-	return g
+	return agreement{int(n), int64(aa), int64(bb), int64(ab)}
 }
 
 // climb improves a pose by coordinate descent in turn and shift, halving the
-// steps once.
-func climb(query *Template, marks []mark, p pose, turnStep, shift int32) (pose, float64) {
+// steps after each round of at most sweeps.
+func climb(query *Template, marks []mark, p pose, turnStep, shift int32, rounds, sweeps int) (pose, float64) {
 	best := correlateAt(&query.raster, marks, p).evidence()
-	try := func(c pose) bool {
-		c.turn = (c.turn + turnUnits) % turnUnits
-		if e := correlateAt(&query.raster, marks, c).evidence(); e > best {
-			best, p = e, c
-			return true
-		}
-		return false
-	}
-	for range 2 {
-		for range 6 {
+	for range rounds {
+		for range sweeps {
 			moved := false
-			for _, d := range [6]pose{
-				{turnStep, offset{}}, {-turnStep, offset{}},
-				{0, offset{shift, 0}}, {0, offset{-shift, 0}},
-				{0, offset{0, shift}}, {0, offset{0, -shift}},
-			} {
-				if try(pose{p.turn + d.turn, offset{p.shift.x + d.shift.x, p.shift.y + d.shift.y}}) {
-					moved = true
+			for axis := range 3 {
+				for sign := int32(1); sign >= -1; sign -= 2 {
+					c := p
+					switch axis {
+					case 0:
+						c.turn = (p.turn + sign*turnStep + turnUnits) % turnUnits
+					case 1:
+						c.shift.x += sign * shift
+					case 2:
+						c.shift.y += sign * shift
+					}
+					if e := correlateAt(&query.raster, marks, c).evidence(); e > best {
+						best, p, moved = e, c, true
+						break
+					}
 				}
 			}
 			if !moved {
@@ -87,18 +92,36 @@ func climb(query *Template, marks []mark, p pose, turnStep, shift int32) (pose, 
 	return p, best
 }
 
+// The fine stage: all coarse poses on a few marks, the best of them on more, the
+// best on many, its agreement on all.
+const (
+	fewMarks    = 128
+	someMarks   = 384
+	manyMarks   = 1024
+	keepClimbed = 4
+)
+
 // refine finds the best pose of the reference over the query from coarse ones.
-func refine(query, ref *Template, start []scoredPose) (pose, agreement) {
-	few := ref.marks[:min(len(ref.marks), 256)]
-	more := ref.marks[:min(len(ref.marks), 1024)]
+func refine(query, ref *Template, start []pose) (pose, agreement) {
+	sample := func(n int) []mark { return ref.marks[:min(len(ref.marks), n)] }
+	type climbed struct {
+		pose
+		evidence float64
+	}
+	field := make([]climbed, 0, keepPoses)
+	for _, s := range start {
+		p, e := climb(query, sample(fewMarks), s, 20, 26, 1, 2)
+		field = append(field, climbed{p, e})
+	}
+	slices.SortStableFunc(field, func(a, b climbed) int { return cmp.Compare(b.evidence, a.evidence) })
 	var best pose
 	top := math.Inf(-1)
-	for _, c := range start {
-		p, _ := climb(query, few, c.pose, 20, 26)
-		if e := correlateAt(&query.raster, more, p).evidence(); e > top {
+	for _, c := range field[:min(len(field), keepClimbed)] {
+		p, _ := climb(query, sample(someMarks), c.pose, 14, 18, 2, 5)
+		if e := correlateAt(&query.raster, sample(manyMarks), p).evidence(); e > top {
 			best, top = p, e
 		}
 	}
-	best, _ = climb(query, more, best, 8, 12)
+	best, _ = climb(query, sample(manyMarks), best, 8, 12, 2, 6)
 	return best, correlateAt(&query.raster, ref.marks, best)
 }

@@ -34,10 +34,24 @@ type Gallery struct {
 	index map[string]int
 }
 
+// item is what a gallery keeps of a template, about 2.5 kB: the rest is made
+// again for those on a short list.
 type item struct {
-	id       string
-	class    Class
-	template *Template
+	id     string
+	class  Class
+	packed []byte
+	code   *polarCode
+	centre centreKind
+}
+
+func (it *item) template() *Template {
+	// packed was written by this package from a valid signature.
+	s, err := parseHeader(it.packed)
+	if err != nil {
+		panic("correlate: gallery holds an unreadable signature: " + err.Error())
+	}
+	s.decode(it.packed)
+	return newTemplate(s, it.packed)
 }
 
 // Found is one entry of a ranked list.
@@ -53,7 +67,7 @@ func NewGallery() *Gallery { return &Gallery{index: map[string]int{}} }
 func (g *Gallery) Put(id string, c Class, t *Template) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	it := &item{id, c, t}
+	it := &item{id, c, t.packed, t.code, t.sig.centre}
 	if i, ok := g.index[id]; ok {
 		g.items[i] = it
 		return
@@ -106,10 +120,10 @@ func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, ad
 	candidates := g.admitted(c, admit)
 	if short := max(leastShortList, shortListKeep*keep); len(candidates) > short {
 		ranked := make([]ranked, len(candidates))
-		table := newPoseTable(q)
 		err := eachParallel(ctx, len(candidates), func(i int) {
-			ranked[i].item = candidates[i]
-			ranked[i].score = table.scan(candidates[i].template)
+			it := candidates[i]
+			ranked[i].item = it
+			ranked[i].score = scan(q, it.code, max(q.sig.centre.reach(), it.centre.reach()))
 		})
 		if err != nil {
 			return nil, err
@@ -122,7 +136,7 @@ func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, ad
 	}
 	found := make([]Found, len(candidates))
 	err := eachParallel(ctx, len(candidates), func(i int) {
-		found[i] = Found{candidates[i].id, Compare(q, candidates[i].template)}
+		found[i] = Found{candidates[i].id, Compare(q, candidates[i].template())}
 	})
 	if err != nil {
 		return nil, err
@@ -152,7 +166,7 @@ func (g *Gallery) admitted(c Class, admit func(id string) bool) []*item {
 
 type ranked struct {
 	item  *item
-	score float64
+	score float32
 }
 
 func byScore(a, b ranked) int {

@@ -4,20 +4,21 @@ package correlate
 // codes and decodes: code asks for each bit in turn, handing over the bit it
 // would write, and stores what comes back.
 type picture struct {
-	mask   []model
-	sign   []model
-	weight []model
+	mask []model
+	sign []model
+	step []model // one more step away from zero? by prediction, sign, step
 }
 
 // Contexts: the mask looks at ten neighbours as JBIG does; sign and magnitude
-// at a prediction from the neighbours already coded.
+// at a prediction from the neighbours already coded, in bins of binWidth.
 const (
 	maskContexts = 1 << 10
 	predBins     = 25
+	binWidth     = 67
 )
 
 func newPicture() *picture {
-	return &picture{newModels(maskContexts), newModels(predBins), newModels(2 * predBins)}
+	return &picture{newModels(maskContexts), newModels(predBins), newModels(2 * predBins * (maxSteps - 1))}
 }
 
 func (p *picture) code(s *Signature, bit func(m *model, bit int) int) {
@@ -27,6 +28,8 @@ func (p *picture) code(s *Signature, bit func(m *model, bit int) int) {
 	const pad = 2
 	stride := w + 2*pad
 	v := make([]int8, stride*(h+pad))
+	values := &quantisers[s.steps].values
+	top := int8(s.steps)
 	for y := range h {
 		for x := range w {
 			i := (y+pad)*stride + x + pad
@@ -35,15 +38,22 @@ func (p *picture) code(s *Signature, bit func(m *model, bit int) int) {
 				s.pixels[(y0+y)*side+x0+x] = 0
 				continue
 			}
-			c := predict(v, i, stride)
+			c := predict(v, i, stride, values)
 			negative := bit(&p.sign[c], b2i(pixel < 0))
-			high := bit(&p.weight[2*c+negative], b2i(pixel == 2 || pixel == -2))
-			value := int8(1 + high)
-			if negative != 0 {
-				value = -value
+			size := max(pixel, -pixel)
+			step := int8(1)
+			for step < top {
+				m := &p.step[(2*c+negative)*(maxSteps-1)+int(step)-1]
+				if bit(m, b2i(size > step)) == 0 {
+					break
+				}
+				step++
 			}
-			v[i] = value
-			s.pixels[(y0+y)*side+x0+x] = value
+			if negative != 0 {
+				step = -step
+			}
+			v[i] = step
+			s.pixels[(y0+y)*side+x0+x] = step
 		}
 	}
 }
@@ -68,14 +78,11 @@ func maskContext(v []int8, i, stride int) int {
 	return c
 }
 
-// level is what a pixel's code stands for, in steps of 0.151 RMS.
-var level = [5]int{-highLevel, -lowLevel, 0, lowLevel, highLevel}
-
 // predict bins a weighted sum of the neighbours already coded. The weights are
 // those of a band-passed surface (80–250 µm) at 31.25 µm, rounded.
-func predict(v []int8, i, stride int) int {
-	at := func(j int) int { return level[v[j]+2] }
+func predict(v []int8, i, stride int, values *[2*maxSteps + 1]int8) int {
+	at := func(j int) int { return int(values[v[j]+maxSteps]) }
 	p := 7*at(i-1) - 3*at(i-2) + 7*at(i-stride) - 3*at(i-2*stride) - 3*at(i-stride-1) + 2*at(i-stride+1)
-	b := (p + 12*8 + 4) / 8
-	return min(max(b, 0), predBins-1)
+	// The middle bin is centred on zero.
+	return min(max(p+predBins*binWidth/2, 0)/binWidth, predBins-1)
 }

@@ -1,27 +1,28 @@
 package correlate
 
+import "math"
+
 // The polar code: the sign of the marks at longer waves, sampled on rings
 // around a centre. Turning the exhibit turns the rings' bits, so all rotations
 // of a signature come from one code.
 const (
 	turns     = 192 // angular samples per ring, 1.875° apart
 	ringWords = turns / 64
-	firstRing = 24 // radius of the innermost ring, in raster pixels (375 µm)
-	ringStep  = 5  // raster pixels (78 µm)
+	firstRing = 24 // radius of the innermost ring, in raster points (375 µm)
+	ringStep  = 5  // raster points (78 µm)
 	rings     = 23 // the outermost ring has 2.1 mm radius
-	codeWords = rings * ringWords
 )
 
 // polarCode holds sign and validity of each sample; bit k of ring r stands for
 // the direction of k × 1.875°.
 type polarCode struct {
-	sign, mask [codeWords]uint64
+	sign, mask [rings][ringWords]uint64
 }
 
-// offset is a displacement in units of 1/16 raster pixel (0.98 µm).
+// offset is a displacement in units of 1/16 raster point (0.98 µm).
 type offset struct{ x, y int32 }
 
-// polarSteps holds the samples' offsets from the centre in 1/16 raster pixels.
+// polarSteps holds the samples' offsets from the centre in 1/16 raster points.
 var polarSteps = func() (t [rings * turns]offset) {
 	for k := range turns {
 		sin, cos := sinCosDeg(float64(k) * 360 / turns)
@@ -34,17 +35,14 @@ var polarSteps = func() (t [rings * turns]offset) {
 }()
 
 func roundInt(x float64) int32 {
-	if x < 0 {
-		return -int32(0.5 - x)
-	}
-	return int32(x + 0.5)
+	return int32(math.Floor(float64(x) + 0.5))
 }
 
-// sampleRings reads the signs around a centre displaced from the frame's origin.
-func sampleRings(signs *[rasterSide * rasterSide]int8, at offset) *polarCode {
-	c := new(polarCode)
+// sample fills rings from ≤ r < to of an empty code with the signs around a
+// centre displaced from the frame's origin.
+func (c *polarCode) sample(signs *raster, at offset, from, to int) {
 	const origin = 16*rasterSide/2 + 8 // rounds to the nearest point
-	for r := range rings {
+	for r := from; r < to; r++ {
 		for k := range turns {
 			o := polarSteps[r*turns+k]
 			x, y := (origin+at.x+o.x)>>4, (origin+at.y+o.y)>>4
@@ -52,24 +50,27 @@ func sampleRings(signs *[rasterSide * rasterSide]int8, at offset) *polarCode {
 				continue
 			}
 			v := signs[y*rasterSide+x]
-			w := r*ringWords + k>>6
-			c.mask[w] |= uint64(v&1) << (k & 63)
-			c.sign[w] |= uint64(v>>1&1) << (k & 63)
+			c.mask[r][k>>6] |= uint64(v&1) << (k & 63)
+			c.sign[r][k>>6] |= uint64(v>>1&1) << (k & 63)
 		}
 	}
-	return c
 }
 
-// turn writes the code turned by k samples to out: what stood at direction j
-// stands at j+k.
-func (c *polarCode) turn(k int, out *polarCode) {
-	for r := 0; r < codeWords; r += ringWords {
-		turnRing(out.sign[r:r+ringWords], c.sign[r:r+ringWords], k)
-		turnRing(out.mask[r:r+ringWords], c.mask[r:r+ringWords], k)
+// span is the range from ≤ r < to of the rings that hold anything.
+func (c *polarCode) span() (from, to int) {
+	for r := range rings {
+		if c.mask[r] != [ringWords]uint64{} {
+			if to == 0 {
+				from = r
+			}
+			to = r + 1
+		}
 	}
+	return from, to
 }
 
-func turnRing(dst, src []uint64, k int) {
+// turnRing turns a ring by k samples: what stood at direction j stands at j+k.
+func turnRing(src *[ringWords]uint64, k int) (dst [ringWords]uint64) {
 	words, bits := k>>6, uint(k&63)
 	for i := range ringWords {
 		lo := src[(i-words+ringWords)%ringWords]
@@ -77,4 +78,5 @@ func turnRing(dst, src []uint64, k int) {
 		// A shift by 64 gives 0, so bits = 0 needs no case of its own.
 		dst[i] = lo<<bits | below>>(64-bits)
 	}
+	return dst
 }

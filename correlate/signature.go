@@ -15,13 +15,23 @@ const (
 	pixelArea  = pixelPitch * pixelPitch * 1e-6 // mm²
 )
 
-// Lloyd–Max quantiser of a normal variable to four levels (Max 1960): threshold
-// in units of the RMS. The levels 0.453 and 1.510 are kept as 3 and 10.
-const (
-	quantThreshold = 0.982
-	lowLevel       = 3
-	highLevel      = 10
-)
+// quantiser maps heights in units of the RMS to signed steps and back. The
+// numbers are Lloyd–Max's for a normal variable (Max 1960); values are in 1/55
+// of the RMS so that they fit a byte.
+type quantiser struct {
+	thresholds []float64
+	values     [2*maxSteps + 1]int8 // by step + maxSteps
+}
+
+const maxSteps = 3
+
+// quantisers by the number of steps on each side of zero. Six levels gain 0.02
+// of score over four for a fifth more bytes; four are for marks so large that
+// six would not fit.
+var quantisers = [maxSteps + 1]*quantiser{
+	2: {[]float64{0.982}, [7]int8{0, -83, -25, 0, 25, 83, 0}},
+	3: {[]float64{0.6589, 1.447}, [7]int8{-104, -55, -17, 0, 17, 55, 104}},
+}
 
 // The binary form: a header of headerSize bytes and the arithmetic-coded
 // picture; docs/signature.md is its specification.
@@ -38,7 +48,7 @@ var magic = [3]byte{'P', 'M', 'S'}
 const roiCodeBreechFace = 1
 
 // Signature is the compact form of one region of one exhibit: a picture of
-// 140 × 140 pixels of 31.25 µm, each missing or one of four heights, centred on
+// 140 × 140 pixels of 31.25 µm, each missing or one of six (four) heights, centred on
 // the firing-pin aperture. Equal signatures have equal bytes.
 type Signature struct {
 	centre   centreKind
@@ -48,14 +58,18 @@ type Signature struct {
 	x0, y0   uint8  // bounding box of the valid pixels
 	w, h     uint8
 	valid    uint16
-	pixels   [side * side]int8 // 0 missing, ±1 low, ±2 high
+	steps    uint8             // of the quantiser, on each side of zero
+	pixels   [side * side]int8 // 0 missing, else −steps to steps
 }
+
+// value of a pixel in 1/55 RMS.
+func (s *Signature) value(i int) int { return int(quantisers[s.steps].values[s.pixels[i]+maxSteps]) }
 
 // ROI of the signature.
 func (s *Signature) ROI() ROI { return BreechFace }
 
 // AreaMM2 is the area of the valid pixels in mm².
-func (s *Signature) AreaMM2() float64 { return float64(s.valid) * pixelArea }
+func (s *Signature) AreaMM2() float64 { return float64(float64(s.valid) * pixelArea) }
 
 // Quality is the score (0 to 1) the scan had when it was encoded.
 func (s *Signature) Quality() float64 { return float64(s.quality) / 255 }
@@ -64,7 +78,7 @@ func (s *Signature) Quality() float64 { return float64(s.quality) / 255 }
 func (s *Signature) RMS() float64 { return float64(s.rms) / 1000 }
 
 // quantise brings marks onto the signature's grid around c.
-func quantise(m *marks, c centre) *Signature {
+func quantise(m *marks, c centre, steps int) *Signature {
 	xs := shares(m.nx, workPitch, pixelPitch, halfFrame-c.x)
 	ys := shares(m.ny, workPitch, pixelPitch, halfFrame-c.y)
 	sum := make([]float64, side*side)
@@ -101,23 +115,28 @@ func quantise(m *marks, c centre) *Signature {
 		square += float64(sum[i] * sum[i])
 		n++
 	}
-	s := &Signature{centre: c.kind, aperture: uint8(min(max(c.radius/10+0.5, 0), 255))}
+	s := &Signature{centre: c.kind, steps: uint8(steps)}
+	if c.kind.round() {
+		s.aperture = uint8(min(c.radius/10+0.5, 255))
+	}
 	if n == 0 {
 		return s
 	}
-	threshold := quantThreshold * math.Sqrt(square/float64(n))
+	rms := math.Sqrt(square / float64(n))
 	for i, w := range weight {
 		if w == 0 {
 			continue
 		}
-		level := int8(1)
-		if abs(sum[i]) > threshold {
-			level = 2
+		step := int8(1)
+		for _, t := range quantisers[steps].thresholds {
+			if abs(sum[i]) > float64(t*rms) {
+				step++
+			}
 		}
 		if sum[i] < 0 {
-			level = -level
+			step = -step
 		}
-		s.pixels[i] = level
+		s.pixels[i] = step
 	}
 	s.bound()
 	return s
@@ -160,18 +179,34 @@ func (s *Signature) encode() []byte {
 	b = binary.LittleEndian.AppendUint16(b, s.rms)
 	b = append(b, s.x0, s.y0, s.w, s.h)
 	b = binary.LittleEndian.AppendUint16(b, s.valid)
-	b = append(b, 0, 0)
+	b = append(b, s.steps, 0)
 	e := newEncoder(b)
-	p := newPicture()
-	p.code(s, func(m *model, bit int) int { e.bit(m, bit); return bit })
-	b = e.finish(headerSize)
-	return b
+	newPicture().code(s, func(m *model, bit int) int { e.bit(m, bit); return bit })
+	return e.finish(headerSize)
 }
 
 // DecodeSignature reads the binary form. The bytes may be hostile: their number
 // and every field is checked first, decoding needs a fixed amount of memory and
 // time, and only the canonical form of a picture is accepted.
 func DecodeSignature(b []byte) (*Signature, error) {
+	s, err := parseHeader(b)
+	if err != nil {
+		return nil, err
+	}
+	want := *s
+	s.decode(b)
+	s.bound()
+	if s.x0 != want.x0 || s.y0 != want.y0 || s.w != want.w || s.h != want.h || s.valid != want.valid {
+		return nil, fmt.Errorf("%w: the picture does not fill its declared box and count", ErrBadSignature)
+	}
+	if string(s.encode()) != string(b) {
+		return nil, fmt.Errorf("%w: not the canonical form of its picture", ErrBadSignature)
+	}
+	return s, nil
+}
+
+// parseHeader reads and checks all that stands before the picture.
+func parseHeader(b []byte) (*Signature, error) {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrBadSignature}, args...)...)
 	}
@@ -188,16 +223,18 @@ func DecodeSignature(b []byte) (*Signature, error) {
 		return nil, bad("region code %d, only %d (breech face) is known", b[4], roiCodeBreechFace)
 	case b[5] > byte(centreMask):
 		return nil, bad("centre kind %d", b[5])
-	case b[16] != 0 || b[17] != 0:
-		return nil, bad("reserved bytes are not zero")
+	case b[16] != 2 && b[16] != 3:
+		return nil, bad("%d quantiser steps, 2 and 3 are known", b[16])
+	case b[17] != 0:
+		return nil, bad("the reserved byte is not zero")
 	}
 	s := &Signature{
 		centre: centreKind(b[5]), aperture: b[6], quality: b[7],
 		rms: binary.LittleEndian.Uint16(b[8:]),
 		x0:  b[10], y0: b[11], w: b[12], h: b[13],
-		valid: binary.LittleEndian.Uint16(b[14:]),
+		valid: binary.LittleEndian.Uint16(b[14:]), steps: b[16],
 	}
-	if (s.centre == centreAperture) != (s.aperture != 0) {
+	if s.centre.round() != (s.aperture != 0) {
 		return nil, bad("centre kind %d with aperture radius %d", s.centre, s.aperture)
 	}
 	if s.w == 0 || s.h == 0 || int(s.x0)+int(s.w) > side || int(s.y0)+int(s.h) > side {
@@ -206,15 +243,11 @@ func DecodeSignature(b []byte) (*Signature, error) {
 	if s.valid < minPixels || int(s.valid) > int(s.w)*int(s.h) {
 		return nil, bad("%d valid pixels in a box of %d × %d", s.valid, s.w, s.h)
 	}
-	want := *s
+	return s, nil
+}
+
+// decode reads the picture of a signature whose header is known.
+func (s *Signature) decode(b []byte) {
 	d := newDecoder(b[headerSize:])
 	newPicture().code(s, func(m *model, _ int) int { return d.bit(m) })
-	s.bound()
-	if s.x0 != want.x0 || s.y0 != want.y0 || s.w != want.w || s.h != want.h || s.valid != want.valid {
-		return nil, bad("the picture does not fill its declared box and count")
-	}
-	if string(s.encode()) != string(b) {
-		return nil, bad("not the canonical form of its picture")
-	}
-	return s, nil
 }

@@ -11,10 +11,11 @@ import (
 // drawSignature makes an arbitrary valid picture.
 func drawSignature(t *rapid.T) *Signature {
 	s := &Signature{
-		centre: centreKind(rapid.IntRange(0, 2).Draw(t, "centre")),
+		centre: centreKind(rapid.IntRange(0, 3).Draw(t, "centre")),
+		steps:  uint8(rapid.IntRange(2, maxSteps).Draw(t, "steps")),
 		rms:    rapid.Uint16().Draw(t, "rms"), quality: rapid.Uint8().Draw(t, "quality"),
 	}
-	if s.centre == centreAperture {
+	if s.centre.round() {
 		s.aperture = uint8(rapid.IntRange(1, 255).Draw(t, "aperture"))
 	}
 	rng := sequence(rapid.Uint64().Draw(t, "seed"))
@@ -24,7 +25,8 @@ func drawSignature(t *rapid.T) *Signature {
 	for y := range h {
 		for x := range w {
 			if rng.below(10) >= holes {
-				s.pixels[(y0+y)*side+x0+x] = [4]int8{-2, -1, 1, 2}[rng.below(4)]
+				step := int8(1 + rng.below(int(s.steps)))
+				s.pixels[(y0+y)*side+x0+x] = step * int8(1-2*rng.below(2))
 			}
 		}
 	}
@@ -78,6 +80,7 @@ func TestDecodeSignatureRefuses(t *testing.T) {
 		"box leaves grid":   change(12, 141),
 		"box empty":         change(13, 0),
 		"count":             change(15, good[15]^0x40),
+		"steps":             change(16, 1),
 		"reserved":          change(17, 1),
 		"picture changed":   change(len(good)/2, good[len(good)/2]^0x10),
 		"header only":       good[:headerSize],

@@ -112,7 +112,7 @@ func areaMeans(s *surface, scan *x3p.Scan, px, py float64) {
 		}
 	}
 	// A cell counts when at least half of its area was measured.
-	need := 0.5 * (workPitch / px) * (workPitch / py)
+	need := float64(0.5 * float64((workPitch/px)*(workPitch/py)))
 	for i, w := range weight {
 		if w >= need-1e-6 {
 			s.z[i] = float64(s.z[i]*1e6) / w
@@ -137,11 +137,12 @@ func bilinear(s *surface, scan *x3p.Scan, px, py float64) {
 			a, b := scan.Z[y0*scan.SizeX+x0], scan.Z[y0*scan.SizeX+x1]
 			c, d := scan.Z[y1*scan.SizeX+x0], scan.Z[y1*scan.SizeX+x1]
 			top := a + float64(tx*(b-a))
-			z := top + float64(ty*(c+float64(tx*(d-c))-top))
+			bottom := c + float64(tx*(d-c))
+			z := top + float64(ty*(bottom-top))
 			if z-z != 0 {
 				continue
 			}
-			s.z[y*s.nx+x] = z * 1e6
+			s.z[y*s.nx+x] = float64(z * 1e6)
 			s.ok[y*s.nx+x] = true
 		}
 	}

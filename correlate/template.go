@@ -10,49 +10,67 @@ import (
 const (
 	rasterSide  = 2 * side
 	rasterPitch = pixelPitch / 2 // µm
-	rasterScale = 12             // raster value per signature level step
+	missing     = 0
 )
 
-// mark is one valid pixel of a signature: its centre in raster pixels from the
-// frame's origin and its height.
+// raster holds heights in 1/55 RMS. 0 is missing; a height that rounds to 0 is
+// kept as 1.
+type raster [rasterSide * rasterSide]int8
+
+// mark is one valid pixel of a signature: its centre in raster points from the
+// frame's origin and its height in 1/55 RMS.
 type mark struct {
 	x, y int16
 	v    int16
 }
 
 // Template is a signature made ready for comparison. It is immutable and safe
-// for concurrent use.
+// for concurrent use, and takes about 250 kB; a [Gallery] keeps less.
 type Template struct {
 	sig    *Signature
-	digest [sha256.Size]byte // of the canonical bytes: orders a pair
+	packed []byte            // the signature's canonical bytes
+	digest [sha256.Size]byte // of packed: orders a pair
 	code   *polarCode
 
-	raster [rasterSide * rasterSide]int8 // missing = missingRaster
-	marks  []mark                        // in shuffled order: a prefix is a sample
+	raster raster
+	signs  raster // bit 0 clearly up or down, bit 1 up
+	marks  []mark // in shuffled order: a prefix is a sample
+	cells  [cellsPerSide * cellsPerSide][]mark
 
-	cells [cellsPerSide * cellsPerSide][]mark
-
-	prepare sync.Once
-	shifted []polarCode // polar codes at the coarse shifts, made on first need
-	signs   [rasterSide * rasterSide]int8
+	shifted [reaches]struct {
+		once  sync.Once
+		codes []polarCode
+	}
 }
-
-const missingRaster = -128
 
 // NewTemplate prepares a signature for comparison.
 func NewTemplate(s *Signature) *Template {
-	t := &Template{sig: s, digest: sha256.Sum256(s.encode())}
-	interpolate(&t.raster, func(i int) int { return rasterScale * level[s.pixels[i]+2] }, func(i int) bool { return s.pixels[i] != 0 })
-	signRaster(&t.signs, s)
-	t.code = sampleRings(&t.signs, offset{})
-	t.marks = make([]mark, 0, s.valid)
+	return newTemplate(s, s.encode())
+}
+
+// newTemplate prepares a signature whose canonical bytes are known.
+func newTemplate(s *Signature, packed []byte) *Template {
+	t := &Template{sig: s, packed: packed, digest: sha256.Sum256(packed)}
+	var values [side * side]int8
 	for i, v := range s.pixels {
 		if v != 0 {
-			m := mark{int16(2*(i%side) + 1 - side), int16(2*(i/side) + 1 - side), int16(level[v+2])}
-			t.marks = append(t.marks, m)
-			c := i/side/cellPixels*cellsPerSide + i%side/cellPixels
-			t.cells[c] = append(t.cells[c], m)
+			values[i] = int8(s.value(i))
 		}
+	}
+	b := s.box()
+	interpolate(&t.raster, &values, b)
+	signRaster(&t.signs, &values, b)
+	t.code = new(polarCode)
+	t.code.sample(&t.signs, offset{}, 0, rings)
+	t.marks = make([]mark, 0, s.valid)
+	for i, v := range &values {
+		if v == missing {
+			continue
+		}
+		m := mark{int16(2*(i%side) + 1 - side), int16(2*(i/side) + 1 - side), int16(v)}
+		t.marks = append(t.marks, m)
+		c := i/side/cellPixels*cellsPerSide + i%side/cellPixels
+		t.cells[c] = append(t.cells[c], m)
 	}
 	rng := sequence(3)
 	for i := len(t.marks) - 1; i > 0; i-- {
@@ -67,29 +85,43 @@ func (t *Template) Signature() *Signature { return t.sig }
 
 // interpolate doubles the resolution bilinearly. Raster point (2i+1, 2j+1) is the
 // centre of signature pixel (i, j), the points between are means of two or four
-// neighbours. A point is missing where its nearest pixels all are.
-func interpolate(dst *[rasterSide * rasterSide]int8, value func(i int) int, valid func(i int) bool) {
-	for y := range rasterSide {
-		y0, y1 := (y-1)>>1, y>>1
-		for x := range rasterSide {
-			x0, x1 := (x-1)>>1, x>>1
-			num, den := 0, 0
-			for _, p := range [4][2]int{{x0, y0}, {x1, y0}, {x0, y1}, {x1, y1}} {
-				if p[0] < 0 || p[1] < 0 {
-					continue
-				}
-				if i := p[1]*side + p[0]; valid(i) {
-					num += value(i)
-					den++
-				}
-			}
-			i := y*rasterSide + x
-			dst[i] = missingRaster
-			if den > 1 || (den == 1 && x0 == x1 && y0 == y1) {
-				dst[i] = int8(roundDiv(num, den))
+// neighbours, missing where fewer than two of these are valid.
+// Only the box is read and written; dst is zero before.
+func interpolate(dst *raster, src *[side * side]int8, b box) {
+	for y := 2 * b.y0; y < min(2*b.y1+1, rasterSide); y++ {
+		// Beside the box and the grid all is missing, so a neighbour is as good.
+		y0, y1 := max((y-1)>>1, 0), y>>1
+		for x := 2 * b.x0; x < min(2*b.x1+1, rasterSide); x++ {
+			x0, x1 := max((x-1)>>1, 0), x>>1
+			p, q := int(src[y0*side+x0]), int(src[y0*side+x1])
+			r, s := int(src[y1*side+x0]), int(src[y1*side+x1])
+			num := p + q + r + s
+			den := present1(p) + present1(q) + present1(r) + present1(s)
+			// On pixel centres and edge midpoints a pixel is counted two or four
+			// times over, which leaves its mean as it is.
+			if den >= 2 {
+				dst[y*rasterSide+x] = present(roundDiv(num, den))
 			}
 		}
 	}
+}
+
+// present keeps a height apart from missing.
+func present(v int) int8 {
+	if v == missing {
+		return 1
+	}
+	return int8(v)
+}
+
+// present1 is 1 for a height and 0 for missing, without a branch.
+func present1(v int) int { return int(uint64(int64(v)|-int64(v)) >> 63) }
+
+// box is a half-open range of signature pixels.
+type box struct{ x0, y0, x1, y1 int }
+
+func (s *Signature) box() box {
+	return box{int(s.x0), int(s.y0), int(s.x0) + int(s.w), int(s.y0) + int(s.h)}
 }
 
 func roundDiv(num, den int) int {
@@ -99,50 +131,49 @@ func roundDiv(num, den int) int {
 	return (num + den/2) / den
 }
 
+// signKernel is half a Gaussian of σ = 0.1874 × 140 µm at 31.25 µm, in 1/64.
+var signKernel = [3]int{30, 15, 2}
+
+// signDead is the height in 1/55 RMS below which a sign is too unsure.
+const signDead = 3
+
 // signRaster low-passes the picture to waves above about 140 µm and marks where
-// it is clearly up or down: bit 0 valid, bit 1 positive.
-func signRaster(dst *[rasterSide * rasterSide]int8, s *Signature) {
-	// Gaussian of σ = 0.1874 × 140 µm at 31.25 µm, in 1/64.
-	kernel := [3]int{30, 15, 2}
-	var rows, rowW, smooth [side * side]int
-	for y := range side {
-		for x := range side {
+// it is clearly up or down.
+func signRaster(dst *raster, values *[side * side]int8, b box) {
+	var rows, weights [side * side]int
+	var smooth [side * side]int8
+	for y := b.y0; y < b.y1; y++ {
+		for x := b.x0; x < b.x1; x++ {
 			n, w := 0, 0
-			for d := -2; d <= 2; d++ {
-				if x+d < 0 || x+d >= side {
-					continue
-				}
-				if v := s.pixels[y*side+x+d]; v != 0 {
-					k := kernel[max(d, -d)]
-					n += k * level[v+2]
+			for d := max(-2, -x); d <= min(2, side-1-x); d++ {
+				if v := values[y*side+x+d]; v != missing {
+					k := signKernel[max(d, -d)]
+					n += k * int(v)
 					w += k
 				}
 			}
-			rows[y*side+x], rowW[y*side+x] = n, w
+			rows[y*side+x], weights[y*side+x] = n, w
 		}
 	}
-	for y := range side {
-		for x := range side {
+	for y := b.y0; y < b.y1; y++ {
+		for x := b.x0; x < b.x1; x++ {
 			i := y*side + x
-			if s.pixels[i] == 0 {
+			if values[i] == missing {
 				continue
 			}
 			n, w := 0, 0
-			for d := -2; d <= 2; d++ {
-				if y+d < 0 || y+d >= side {
-					continue
-				}
-				k := kernel[max(d, -d)]
+			for d := max(-2, -y); d <= min(2, side-1-y); d++ {
+				k := signKernel[max(d, -d)]
 				n += k * rows[i+d*side]
-				w += k * rowW[i+d*side]
+				w += k * weights[i+d*side]
 			}
-			smooth[i] = roundDiv(8*n, w)
+			smooth[i] = present(roundDiv(n, w))
 		}
 	}
-	interpolate(dst, func(i int) int { return smooth[i] }, func(i int) bool { return s.pixels[i] != 0 })
+	interpolate(dst, &smooth, b)
 	for i, v := range dst {
 		switch {
-		case v == missingRaster || (v > -signDead && v < signDead):
+		case v > -signDead && v < signDead: // missing ones too
 			dst[i] = 0
 		case v > 0:
 			dst[i] = 3
@@ -151,6 +182,3 @@ func signRaster(dst *[rasterSide * rasterSide]int8, s *Signature) {
 		}
 	}
 }
-
-// signDead is the height, in 1/8 level steps, below which a sign is too unsure.
-const signDead = 14
