@@ -1,0 +1,209 @@
+package synth
+
+import (
+	"math"
+	"path/filepath"
+	"testing"
+
+	"proofmark/correlate/x3p"
+)
+
+// Band RMS in µm of the real set, as the package comment has them.
+var realBands = []float64{0.193, 0.123, 0.255, 0.308, 0.395, 0.432, 0.572}
+
+const realAll = 1.55
+
+// The spectrum, the height and the valid share of real and simulated scans must
+// agree with the table of the package comment, in the mean over a few.
+func TestStatistics(t *testing.T) {
+	t.Parallel()
+	check := func(name string, scans []*x3p.Scan, tolerance float64) {
+		mean := make([]float64, len(realBands))
+		all, valid, width := 0.0, 0.0, 0.0
+		n := float64(len(scans))
+		for _, s := range scans {
+			f := newSurface(s)
+			bands, rms := f.bands()
+			for i, b := range bands {
+				mean[i] += b / n
+			}
+			all, valid, width = all+rms/n, valid+f.valid/float64(len(f.z))/n, width+float64(f.w)*s.IncX*1e3/n
+		}
+		t.Logf("%s: %.3f µm in bands, %.2f µm in all, %.0f %% valid, %.2f mm wide", name, mean, all, 100*valid, width)
+		for i, want := range realBands {
+			if math.Abs(mean[i]/want-1) > tolerance {
+				t.Errorf("%s: band %d has %.3f µm RMS, the table %.3f", name, i, mean[i], want)
+			}
+		}
+		if math.Abs(all/realAll-1) > tolerance || valid < 0.24 || valid > 0.36 || width < 3.2 || width > 3.6 {
+			t.Errorf("%s: %.2f µm RMS, %.0f %% valid, %.2f mm wide", name, all, 100*valid, width)
+		}
+	}
+	var simulated []*x3p.Scan
+	for seed := range uint64(6) {
+		simulated = append(simulated, NewMaker(seed).Firearm(seed).Fire(seed, Shot{}))
+	}
+	check("simulated", simulated, 0.2)
+	if dir := realScans(t); dir != "" {
+		var scans []*x3p.Scan
+		for _, name := range []string{"1-1", "3-2", "8-2", "10-1", "F", "T"} {
+			scans = append(scans, readScan(t, filepath.Join(dir, "fadul-"+name+".x3p")))
+		}
+		check("real", scans, 0.2)
+	}
+}
+
+// Two shots of one firearm correlate where their known poses say they do, and
+// nowhere near it; shots of two firearms of one maker correlate nowhere.
+func TestCorrelation(t *testing.T) {
+	t.Parallel()
+	for _, seed := range []uint64{0, 2, 3, 5} { // granular, parallel, arched, arched
+		m := NewMaker(seed)
+		f := m.Firearm(1)
+		one := Shot{Rotation: 360, ShiftX: 0.1e-3, ShiftY: 0.15e-3}
+		two := Shot{Rotation: 137, ShiftX: -0.2e-3, ShiftY: 0.05e-3}
+		a, b := newMarks(f.Fire(1, one)), newMarks(f.Fire(2, two))
+		pts := a.points(4, one.ShiftX/pitch, one.ShiftY/pitch)
+		known := pose{angle: two.Rotation - one.Rotation}
+		// The warp and the instrument's scale move marks by some micrometres.
+		same, _ := b.search(pts, two.ShiftX/pitch, two.ShiftY/pitch, known, 0.5, 0.5, 1, 1)
+		if same < 0.5 || same > 0.9 {
+			t.Errorf("maker %d (%s): same firearm r = %.3f at the known pose", seed, m.Pattern(), same)
+		}
+		off, _ := b.search(pts, two.ShiftX/pitch, two.ShiftY/pitch, pose{angle: known.angle + 12}, 2, 2, 4, 2)
+		if off > 0.25 {
+			t.Errorf("maker %d: r = %.3f at 12° from the pose", seed, off)
+		}
+		other := newMarks(m.Firearm(2).Fire(3, two))
+		different, _ := other.search(pts, two.ShiftX/pitch, two.ShiftY/pitch, known, 40, 2, 12, 6)
+		if different > 0.25 {
+			t.Errorf("maker %d: different firearms r = %.3f", seed, different)
+		}
+		t.Logf("maker %d (%s): same %.3f, other pose %.3f, other firearm %.3f", seed, m.Pattern(), same, off, different)
+	}
+}
+
+// The same without a known pose, as a comparison has to do it, beside real pairs.
+func TestBlindCorrelation(t *testing.T) {
+	t.Parallel()
+	m := NewMaker(2)
+	f := m.Firearm(8)
+	a := newMarks(f.Fire(1, Shot{}))
+	if r := blind(a, newMarks(f.Fire(2, Shot{}))); r < 0.5 || r > 0.9 {
+		t.Errorf("simulated, same firearm: r = %.3f", r)
+	}
+	if r := blind(a, newMarks(m.Firearm(9).Fire(3, Shot{}))); r > 0.25 {
+		t.Errorf("simulated, different firearms of one maker: r = %.3f", r)
+	}
+	if dir := realScans(t); dir != "" {
+		read := func(name string) marks {
+			return newMarks(readScan(t, filepath.Join(dir, "fadul-"+name+".x3p")))
+		}
+		one := read("2-1")
+		if r := blind(one, read("2-2")); r < 0.5 || r > 0.9 {
+			t.Errorf("real, same slide: r = %.3f", r)
+		}
+		if r := blind(one, read("6-1")); r > 0.25 {
+			t.Errorf("real, different slides: r = %.3f", r)
+		}
+	}
+}
+
+// grooves returns the direction of the grooves in degrees (0 to 180) from the
+// structure tensor of the 25–140 µm band, and how far it dominates (0 to 1).
+func grooves(s *x3p.Scan) (direction, anisotropy float64) {
+	f := newSurface(s)
+	low := f.lowPasses(25, 140)
+	at := func(i int) float64 { return low[0][i] - low[1][i] }
+	var xx, yy, xy float64
+	for y := 1; y < f.h-1; y++ {
+		for x := 1; x < f.w-1; x++ {
+			i := y*f.w + x
+			if f.mask[i-1]*f.mask[i+1]*f.mask[i-f.w]*f.mask[i+f.w] == 0 {
+				continue
+			}
+			dx, dy := at(i+1)-at(i-1), at(i+f.w)-at(i-f.w)
+			xx, yy, xy = xx+dx*dx, yy+dy*dy, xy+dx*dy
+		}
+	}
+	across := math.Atan2(2*xy, xx-yy) / 2 * 180 / math.Pi
+	return math.Mod(across+270, 180), math.Hypot(xx-yy, 2*xy) / (xx + yy)
+}
+
+func TestClassMarks(t *testing.T) {
+	t.Parallel()
+	seen := map[Pattern]int{}
+	for seed := range uint64(12) {
+		m := NewMaker(seed)
+		if seen[m.Pattern()]++; seen[m.Pattern()] > 2 {
+			continue
+		}
+		for gun := range uint64(2) {
+			direction, anisotropy := grooves(m.Firearm(gun).Fire(gun, Shot{Rotation: 30, Contact: 1}))
+			off := math.Abs(math.Mod(direction-30-m.Direction()+450, 180) - 90)
+			switch m.Pattern() {
+			case Granular:
+				if anisotropy > 0.1 || m.Pitch() != 0 {
+					t.Errorf("maker %d firearm %d: a granular face with grooves (%.2f)", seed, gun, anisotropy)
+				}
+			case Parallel, Arched:
+				if anisotropy < 0.1 || off > 15 {
+					t.Errorf("maker %d firearm %d: grooves %.0f° off the maker's direction, anisotropy %.2f", seed, gun, off, anisotropy)
+				}
+			}
+		}
+	}
+	for _, p := range []Pattern{Parallel, Arched, Granular} {
+		if seen[p] == 0 {
+			t.Errorf("no maker of twelve is %s", p)
+		}
+	}
+}
+
+// The feed marks of all firearms of a maker stand at the maker's pitch: they
+// raise the power there, and not beside it, over the same faces without them.
+func TestPitch(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for seed := range uint64(20) {
+		m := NewMaker(seed)
+		if m.Pattern() != Parallel || checked == 2 {
+			continue
+		}
+		checked++
+		smooth := *m
+		smooth.cusp = 0
+		at := feedPower(m, m.Pitch()) / feedPower(&smooth, m.Pitch())
+		beside := feedPower(m, m.Pitch()*1.4) / feedPower(&smooth, m.Pitch()*1.4)
+		if at < 1.3 || beside > 1.15 {
+			t.Errorf("maker %d: feed marks raise the power %.2f times at %.0f µm and %.2f times beside", seed, at, m.Pitch()*1e6, beside)
+		}
+	}
+	if checked == 0 {
+		t.Error("no maker of twenty is parallel")
+	}
+}
+
+// feedPower is the power at a wavelength (metres) along lines across the grooves
+// on both sides of the aperture, over two firearms.
+func feedPower(m *Maker, lambda float64) (sum float64) {
+	const n = 120
+	sin, cos := math.Sincos(m.direction)
+	for gun := range uint64(2) {
+		f := m.Firearm(gun)
+		for line := -40; line <= 40; line++ {
+			along := float64(line) * 3 * pitch
+			for _, from := range []float64{-2.2e-3, 1.45e-3} {
+				var re, im float64
+				for i := range n {
+					q := from + float64(i)*pitch
+					s, c := math.Sincos(2 * math.Pi * q / lambda)
+					z := f.at(along*cos-q*sin, along*sin+q*cos) * (1 - math.Cos(2*math.Pi*(float64(i)+0.5)/n))
+					re, im = re+z*c, im+z*s
+				}
+				sum += re*re + im*im
+			}
+		}
+	}
+	return sum
+}
