@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"proofmark/correlate"
 	"proofmark/correlate/x3p"
@@ -165,7 +164,7 @@ func (s *Service) publication(tx *store.Tx, who desk.Actor, e *Exhibit, roi corr
 	body := &protocol.SignatureBody{Exhibit: e.ID, ROI: string(roi), Kind: e.Kind, Origin: e.Origin, Calibre: e.Calibre, FiringPin: e.FiringPin, Pattern: e.Pattern,
 		Algorithm: correlate.Algorithm, Signature: made.bytes, Quality: made.quality.Score, Replica: n.Replica, CaseReference: e.Case, ExhibitNumber: e.Number}
 	attrs := map[string]any{"calibre": e.Calibre, "origin": e.Origin, "handling": append([]string{}, e.Handling...),
-		"offence": "", "terrorism": false, "customs": false, "trafficking": false, "group_size": int64(0), "age_days": int64(0)}
+		"offence": "", "terrorism": false, "customs": false, "trafficking": false, "group_size": int64(0)}
 	facts := dispatch.Facts{Attributes: attrs, Purpose: Purpose, Kind: policy.KindExhibit, Object: e.ID, Case: e.Case, Actor: who.Name}
 	c, err := oneBy(tx, cases, "reference", e.Case, "case")
 	if err != nil {
@@ -173,12 +172,12 @@ func (s *Service) publication(tx *store.Tx, who desk.Actor, e *Exhibit, roi corr
 	}
 	body.Agency = c.Agency
 	if e.Origin == protocol.TestFire {
-		f, err := s.firearm(tx, e.Firearm)
+		f, err := recovered(tx, e.Firearm)
 		if err != nil {
 			return nil, facts, err
 		}
-		description := f.Description
-		body.Firearm, body.Occurred, body.Place = &description, f.Occurred, f.Place
+		description, occurred := f.FirearmDescription, f.Recovery.Occurred
+		body.Firearm, body.Occurred, body.Place = &description, &occurred, f.Recovery.Place
 	} else {
 		i, err := incidents.Get(tx, e.Incident)
 		if err != nil {
@@ -192,9 +191,7 @@ func (s *Service) publication(tx *store.Tx, who desk.Actor, e *Exhibit, roi corr
 			attrs["border_km"] = *i.BorderKM
 		}
 	}
-	if body.Occurred != nil {
-		attrs["age_days"] = max(0, int64(tx.Now().Sub(body.Occurred.To)/(24*time.Hour)))
-	}
+	facts.Event = body.Occurred.To
 	return body, facts, nil
 }
 

@@ -78,7 +78,7 @@ func (s *Service) correlate(ctx context.Context, sig *Signature) error {
 		return fmt.Errorf("signature %s: %w", sig.ID, err)
 	}
 	self := s.holding(sig.ID)
-	found, err := s.gallery.Search(ctx, self.template, sig.Class, ListLength, func(id string) bool {
+	found, err := s.gallery.Search(ctx, self.template, filterClass(sig.Class), ListLength, func(id string) bool {
 		return id != sig.ID && self.mayCompare(s.holding(id))
 	})
 	if err != nil {

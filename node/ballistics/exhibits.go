@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"proofmark/node/desk"
+	"proofmark/node/tracing"
 	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -76,7 +77,7 @@ func (s *Service) AddExhibit(ctx context.Context, who desk.Actor, key string, n 
 		if _, err := oneBy(tx, cases, "reference", n.Case, "case"); err != nil {
 			return nil, err
 		}
-		if err := s.settleSource(tx, &n); err != nil {
+		if err := settleSource(tx, &n); err != nil {
 			return nil, err
 		}
 		e := &Exhibit{Number: n.Number, Case: n.Case, Kind: n.Kind, Origin: n.Origin, Incident: n.Incident, Firearm: n.Firearm, Calibre: n.Calibre,
@@ -103,9 +104,9 @@ func (s *Service) AddExhibit(ctx context.Context, who desk.Actor, key string, n 
 }
 
 // settleSource finds what an exhibit comes from: the incident of its case, or a recovered firearm.
-func (s *Service) settleSource(tx *store.Tx, n *NewExhibit) error {
+func settleSource(tx *store.Tx, n *NewExhibit) error {
 	if n.Origin == protocol.TestFire {
-		_, err := s.firearm(tx, n.Firearm)
+		_, err := recovered(tx, n.Firearm)
 		return err
 	}
 	known, err := allBy(tx, incidents, "case", n.Case)
@@ -181,4 +182,16 @@ func findExhibit(tx *store.Tx, ref string) (*Exhibit, error) {
 		return e, nil
 	}
 	return oneBy(tx, exhibits, "number", ref, "exhibit")
+}
+
+// recovered finds the recovered firearm behind a test fire.
+func recovered(tx *store.Tx, reference string) (*tracing.Firearm, error) {
+	f, err := tracing.Lookup(tx, reference)
+	if err != nil {
+		return nil, err
+	}
+	if f.Recovery == nil {
+		return nil, desk.Invalid("firearm %s has no recovery on record: only a recovered firearm is test-fired", f.Reference)
+	}
+	return f, nil
 }

@@ -61,8 +61,8 @@ func (s *Service) sendLead(tx *store.Tx, who desk.Actor, c *Candidate, lead *Lea
 	}
 	if own.Origin == protocol.TestFire {
 		if e, err := exhibits.Get(tx, own.Exhibit); err == nil {
-			if f, err := s.firearm(tx, e.Firearm); err == nil {
-				body.Firearm = &f.Description
+			if f, err := recovered(tx, e.Firearm); err == nil {
+				body.Firearm = &f.FirearmDescription
 			}
 		}
 	}

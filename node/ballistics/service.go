@@ -9,6 +9,7 @@ import (
 	"proofmark/correlate"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
+	"proofmark/node/tracing"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -19,24 +20,11 @@ const Purpose = "criminal-investigation"
 // ListLength is how many candidates a signature's ranked list keeps.
 const ListLength = 20
 
-// Recovered is what this package must know of a recovered firearm behind a test fire.
-type Recovered struct {
-	Reference   string
-	Description protocol.FirearmDescription
-	Case        string
-	Occurred    *protocol.Interval // of the recovery
-	Place       string
-}
-
-// FirearmLookup finds a recovered firearm by its national reference within a transaction; desk.ErrNotFound if there is none.
-type FirearmLookup func(tx *store.Tx, reference string) (*Recovered, error)
-
 // Service does the laboratory's work for one node.
 type Service struct {
-	desk    *desk.Desk
-	out     *dispatch.Dispatch
-	firearm FirearmLookup
-	now     func() time.Time
+	desk *desk.Desk
+	out  *dispatch.Dispatch
+	now  func() time.Time
 
 	gallery *correlate.Gallery
 	mu      sync.RWMutex
@@ -58,8 +46,8 @@ type holding struct {
 }
 
 // New registers the service's handlers with dispatch. Run must be called for correlation to happen.
-func New(d *desk.Desk, out *dispatch.Dispatch, firearm FirearmLookup, now func() time.Time) *Service {
-	s := &Service{desk: d, out: out, firearm: firearm, now: now, gallery: correlate.NewGallery(),
+func New(d *desk.Desk, out *dispatch.Dispatch, now func() time.Time) *Service {
+	s := &Service{desk: d, out: out, now: now, gallery: correlate.NewGallery(),
 		held: map[string]*holding{}, wake: make(chan struct{}, 1), failed: map[string]bool{}}
 	out.Handle(protocol.TypeSignature, s.receiveSignature)
 	out.Handle(protocol.TypeLead, s.receiveLead)
@@ -102,7 +90,7 @@ func (s *Service) hold(sig *Signature) error {
 	s.mu.Lock()
 	s.held[sig.ID] = h
 	s.mu.Unlock()
-	s.gallery.Put(sig.ID, sig.Class, h.template)
+	s.gallery.Put(sig.ID, filterClass(sig.Class), h.template)
 	return nil
 }
 
@@ -123,4 +111,10 @@ func (s *Service) release(id string) {
 func (a *holding) mayCompare(b *holding) bool {
 	return a != nil && b != nil && (a.own || b.own) && a.roi == b.roi && a.kind == b.kind && a.algorithm == b.algorithm &&
 		(a.exhibit != b.exhibit || a.country != b.country) && (a.origin != protocol.TestFire || b.origin != protocol.TestFire)
+}
+
+// filterClass puts the name of its identical family in a calibre's place: 9 mm Luger and 9×19 are one calibre.
+func filterClass(c correlate.Class) correlate.Class {
+	c.Calibre = tracing.Family(c.Calibre)
+	return c
 }

@@ -151,6 +151,9 @@ func (d *Dispatch) mayShare(tx *store.Tx, rec *Record, peer protocol.Country) po
 	if _, ok := attrs["handling"]; !ok {
 		attrs["handling"] = []string{}
 	}
+	if !rec.Facts.Event.IsZero() {
+		attrs["age_days"] = max(0, int64(tx.Now().Sub(rec.Facts.Event)/(24*time.Hour)))
+	}
 	if rec.Facts.To != "" {
 		attrs["addressee"] = string(rec.Facts.To)
 	}

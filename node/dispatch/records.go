@@ -43,6 +43,8 @@ type Facts struct {
 	Case       string           `json:"case,omitempty"`
 	Actor      string           `json:"actor"`
 
+	// Event is when it happened, zero if that does not matter: policy is told its age on the day it is asked.
+	Event time.Time `json:"event,omitzero"`
 	// TwoPeople: two different people approved the content before it was issued, which meets a two-person approval.
 	TwoPeople bool `json:"two_people,omitempty"`
 }

@@ -40,7 +40,7 @@ func (d *Dispatch) NextBatch(ctx context.Context, peer protocol.Country, ch prot
 		if err != nil {
 			return err
 		}
-		msgs, err = tx.Messages(string(peer), string(ch), head.Acked, protocol.MaxBatchCount, protocol.MaxBatch/2)
+		msgs, err = tx.Messages(string(peer), string(ch), head.Acked, protocol.MaxBatchCount, protocol.MaxBatch-protocol.MaxMessage/4)
 		return err
 	})
 	if err != nil {
@@ -153,6 +153,20 @@ func (d *Dispatch) Pending(peer protocol.Country, ch protocol.Channel) (bool, er
 		return err
 	})
 	return n > 0, err
+}
+
+// Waiting counts what a peer has not acknowledged on a channel: intents and messages.
+func (d *Dispatch) Waiting(peer protocol.Country, ch protocol.Channel) (n int, err error) {
+	err = d.Store.View(func(tx *store.Tx) error {
+		queues, err := tx.QueueLengths()
+		for _, q := range queues {
+			if q.Peer == string(peer) && q.Channel == string(ch) {
+				n = int(q.Intents) + int(q.Unacknowledged)
+			}
+		}
+		return err
+	})
+	return n, err
 }
 
 // AcceptReceipt verifies a peer's receipt and marks what it acknowledges as delivered. A receipt that is older than the last one changes

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"proofmark/node/control"
+	"proofmark/protocol"
+)
+
+// app is what a command has at hand.
+type app struct {
+	Globals
+	ctx      context.Context
+	in       io.Reader
+	out, err io.Writer
+
+	client *control.Client
+}
+
+func (a *app) close() {
+	if a.client != nil {
+		a.client.Close()
+	}
+}
+
+// savedSession is the session file: who is logged in to which node. It holds the token and is readable by its owner alone.
+type savedSession struct {
+	Data  string `json:"data"`
+	Name  string `json:"name"`
+	Token string `json:"token"`
+}
+
+// sessionPath is where the session of this node is kept for the account of this machine.
+func (a *app) sessionPath() (string, error) {
+	if a.Session != "" {
+		return a.Session, nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("no place for the session file (%w): name one with --session FILE", err)
+	}
+	data, err := filepath.Abs(a.Data)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(data))
+	return filepath.Join(dir, "proofmark", "session-"+hex.EncodeToString(sum[:8])+".json"), nil
+}
+
+func (a *app) loadSession() (savedSession, error) {
+	var s savedSession
+	path, err := a.sessionPath()
+	if err != nil {
+		return s, err
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, fmt.Errorf("session: %w", err)
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("session file %s is damaged: log in again (%w)", path, err)
+	}
+	return s, nil
+}
+
+// saveSession writes the session file whole or not at all.
+func (a *app) saveSession(s savedSession) error {
+	path, err := a.sessionPath()
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	return writeFile(path, b, 0o600)
+}
+
+// writeFile replaces a file in one step.
+func writeFile(path string, b []byte, mode os.FileMode) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".proofmark-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(b)
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return nil
+}
+
+// dial returns the client of the node, with the session where there is one.
+func (a *app) dial() (*control.Client, error) {
+	if a.client != nil {
+		return a.client, nil
+	}
+	s, err := a.loadSession()
+	if err != nil {
+		return nil, err
+	}
+	a.client = control.Dial(a.Data)
+	a.client.Token = s.Token
+	return a.client, nil
+}
+
+// ask runs a command that changes nothing.
+func ask[Resp, Req any](a *app, name string, req Req) (Resp, error) {
+	c, err := a.dial()
+	if err != nil {
+		var zero Resp
+		return zero, err
+	}
+	return control.Call[Resp](a.ctx, c, name, "", req)
+}
+
+// change runs a command that changes something, exactly once: see pending.
+func change[Resp, Req any](a *app, name string, req Req) (Resp, error) {
+	return once(a, name, req, nil, func(c *control.Client, key string) (Resp, error) {
+		return control.Call[Resp](a.ctx, c, name, key, req)
+	})
+}
+
+// upload is change for a command with a file.
+func upload[Resp, Req any](a *app, name string, req Req, file []byte) (Resp, error) {
+	return once(a, name, req, file, func(c *control.Client, key string) (Resp, error) {
+		return control.Upload[Resp](a.ctx, c, name, key, req, file)
+	})
+}
+
+// once gives a command its idempotency key. The key is written down before the command is sent and removed when its outcome is known: where this process
+// or the node dies between, the same command typed again carries the same key, and the node does it at most once.
+func once[Resp any](a *app, name string, req any, file []byte, send func(c *control.Client, key string) (Resp, error)) (Resp, error) {
+	var zero Resp
+	c, err := a.dial()
+	if err != nil {
+		return zero, err
+	}
+	path, err := a.pendingPath(name, req, file)
+	if err != nil {
+		return zero, err
+	}
+	key, err := pendingKey(path)
+	if err != nil {
+		return zero, fmt.Errorf("write down the command before it is sent: %w", err)
+	}
+	resp, err := send(c, key)
+	if err == nil || control.Definite(err) {
+		if rerr := os.Remove(path); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+	}
+	return resp, err
+}
+
+// pendingPath names the file of a command's key: the same command of the same person at the same node has the same name.
+func (a *app) pendingPath(name string, req any, file []byte) (string, error) {
+	session, err := a.sessionPath()
+	if err != nil {
+		return "", err
+	}
+	who, err := a.loadSession()
+	if err != nil {
+		return "", err
+	}
+	data, err := filepath.Abs(a.Data)
+	if err != nil {
+		return "", err
+	}
+	b, err := json.Marshal([]any{data, who.Name, name, req, sha256.Sum256(file)})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return filepath.Join(filepath.Dir(session), "pending", hex.EncodeToString(sum[:16])), nil
+}
+
+func pendingKey(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err == nil && protocol.CheckID(string(bytes.TrimSpace(b))) == nil {
+		return string(bytes.TrimSpace(b)), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	key, err := protocol.NewID(wallClock(), rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	return key, writeFile(path, []byte(key), 0o600)
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"proofmark/node/control"
+	"proofmark/node/people"
+)
+
+type loginCmd struct {
+	Name       string `arg:"" help:"Account name."`
+	SecretFile string `help:"File with your secret (mode 0600), instead of the terminal." type:"path" placeholder:"FILE"`
+	CodeFile   string `help:"First login: file with the enrolment code that the administrator gave you. The secret is then the one you choose." type:"path" placeholder:"FILE"`
+	Enrol      bool   `help:"First login: ask for the enrolment code at the terminal."`
+}
+
+func (c *loginCmd) Run(a *app) error {
+	r := control.LoginRequest{Name: c.Name}
+	if c.CodeFile != "" || c.Enrol {
+		code, err := a.readSecret("enrolment code", c.CodeFile, "", false)
+		if err != nil {
+			return err
+		}
+		r.Code = string(code)
+	}
+	secret, err := a.readSecret("secret of "+c.Name, c.SecretFile, "", r.Code != "")
+	if err != nil {
+		return err
+	}
+	r.Secret = string(secret)
+	client := control.Dial(a.Data)
+	a.client = client
+	s, err := control.Call[people.Session](a.ctx, client, "login", "", r)
+	if err != nil {
+		return err
+	}
+	if err := a.saveSession(savedSession{Data: a.Data, Name: s.Name, Token: s.Token}); err != nil {
+		return err
+	}
+	shown := s
+	shown.Token = "" // it stands in the session file, for nobody to read over a shoulder
+	return a.show(shown, func(w io.Writer) {
+		fmt.Fprintf(w, "Logged in as %s (%s) until %s.\n", s.Name, strings.Join(s.Roles, ", "), stamp(s.Expires))
+	})
+}
+
+type logoutCmd struct{}
+
+func (c *logoutCmd) Run(a *app) error {
+	_, err := ask[control.None](a, "logout", control.None{})
+	path, perr := a.sessionPath()
+	if perr != nil {
+		return perr
+	}
+	if rerr := os.Remove(path); rerr != nil && !os.IsNotExist(rerr) {
+		return rerr
+	}
+	return err
+}
+
+type whoamiCmd struct{}
+
+func (c *whoamiCmd) Run(a *app) error {
+	id, err := ask[control.Identity](a, "whoami", control.None{})
+	if err != nil {
+		return err
+	}
+	return a.show(id, func(w io.Writer) {
+		fmt.Fprintf(w, "%s (%s) at %s, %s\n", id.Name, strings.Join(id.Roles, ", "), id.Node, id.Country)
+	})
+}
+
+type userCmd struct {
+	Add     userAddCmd     `cmd:"" help:"Make an account and its one-time enrolment code."`
+	Code    userCodeCmd    `cmd:"" help:"Hand out a new enrolment code: the person sets a new secret with it."`
+	Roles   userRolesCmd   `cmd:"" help:"Replace an account's roles."`
+	Disable userDisableCmd `cmd:"" help:"Lock an account and end its sessions."`
+	Enable  userEnableCmd  `cmd:"" help:"Unlock an account."`
+	List    userListCmd    `cmd:"" help:"List the accounts."`
+}
+
+type userAddCmd struct {
+	Name     string   `arg:"" help:"Account name: lower-case letters, digits, . - _"`
+	Role     []string `required:"" help:"Role, once for each: ncb-operator, technician, examiner, investigator, auditor, administrator."`
+	FullName string   `help:"Name of the person."`
+	CodeFile string   `help:"Write the enrolment code to this file (mode 0600) instead of the terminal." type:"path" placeholder:"FILE"`
+}
+
+func (c *userAddCmd) Run(a *app) error {
+	code, err := change[control.UserCode](a, "user.add", control.UserRequest{Name: c.Name, FullName: c.FullName, Roles: c.Role})
+	if err != nil {
+		return err
+	}
+	return a.handOut(code, c.CodeFile)
+}
+
+// handOut gives an enrolment code to the administrator, who gives it to the person.
+func (a *app) handOut(code control.UserCode, file string) error {
+	if file != "" {
+		if err := writeFile(file, []byte(code.Code+"\n"), 0o600); err != nil {
+			return err
+		}
+		code.Code = ""
+	}
+	return a.show(code, func(w io.Writer) {
+		if file != "" {
+			fmt.Fprintf(w, "Account %s is made; its enrolment code stands in %s.\n", code.Name, file)
+		} else {
+			fmt.Fprintf(w, "Account %s is made; its enrolment code is  %s\n", code.Name, code.Code)
+		}
+		fmt.Fprintf(w, "Give the code to the person alone. It works once, for 72 hours:  proofmark login %s --enrol\n", code.Name)
+	})
+}
+
+type userCodeCmd struct {
+	Name     string `arg:"" help:"Account name."`
+	CodeFile string `help:"Write the enrolment code to this file (mode 0600)." type:"path" placeholder:"FILE"`
+}
+
+func (c *userCodeCmd) Run(a *app) error {
+	code, err := change[control.UserCode](a, "user.code", control.UserRequest{Name: c.Name})
+	if err != nil {
+		return err
+	}
+	return a.handOut(code, c.CodeFile)
+}
+
+type userRolesCmd struct {
+	Name string   `arg:"" help:"Account name."`
+	Role []string `required:"" help:"Role, once for each."`
+}
+
+func (c *userRolesCmd) Run(a *app) error {
+	_, err := change[control.None](a, "user.roles", control.UserRequest{Name: c.Name, Roles: c.Role})
+	return err
+}
+
+type userDisableCmd struct {
+	Name string `arg:"" help:"Account name."`
+	Yes  bool   `help:"Do it without asking."`
+}
+
+func (c *userDisableCmd) Run(a *app) error {
+	if err := a.confirm(c.Yes, "Disable "+c.Name+" and end that person's sessions?"); err != nil {
+		return err
+	}
+	_, err := change[control.None](a, "user.disable", control.UserRequest{Name: c.Name})
+	return err
+}
+
+type userEnableCmd struct {
+	Name string `arg:"" help:"Account name."`
+}
+
+func (c *userEnableCmd) Run(a *app) error {
+	_, err := change[control.None](a, "user.enable", control.UserRequest{Name: c.Name})
+	return err
+}
+
+type userListCmd struct{}
+
+func (c *userListCmd) Run(a *app) error {
+	list, err := ask[[]people.View](a, "user.list", control.None{})
+	if err != nil {
+		return err
+	}
+	return a.show(list, func(w io.Writer) {
+		rows := make([][]string, len(list))
+		for i, v := range list {
+			rows[i] = []string{v.Name, orDash(v.FullName), strings.Join(v.Roles, ", "), string(v.State), orDash(stamp(v.LastLogin)), v.CreatedBy}
+		}
+		table(w, "There are no accounts.", []string{"NAME", "PERSON", "ROLES", "STATE", "LAST LOGIN", "MADE BY"}, rows)
+	})
+}

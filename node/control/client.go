@@ -1,0 +1,119 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Client calls the daemon of one data folder.
+type Client struct {
+	Token    string                  // of the session; empty before login
+	Progress func(done, total int64) // told of the progress of long commands; may be nil
+	dir      string
+	http     *http.Client
+}
+
+// Dial makes a client for the node in dir; nothing is connected yet.
+func Dial(dir string) *Client {
+	path := filepath.Join(dir, "proofmark.sock")
+	return &Client{dir: dir, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		},
+	}}}
+}
+
+// Close lets the connections go.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Call sends a command and returns its result. key is the command's idempotency key, empty for one that changes nothing.
+func Call[Resp, Req any](ctx context.Context, c *Client, name, key string, req Req) (Resp, error) {
+	var zero Resp
+	b, err := json.Marshal(req)
+	if err != nil {
+		return zero, err
+	}
+	return send[Resp](ctx, c, name, key, bytes.NewReader(b), nil)
+}
+
+// Upload sends a command with a file.
+func Upload[Resp, Req any](ctx context.Context, c *Client, name, key string, req Req, file []byte) (Resp, error) {
+	var zero Resp
+	b, err := json.Marshal(req)
+	if err != nil {
+		return zero, err
+	}
+	return send[Resp](ctx, c, name, key, bytes.NewReader(file), b)
+}
+
+func send[Resp any](ctx context.Context, c *Client, name, key string, body io.Reader, upload []byte) (Resp, error) {
+	var zero Resp
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/v1/"+name, body)
+	if err != nil {
+		return zero, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if upload != nil {
+		r.Header.Set("Content-Type", "application/octet-stream")
+		r.Header.Set(headerRequest, base64.StdEncoding.EncodeToString(upload))
+	}
+	if key != "" {
+		r.Header.Set(headerKey, key)
+	}
+	if c.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return zero, c.explain(err)
+	}
+	defer resp.Body.Close()
+	dec := json.NewDecoder(resp.Body)
+	for {
+		var m reply[Resp]
+		if err := dec.Decode(&m); err != nil {
+			return zero, fmt.Errorf("the node broke off before it answered; repeat the command, it is done at most once: %w", err)
+		}
+		switch {
+		case m.Error != nil:
+			return zero, fromWire(*m.Error)
+		case m.Result != nil:
+			return *m.Result, nil
+		case c.Progress != nil:
+			c.Progress(m.Done, m.Total)
+		}
+	}
+}
+
+// explain turns a failed connection into what a person does next.
+func (c *Client) explain(err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		if _, serr := os.Stat(c.dir); errors.Is(serr, os.ErrNotExist) {
+			return fmt.Errorf("%w: there is no data folder %s; make one with `proofmark init`, or name the right one with --data", ErrNoDaemon, c.dir)
+		}
+		return fmt.Errorf("%w: start it with `proofmark run --data %s`", ErrNoDaemon, c.dir)
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("the command socket in %s belongs to the account that runs the node; work as that account: %w", c.dir, err)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return fmt.Errorf("%w: it broke off before it answered; repeat the command, it is done at most once", ErrNoDaemon)
+	}
+	return err
+}
+
+// Definite reports whether an error is the node's own answer: the command was not done. Any other error leaves open whether it was.
+func Definite(err error) bool {
+	word, _ := classify(err)
+	return word != "internal"
+}

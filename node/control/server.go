@@ -1,0 +1,191 @@
+package control
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"proofmark/node/desk"
+	"proofmark/protocol"
+)
+
+// Server takes commands on a Unix socket.
+type Server struct {
+	services Services
+	listener net.Listener
+	http     *http.Server
+}
+
+// maxSocketPath is what the kernel takes for a Unix socket's address (sun_path, unix(7)).
+const maxSocketPath = 107
+
+// Listen opens the socket, which only the account that runs the daemon may use. A socket left behind by a daemon that was killed is replaced; the
+// store's lock keeps two daemons from serving one data folder.
+func Listen(path string, s Services) (*Server, error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("the command socket's path is %d bytes long, the system allows %d: move the data folder to a shorter path (%s)", len(path), maxSocketPath, path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("old command socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("command socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("command socket: %w", err), l.Close())
+	}
+	srv := &Server{services: s, listener: l}
+	mux := http.NewServeMux()
+	srv.routes(mux)
+	srv.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 20}
+	return srv, nil
+}
+
+// Serve answers commands until ctx ends; commands under way have ten seconds to finish.
+func (s *Server) Serve(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- s.http.Serve(s.listener) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := s.http.Shutdown(grace); err != nil {
+		return errors.Join(err, s.http.Close())
+	}
+	return nil
+}
+
+// call is one command with the person behind it.
+type call struct {
+	actor    desk.Actor
+	token    string
+	key      string
+	body     []byte // of an upload
+	progress func(done, total int64)
+}
+
+// handle registers a command. open commands need no session.
+func handle[Req, Resp any](s *Server, mux *http.ServeMux, name string, fn func(ctx context.Context, c call, req Req) (Resp, error)) {
+	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+		serve(s, w, r, name, true, fn)
+	})
+}
+
+func handleOpen[Req, Resp any](s *Server, mux *http.ServeMux, name string, fn func(ctx context.Context, c call, req Req) (Resp, error)) {
+	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+		serve(s, w, r, name, false, fn)
+	})
+}
+
+func serve[Req, Resp any](s *Server, w http.ResponseWriter, r *http.Request, name string, needsSession bool, fn func(ctx context.Context, c call, req Req) (Resp, error)) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.services.Log.Error("panic in a command", "command", name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.fail(w, name, errors.New("the command failed inside the node; its log says where"))
+		}
+	}()
+	c, req, err := read[Req](s, r, needsSession)
+	if err != nil {
+		s.fail(w, name, err)
+		return
+	}
+	started := false
+	last := time.Time{}
+	c.progress = func(done, total int64) {
+		if now := time.Now(); now.Sub(last) > 200*time.Millisecond { // progress is for people: the wall clock, a few times a second
+			last, started = now, true
+			_ = json.NewEncoder(w).Encode(reply[Resp]{Done: done, Total: total})
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
+	resp, err := fn(r.Context(), c, req)
+	if err != nil {
+		if started {
+			word, _ := classify(err)
+			_ = json.NewEncoder(w).Encode(reply[Resp]{Error: &errorMsg{word, err.Error()}})
+			return
+		}
+		s.fail(w, name, err)
+		return
+	}
+	if !started {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	_ = json.NewEncoder(w).Encode(reply[Resp]{Result: &resp})
+}
+
+// read authenticates before it reads a body.
+func read[Req any](s *Server, r *http.Request, needsSession bool) (c call, req Req, err error) {
+	c.key = r.Header.Get(headerKey)
+	if len(c.key) > 128 {
+		return c, req, desk.Invalid("the idempotency key is longer than 128 bytes")
+	}
+	if needsSession {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || token == "" {
+			return c, req, fmt.Errorf("%w: proofmark login NAME", ErrNoSession)
+		}
+		if c.actor, err = s.services.People.Authenticate(r.Context(), token); err != nil {
+			return c, req, err
+		}
+		c.token = token
+	}
+	var b []byte
+	if h := r.Header.Get(headerRequest); h != "" {
+		if b, err = base64.StdEncoding.DecodeString(h); err != nil {
+			return c, req, desk.Invalid("header %s: %v", headerRequest, err)
+		}
+		if c.body, err = readAll(r.Body, r.ContentLength, MaxUpload); err != nil {
+			return c, req, err
+		}
+	} else if b, err = readAll(r.Body, r.ContentLength, MaxRequest); err != nil {
+		return c, req, err
+	}
+	if err := protocol.CheckJSON(b, MaxRequest, protocol.MaxDepth); err != nil {
+		return c, req, desk.Invalid("request: %v", err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(b)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&req); err != nil {
+		return c, req, desk.Invalid("request: %v", err)
+	}
+	return c, req, nil
+}
+
+func readAll(r io.Reader, announced, limit int64) ([]byte, error) {
+	if announced > limit {
+		return nil, desk.Invalid("%d bytes, the limit is %d", announced, limit)
+	}
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	if int64(len(b)) > limit {
+		return nil, desk.Invalid("more than %d bytes", limit)
+	}
+	return b, nil
+}
+
+// fail reports an error; what is the node's own fault is logged too.
+func (s *Server) fail(w http.ResponseWriter, name string, err error) {
+	word, status := classify(err)
+	if word == "internal" && !errors.Is(err, context.Canceled) {
+		s.services.Log.Error("command failed", "command", name, "error", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(reply[struct{}]{Error: &errorMsg{word, err.Error()}})
+}

@@ -1,0 +1,247 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"proofmark/crypto"
+	"proofmark/node/ballistics"
+	"proofmark/node/control"
+	"proofmark/node/desk"
+	"proofmark/node/dispatch"
+	"proofmark/node/exchange"
+	"proofmark/node/membership"
+	"proofmark/node/people"
+	"proofmark/node/tracing"
+	"proofmark/policy"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// Options adjust a node that is opened.
+type Options struct {
+	Now  func() time.Time // the wall clock unless a test says otherwise
+	Log  *slog.Logger
+	Cost crypto.ArgonCost // of new secrets; the default unless a test says otherwise
+
+	offline bool // no network: the node is only being made
+}
+
+// Node is one country's node, open.
+type Node struct {
+	Config Config
+	dir    string
+	log    *slog.Logger
+	now    func() time.Time
+	keys   *crypto.Keys
+	store  *store.Store
+	policy atomic.Pointer[policy.Engine]
+
+	desk       *desk.Desk
+	people     *people.Service
+	membership *membership.Service
+	dispatch   *dispatch.Dispatch
+	exchange   *exchange.Exchange
+	ballistics *ballistics.Service
+	tracing    *tracing.Service
+
+	offer chan struct{} // publications may have to be offered to members
+}
+
+// Open opens the data folder with its passphrase and wires the node together; Run starts it.
+func Open(dir string, passphrase []byte, o Options) (*Node, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Cost == (crypto.ArgonCost{}) {
+		o.Cost = crypto.DefaultCost
+	}
+	c, err := LoadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{Config: c, dir: dir, log: o.Log, now: o.Now, offer: make(chan struct{}, 1)}
+	master, err := n.unlock(passphrase)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := policy.Load(os.DirFS(filepath.Join(dir, policyDir)))
+	if err != nil {
+		return nil, fmt.Errorf("sharing policy in %s: %w", filepath.Join(dir, policyDir), err)
+	}
+	n.policy.Store(engine)
+	signer, err := n.keys.LogSigner(LogOrigin(c.Country))
+	if err != nil {
+		return nil, err
+	}
+	n.store, err = store.Open(store.Options{Dir: filepath.Join(dir, storeDir), Key: master.Derive("badger"), Now: o.Now, Random: rand.Reader, Signer: signer,
+		Reserve: c.Store.ReserveMB << 20, Log: o.Log.With("part", "store")})
+	if err != nil {
+		return nil, err
+	}
+	if err := n.assemble(o); err != nil {
+		return nil, errors.Join(err, n.store.Close())
+	}
+	return n, nil
+}
+
+// unlock opens the master key and the country's keys.
+func (n *Node) unlock(passphrase []byte) (crypto.MasterKey, error) {
+	var none crypto.MasterKey
+	wrapped, err := os.ReadFile(filepath.Join(n.dir, masterFile))
+	if err != nil {
+		return none, fmt.Errorf("master key: %w", err)
+	}
+	master, err := crypto.UnwrapMasterKey(wrapped, passphrase)
+	if err != nil {
+		return none, fmt.Errorf("%s: %w", filepath.Join(n.dir, masterFile), err)
+	}
+	sealed, err := os.ReadFile(filepath.Join(n.dir, keysFile))
+	if err != nil {
+		return none, fmt.Errorf("keys: %w", err)
+	}
+	if n.keys, err = crypto.OpenKeys(sealed, master); err != nil {
+		return none, fmt.Errorf("%s: %w", filepath.Join(n.dir, keysFile), err)
+	}
+	return master, nil
+}
+
+func (n *Node) assemble(o Options) error {
+	country := protocol.Country(n.Config.Country)
+	n.desk = &desk.Desk{Store: n.store, Policy: n.policy.Load, Country: country, Log: n.log}
+	n.people = people.New(n.desk, o.Cost)
+	id, err := peerID(n.keys)
+	if err != nil {
+		return err
+	}
+	n.membership, err = membership.New(n.desk, membership.WithSelf(membership.Self{KeyID: n.keys.Signer().KeyID(), PeerID: id}))
+	if err != nil {
+		return err
+	}
+	n.dispatch = dispatch.New(dispatch.Options{Country: country, Store: n.store, Signer: n.keys.Signer(), Policy: n.policy.Load, Roster: n.membership.Current,
+		Now: o.Now, Random: rand.Reader, Log: n.log.With("part", "dispatch"), OnQueued: func(peer protocol.Country, ch protocol.Channel) {
+			if n.exchange != nil {
+				n.exchange.Wake(peer, ch)
+			}
+		}})
+	n.tracing = tracing.New(n.desk, n.dispatch)
+	n.ballistics = ballistics.New(n.desk, n.dispatch, o.Now)
+	if o.offline {
+		return nil
+	}
+	n.exchange, err = exchange.New(exchange.Options{Country: country, HostKey: n.keys.HostKey(), Listen: n.Config.Network.Listen, Roster: n.membership.Current,
+		RosterHash: n.membership.Hash, Mail: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queued: n.dispatch.Waiting})
+	if err != nil {
+		return err
+	}
+	n.membership.OnChange(func() {
+		n.exchange.RosterChanged()
+		n.offerSoon()
+	})
+	return nil
+}
+
+func (n *Node) offerSoon() {
+	select {
+	case n.offer <- struct{}{}:
+	default:
+	}
+}
+
+// Close closes what Open opened; Run does it itself.
+func (n *Node) Close() error {
+	var err error
+	if n.exchange != nil {
+		err = n.exchange.Close()
+	}
+	return errors.Join(err, n.store.Close())
+}
+
+// Run serves until ctx ends, then stops cleanly: commands under way are finished, streams closed, the store flushed. ready is called once the node
+// accepts commands.
+func (n *Node) Run(ctx context.Context, ready func()) error {
+	defer n.log.Info("stopped")
+	if err := n.ballistics.Load(ctx); err != nil {
+		return errors.Join(fmt.Errorf("load signatures: %w", err), n.Close())
+	}
+	if err := n.tracing.Resume(ctx); err != nil {
+		return errors.Join(fmt.Errorf("resume imports: %w", err), n.Close())
+	}
+	server, err := control.Listen(n.SocketPath(), n.services())
+	if err != nil {
+		return errors.Join(err, n.Close())
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	faults := make(chan error, 4)
+	for name, serve := range map[string]func(context.Context) error{
+		"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "control": server.Serve, "upkeep": n.upkeep,
+	} {
+		wg.Go(func() {
+			defer stop() // a part that ends takes the node down: a supervisor restarts it whole
+			if err := serve(ctx); err != nil {
+				faults <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	n.offerSoon()
+	n.log.Info("serving", "country", n.Config.Country, "name", n.Config.Name, "addresses", n.exchange.Addresses(), "socket", n.SocketPath())
+	if ready != nil {
+		ready()
+	}
+	wg.Wait()
+	close(faults)
+	err = nil
+	for f := range faults {
+		err = errors.Join(err, f)
+	}
+	return errors.Join(err, n.Close())
+}
+
+// upkeep offers publications to members after a new roster, and sweeps what is kept for a limited time.
+func (n *Node) upkeep(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.offer:
+			if err := n.dispatch.OfferAll(ctx); err != nil && ctx.Err() == nil {
+				n.log.Error("offer publications to members", "error", err)
+			}
+		case <-tick.C:
+			if err := errors.Join(n.store.Sweep(ctx), n.people.Sweep(ctx), n.store.Reclaim(ctx)); err != nil && ctx.Err() == nil {
+				n.log.Error("sweep", "error", err)
+			}
+		}
+	}
+}
+
+// SocketPath is where the node takes commands.
+func (n *Node) SocketPath() string { return filepath.Join(n.dir, socketFile) }
+
+// services is what the command socket gives access to.
+func (n *Node) services() control.Services {
+	return control.Services{
+		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
+		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Dispatch: n.dispatch, Exchange: n.exchange,
+		LogVerifier: func() (note.Verifier, error) {
+			return note.NewVerifier(n.keys.LogVerifierKey(LogOrigin(n.Config.Country)))
+		},
+	}
+}
