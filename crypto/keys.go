@@ -145,7 +145,8 @@ func (k *Keys) HostKey() libp2pcrypto.PrivKey {
 // LogSigner signs the audit log's checkpoints under an origin such as "proofmark.PT".
 func (k *Keys) LogSigner(origin string) (note.Signer, error) {
 	// sumdb/note takes private keys only in its own text form: PRIVATE+KEY+name+hash+base64(1 ‖ seed).
-	fields := strings.Split(strings.TrimPrefix(k.LogVerifierKey(origin), origin), "+")
+	// The hash is what the verifier key names too; the key after it is base64, in which a plus sign is a digit.
+	fields := strings.SplitN(strings.TrimPrefix(k.LogVerifierKey(origin), origin), "+", 3)
 	if len(fields) != 3 || strings.Contains(origin, "+") {
 		return nil, fmt.Errorf("log origin %q must not contain a plus sign", origin)
 	}

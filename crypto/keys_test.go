@@ -2,6 +2,7 @@ package crypto
 
 import (
 	"bytes"
+	cryptorand "crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -243,4 +244,17 @@ func orderEight(t testing.TB) string {
 		t.Fatal("the test's point is not of order 8")
 	}
 	return encoded
+}
+
+// TestLogSignerOfManyKeys: about every second verifier key has a plus sign among its base64 digits.
+func TestLogSignerOfManyKeys(t *testing.T) {
+	for range 64 {
+		k, err := GenerateKeys(cryptorand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.LogSigner("proofmark.PT"); err != nil {
+			t.Fatalf("verifier key %s: %v", k.LogVerifierKey("proofmark.PT"), err)
+		}
+	}
 }

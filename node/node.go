@@ -214,8 +214,9 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 
 // upkeep offers publications to members after a new roster, and sweeps what is kept for a limited time.
 func (n *Node) upkeep(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
+	hourly, minutely := time.NewTicker(time.Hour), time.NewTicker(time.Minute)
+	defer hourly.Stop()
+	defer minutely.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -224,8 +225,12 @@ func (n *Node) upkeep(ctx context.Context) error {
 			if err := n.dispatch.OfferAll(ctx); err != nil && ctx.Err() == nil {
 				n.log.Error("offer publications to members", "error", err)
 			}
-		case <-tick.C:
-			if err := errors.Join(n.store.Sweep(ctx), n.people.Sweep(ctx), n.store.Reclaim(ctx)); err != nil && ctx.Err() == nil {
+		case <-minutely.C:
+			if err := n.people.Sweep(ctx); err != nil && ctx.Err() == nil {
+				n.log.Error("sweep sessions", "error", err)
+			}
+		case <-hourly.C:
+			if err := errors.Join(n.store.Sweep(ctx), n.store.Reclaim(ctx)); err != nil && ctx.Err() == nil {
 				n.log.Error("sweep", "error", err)
 			}
 		}
