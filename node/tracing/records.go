@@ -133,15 +133,32 @@ func checkStep(s protocol.CustodyStep, now time.Time) error {
 	return past(s.Date, now, false)
 }
 
-// complete fills what follows from other fields.
+// trim takes off the spaces around what a person typed. A serial number as read keeps its own inside.
+func (f *NewFirearm) trim() {
+	for _, field := range []*string{&f.Reference, &f.Status, &f.Kind, &f.Action, &f.Make, &f.Manufacturer, &f.Importer, &f.Model, &f.Calibre, &f.Serial,
+		&f.SerialState, &f.CountryOfManufacture, &f.Marks, &f.Case} {
+		*field = strings.TrimSpace(*field)
+	}
+}
+
+// complete fills what follows from other fields and puts every time into UTC, so that the same content always looks the same.
 func (f *NewFirearm) complete() {
 	if s, err := ParseSerial(f.Serial, f.SerialState); err == nil {
 		f.SerialState = s.State
 	}
-	for _, s := range f.Custody {
+	f.Custody = slices.Clone(f.Custody)
+	for i, s := range f.Custody {
+		f.Custody[i].Date = s.Date.UTC()
 		if s.Role == "first-purchaser" && f.FirstRetailSale.IsZero() {
 			f.FirstRetailSale = s.Date
 		}
+	}
+	f.StatusDate, f.FirstRetailSale = f.StatusDate.UTC(), f.FirstRetailSale.UTC()
+	if f.Recovery != nil {
+		r := *f.Recovery
+		r.Occurred = protocol.Interval{From: r.Occurred.From.UTC(), To: r.Occurred.To.UTC()}
+		r.Received = r.Received.UTC()
+		f.Recovery = &r
 	}
 }
 

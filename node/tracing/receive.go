@@ -1,0 +1,146 @@
+package tracing
+
+import (
+	"errors"
+	"fmt"
+
+	"proofmark/node/desk"
+	"proofmark/node/dispatch"
+	"proofmark/policy"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// maxMatches is how many own records are proposed for an incoming request.
+const maxMatches = 20
+
+// receiveRequest keeps a request of another country with the own records that the ladder proposes for it. It answers nothing.
+func (s *Service) receiveRequest(tx *store.Tx, in dispatch.Received) error {
+	body, err := protocol.BodyOf[protocol.TraceRequestBody](in.Document)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	tr, err := traces.Get(tx, in.Document.ID)
+	switch {
+	case err == nil:
+		return widen(tx, tr, body, in)
+	case !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	tr = &Trace{ID: in.Document.ID, Number: body.Number, Direction: Incoming, Counterpart: in.From, State: Draft, Request: *body, Withheld: in.Document.Withheld,
+		Handling: in.Terms.Handling, RetainUntil: in.Terms.RetainUntil, Created: tx.Now(), Advice: append(missing(body.Firearm), advice(body.Firearm, body.RecoveryDate)...)}
+	if err := tr.advance(Submit, Step{At: in.Document.Issued, Country: in.From, Document: tr.ID}); err != nil {
+		return err
+	}
+	tr.note(received, Step{At: tx.Now(), By: desk.Node.Name})
+	if err := propose(tx, tr); err != nil {
+		return err
+	}
+	tr.note(searchedOnArrive, Step{At: tx.Now(), By: desk.Node.Name, Note: tr.MatchNote})
+	e := entry(protocol.ActConsult, desk.Node.Name, policy.KindTrace, tr.ID, "", string(searchedOnArrive), "number", tr.Number, "proposals", count(len(tr.Matches)))
+	e.Counterpart, e.Documents = string(in.From), []string{tr.ID}
+	tx.Audit(e)
+	return traces.Insert(tx, tr.ID, tr)
+}
+
+// widen takes in what a later release of the same request discloses; the same request again changes nothing.
+func widen(tx *store.Tx, tr *Trace, body *protocol.TraceRequestBody, in dispatch.Received) error {
+	if tr.Direction != Incoming || tr.Counterpart != in.From {
+		return desk.Conflict("trace %s is not a request of %s", tr.ID, in.From)
+	}
+	if in.Document.Withheld >= tr.Withheld {
+		return nil
+	}
+	tr.Request, tr.Withheld, tr.Handling, tr.RetainUntil = *body, in.Document.Withheld, in.Terms.Handling, in.Terms.RetainUntil
+	tr.note(released, Step{At: tx.Now(), Country: in.From})
+	return traces.Put(tx, tr.ID, tr)
+}
+
+// propose searches the own records for what a request describes.
+func propose(tx *store.Tx, tr *Trace) error {
+	serial, err := ParseSerial(tr.Request.Firearm.Serial, tr.Request.Firearm.SerialState)
+	switch {
+	case err != nil:
+		tr.MatchNote = "own records could not be searched: serial: " + err.Error()
+		return nil
+	case serial.Canonical == "":
+		tr.MatchNote = "own records could not be searched: the request has no serial number"
+		return nil
+	case len(probes(serial.Folded)) == 0:
+		tr.MatchNote = fmt.Sprintf("own records could not be searched: fewer than %d characters of the serial number are readable in a row", minReadableRun)
+		return nil
+	}
+	hits, all, err := search(tx, tr.Request.Firearm, maxMatches)
+	if err != nil {
+		return err
+	}
+	for _, h := range hits {
+		tr.Matches = append(tr.Matches, Match{Reference: h.Firearm.Reference, Status: h.Firearm.Status, Firearm: h.Firearm.FirearmDescription, Rung: h.Rung, Why: h.Why, Remarks: h.Remarks})
+	}
+	switch {
+	case !all:
+		tr.MatchNote = fmt.Sprintf("more than %d own records agree with the readable characters: the best %d of those compared are shown", maxExamined, len(hits))
+	case len(hits) == 0:
+		tr.MatchNote = "no own record was found on any rung of the search ladder"
+	default:
+		tr.MatchNote = fmt.Sprintf("%d own records proposed, the surest by: %s", len(hits), hits[0].Rung)
+	}
+	return nil
+}
+
+// asked finds the own request that a foreign document speaks of and checks that its issuer is the country that was asked.
+func asked(tx *store.Tx, request string, in dispatch.Received) (*Trace, error) {
+	tr, err := traces.Get(tx, request)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, desk.NotFound("%s speaks of the trace request %s, which this country never made", in.From, request)
+	case err != nil:
+		return nil, err
+	case tr.Direction != Outgoing:
+		return nil, desk.Invalid("%s speaks of trace %s, which is a request of %s and not of this country", in.From, tr.Number, tr.Counterpart)
+	case tr.Counterpart != in.From:
+		return nil, desk.Invalid("trace %s was sent to %s; %s has no say in it", tr.Number, tr.Counterpart, in.From)
+	}
+	return tr, nil
+}
+
+func (s *Service) receiveStatus(tx *store.Tx, in dispatch.Received) error {
+	body, err := protocol.BodyOf[protocol.TraceStatusBody](in.Document)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	tr, err := asked(tx, body.Request, in)
+	if err != nil || tr.knows(in.Document.ID) {
+		return err
+	}
+	if body.Status != "ACKNOWLEDGED" {
+		return desk.Invalid("trace %s: this version knows no status %q", tr.Number, body.Status)
+	}
+	if err := tr.advance(Acknowledge, Step{At: tx.Now(), Country: in.From, Note: body.Note, Document: in.Document.ID}); err != nil {
+		return desk.Conflict("trace %s: %v", tr.Number, err)
+	}
+	return traces.Put(tx, tr.ID, tr)
+}
+
+func (s *Service) receiveAnswer(tx *store.Tx, in dispatch.Received) error {
+	body, err := protocol.BodyOf[protocol.TraceAnswerBody](in.Document)
+	if err != nil {
+		return desk.Invalid("%v", err)
+	}
+	tr, err := asked(tx, body.Request, in)
+	if err != nil || tr.knows(in.Document.ID) {
+		return err
+	}
+	step := Step{At: tx.Now(), Country: in.From, Note: body.Note, Document: in.Document.ID}
+	if tr.State == Acknowledged { // the other country began before it could answer, and had no need to say so
+		if err := tr.advance(Begin, Step{At: tx.Now(), Country: in.From}); err != nil {
+			return err
+		}
+	}
+	if err := tr.advance(answers[body.Outcome], step); err != nil {
+		return desk.Conflict("trace %s: %v", tr.Number, err)
+	}
+	tr.Answer = body
+	tr.Handling, tr.RetainUntil = in.Terms.Handling, in.Terms.RetainUntil
+	return traces.Put(tx, tr.ID, tr)
+}
