@@ -1,8 +1,11 @@
 package correlate
 
 import (
+	"fmt"
 	"sort"
 	"testing"
+
+	"proofmark/correlate/synth"
 )
 
 // figures of one labelled set.
@@ -83,18 +86,47 @@ func measure(tb testing.TB, set []labelled) figures {
 	return f
 }
 
-// The constants of filter, quantiser and search were taken from the project's
-// recipe, which was tuned on this set, so AUC 1 here is a regression test and no
-// proof of accuracy.
-func TestAccuracy(t *testing.T) {
+// The constants of filter, quantiser and search come from the project's recipe,
+// which was tuned on all ten slides of this set; the choices made here (levels,
+// window of the local RMS, number of poses) were looked at on it too. So AUC 1 is
+// a regression test and no proof of accuracy: that needs sets kept back. Ten
+// consecutively made slides of one maker, one instrument: pairs are not
+// independent, and zero errors in 63 same-source pairs says below 5 %.
+func TestAccuracyOnRealScans(t *testing.T) {
 	set := realScans(t, "fadul")
-	gap := 0.3
 	if len(set) == 0 {
-		gap = 0.15
-		for firearm := range 5 {
-			for shot := range 3 {
-				v := view{rotation: float64(83*firearm + 131*shot), noise: texture(900 + 10*firearm + shot), shiftX: float64(40 * shot)}
-				set = append(set, labelled{string(rune('a'+firearm)) + string(rune('0'+shot)), string(rune('a' + firearm)), texture(firearm + 1).scan(v)})
+		t.Log("no real scans here; TestAccuracyOnSyntheticScans stands alone")
+		return
+	}
+	f := measure(t, set)
+	t.Logf("%+v", f)
+	if f.samePairs != 63 || f.differentPairs != 717 {
+		t.Errorf("%d same and %d different pairs, want 63 and 717", f.samePairs, f.differentPairs)
+	}
+	if f.auc != 1 || f.worstRank != 1 {
+		t.Errorf("AUC %.5f, worst rank of a mate %d", f.auc, f.worstRank)
+	}
+	if f.bytesMax > MaxSignatureSize {
+		t.Errorf("largest signature has %d bytes", f.bytesMax)
+	}
+	if gap := f.sameMin - f.differentMax; gap < 0.3 {
+		t.Errorf("gap %.3f: least same %.3f (%s), largest different %.3f (%s)", gap, f.sameMin, f.samePairMin, f.differentMax, f.differentPairMax)
+	}
+	if f.sameCellsMin <= f.differentCellsMax {
+		t.Errorf("congruent cells overlap: least same %d, largest different %d", f.sameCellsMin, f.differentCellsMax)
+	}
+}
+
+// Nothing was fitted on simulated scans.
+func TestAccuracyOnSyntheticScans(t *testing.T) {
+	var set []labelled
+	for maker := range uint64(2) {
+		m := synth.NewMaker(40 + maker)
+		for firearm := range uint64(3) {
+			f := m.Firearm(firearm)
+			for shot := range uint64(2) {
+				source := fmt.Sprintf("maker %d firearm %d", maker, firearm)
+				set = append(set, labelled{fmt.Sprintf("%s shot %d", source, shot), source, f.Fire(shot, synth.Shot{})})
 			}
 		}
 	}
@@ -106,15 +138,15 @@ func TestAccuracy(t *testing.T) {
 	if f.bytesMax > MaxSignatureSize {
 		t.Errorf("largest signature has %d bytes", f.bytesMax)
 	}
-	if f.sameMin-f.differentMax < gap {
-		t.Errorf("least same %.3f (%s), largest different %.3f (%s)", f.sameMin, f.samePairMin, f.differentMax, f.differentPairMax)
+	if gap := f.sameMin - f.differentMax; gap < 0.1 {
+		t.Errorf("gap %.3f: least same %.3f (%s), largest different %.3f (%s)", gap, f.sameMin, f.samePairMin, f.differentMax, f.differentPairMax)
 	}
 }
 
 // Raw scans, whole primers straight from the instrument, enrol by themselves.
 func TestRawScansEnrol(t *testing.T) {
 	if len(realScans(t, "fadul")) == 0 {
-		t.Log("no real scans here")
+		t.Log("no real scans here; TestRawPrimerEnrols stands alone")
 		return
 	}
 	names := []string{"1-1", "1-2", "2-1"}

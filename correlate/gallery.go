@@ -32,6 +32,7 @@ type Gallery struct {
 	mu    sync.RWMutex
 	items []*item
 	index map[string]int
+	short int // length of the short list that is compared finely
 }
 
 // item is what a gallery keeps of a template, about 2.5 kB: the rest is made
@@ -61,7 +62,7 @@ type Found struct {
 }
 
 // NewGallery returns an empty gallery.
-func NewGallery() *Gallery { return &Gallery{index: map[string]int{}} }
+func NewGallery() *Gallery { return &Gallery{index: map[string]int{}, short: shortList} }
 
 // Put adds a template or replaces the one of the same id.
 func (g *Gallery) Put(id string, c Class, t *Template) {
@@ -102,8 +103,8 @@ func (g *Gallery) Len() int {
 // The coarse score decides who is compared finely where the gallery is larger
 // than the short list.
 const (
-	leastShortList = 200
-	shortListKeep  = 4 // × keep
+	shortList     = 200
+	shortListKeep = 4 // × keep
 )
 
 // Search ranks the gallery against a query and returns the best keep entries,
@@ -118,7 +119,7 @@ func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, ad
 		return nil, nil
 	}
 	candidates := g.admitted(c, admit)
-	if short := max(leastShortList, shortListKeep*keep); len(candidates) > short {
+	if short := max(g.short, shortListKeep*keep); len(candidates) > short {
 		ranked := make([]ranked, len(candidates))
 		err := eachParallel(ctx, len(candidates), func(i int) {
 			it := candidates[i]

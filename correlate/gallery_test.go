@@ -55,7 +55,8 @@ func TestGallerySearch(t *testing.T) {
 func TestGallerySearchBeyondShortList(t *testing.T) {
 	g, all := smallGallery(t, 4, 2)
 	filler := mustTemplate(t, texture(500).scan(view{pitch: 12.5}))
-	for i := range leastShortList + 100 {
+	g.short = 20
+	for i := range 150 {
 		g.Put(fmt.Sprintf("filler-%d", i), Class{}, filler)
 	}
 	for id, q := range all {

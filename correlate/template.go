@@ -93,8 +93,8 @@ func interpolate(dst *raster, src *[side * side]int8, b box) {
 		y0, y1 := max((y-1)>>1, 0), y>>1
 		for x := 2 * b.x0; x < min(2*b.x1+1, rasterSide); x++ {
 			x0, x1 := max((x-1)>>1, 0), x>>1
-			p, q := int(src[y0*side+x0]), int(src[y0*side+x1])
-			r, s := int(src[y1*side+x0]), int(src[y1*side+x1])
+			p, q := int32(src[y0*side+x0]), int32(src[y0*side+x1])
+			r, s := int32(src[y1*side+x0]), int32(src[y1*side+x1])
 			num := p + q + r + s
 			den := present1(p) + present1(q) + present1(r) + present1(s)
 			// On pixel centres and edge midpoints a pixel is counted two or four
@@ -107,7 +107,7 @@ func interpolate(dst *raster, src *[side * side]int8, b box) {
 }
 
 // present keeps a height apart from missing.
-func present(v int) int8 {
+func present(v int32) int8 {
 	if v == missing {
 		return 1
 	}
@@ -115,7 +115,7 @@ func present(v int) int8 {
 }
 
 // present1 is 1 for a height and 0 for missing, without a branch.
-func present1(v int) int { return int(uint64(int64(v)|-int64(v)) >> 63) }
+func present1(v int32) int32 { return int32(uint32(v|-v) >> 31) }
 
 // box is a half-open range of signature pixels.
 type box struct{ x0, y0, x1, y1 int }
@@ -124,7 +124,7 @@ func (s *Signature) box() box {
 	return box{int(s.x0), int(s.y0), int(s.x0) + int(s.w), int(s.y0) + int(s.h)}
 }
 
-func roundDiv(num, den int) int {
+func roundDiv(num, den int32) int32 {
 	if num < 0 {
 		return -((-num + den/2) / den)
 	}
@@ -132,7 +132,7 @@ func roundDiv(num, den int) int {
 }
 
 // signKernel is half a Gaussian of σ = 0.1874 × 140 µm at 31.25 µm, in 1/64.
-var signKernel = [3]int{30, 15, 2}
+var signKernel = [3]int32{30, 15, 2}
 
 // signDead is the height in 1/55 RMS below which a sign is too unsure.
 const signDead = 3
@@ -140,15 +140,15 @@ const signDead = 3
 // signRaster low-passes the picture to waves above about 140 µm and marks where
 // it is clearly up or down.
 func signRaster(dst *raster, values *[side * side]int8, b box) {
-	var rows, weights [side * side]int
+	var rows, weights [side * side]int32
 	var smooth [side * side]int8
 	for y := b.y0; y < b.y1; y++ {
 		for x := b.x0; x < b.x1; x++ {
-			n, w := 0, 0
+			n, w := int32(0), int32(0)
 			for d := max(-2, -x); d <= min(2, side-1-x); d++ {
 				if v := values[y*side+x+d]; v != missing {
 					k := signKernel[max(d, -d)]
-					n += k * int(v)
+					n += k * int32(v)
 					w += k
 				}
 			}
@@ -161,7 +161,7 @@ func signRaster(dst *raster, values *[side * side]int8, b box) {
 			if values[i] == missing {
 				continue
 			}
-			n, w := 0, 0
+			n, w := int32(0), int32(0)
 			for d := max(-2, -y); d <= min(2, side-1-y); d++ {
 				k := signKernel[max(d, -d)]
 				n += k * rows[i+d*side]
