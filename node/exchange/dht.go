@@ -20,10 +20,7 @@ const namespace = "proofmark"
 
 // openDHT joins the members' table of addresses. It stores no content and no provider records, and asks and answers members alone.
 func openDHT(h host.Host, dir *atomic.Pointer[directory]) (*dht.IpfsDHT, error) {
-	member := func(p peer.ID) bool {
-		d := dir.Load()
-		return d != nil && d.byPeer[p] != nil
-	}
+	member := func(p peer.ID) bool { return dir.Load().member(p) != nil }
 	table, err := dht.New(h,
 		dht.Mode(dht.ModeServer),
 		dht.ProtocolPrefix(dhtPrefix),

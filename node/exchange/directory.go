@@ -65,6 +65,14 @@ func directoryOf(r *roster.Roster, self protocol.Country, now time.Time) (*direc
 	return d, faults
 }
 
+// member finds a member by its peer ID; nil for a stranger, and in no directory at all.
+func (d *directory) member(p peer.ID) *member {
+	if d == nil {
+		return nil
+	}
+	return d.byPeer[p]
+}
+
 // place files an address under the peer ID it ends with, or under all of the member's.
 func (m *member) place(a multiaddr.Multiaddr) {
 	transport, id := peer.SplitAddr(a)

@@ -34,6 +34,8 @@ type Mail interface {
 	AcceptReceipt(ctx context.Context, peer protocol.Country, receipt string) error
 }
 
+var _ Mail = (*dispatch.Dispatch)(nil)
+
 // Options assemble an Exchange.
 type Options struct {
 	Country    protocol.Country
@@ -194,7 +196,7 @@ func (x *Exchange) adopt() (leaving []network.Conn) {
 		}
 	}
 	for _, c := range x.host.Network().Conns() {
-		if dir.byPeer[c.RemotePeer()] == nil {
+		if dir.member(c.RemotePeer()) == nil {
 			leaving = append(leaving, c)
 		}
 	}
@@ -218,26 +220,47 @@ func (x *Exchange) drop(c network.Conn) {
 	x.host.Peerstore().ClearAddrs(c.RemotePeer())
 }
 
-// connected runs for every new connection, on libp2p's goroutine.
+// connected runs for every new connection, on libp2p's goroutines.
 func (x *Exchange) connected(c network.Conn) {
-	dir := x.dir.Load()
-	if dir == nil || dir.byPeer[c.RemotePeer()] == nil {
-		go x.drop(c) // it passed the gate before the roster changed
+	if !x.begin() {
 		return
 	}
-	if l := x.link(dir.byPeer[c.RemotePeer()].country); l != nil {
-		l.connectionsChanged(true)
+	defer x.works.Done()
+	l := x.linkOf(c)
+	if l == nil {
+		x.drop(c) // it passed the gate before the roster changed
+		return
+	}
+	if c.Stat().Direction == network.DirInbound {
+		x.dropForsaken(c)
+	}
+	l.up(c)
+}
+
+// dropForsaken closes older connections of a peer that has come in anew. A host does not dial whom it is connected with: the peer was
+// restarted, or has lost those connections, and here they would be noticed as dead only after a long silence. Two hosts that dial each
+// other at the same time are left in peace.
+func (x *Exchange) dropForsaken(c network.Conn) {
+	for _, old := range x.host.Network().ConnsToPeer(c.RemotePeer()) {
+		if c.Stat().Opened.Sub(old.Stat().Opened) > x.pace.crossing {
+			_ = old.Close()
+		}
 	}
 }
 
 func (x *Exchange) disconnected(c network.Conn) {
-	dir := x.dir.Load()
-	if dir == nil || dir.byPeer[c.RemotePeer()] == nil {
-		return
+	if l := x.linkOf(c); l != nil {
+		l.down()
 	}
-	if l := x.link(dir.byPeer[c.RemotePeer()].country); l != nil {
-		l.connectionsChanged(false)
+}
+
+// linkOf returns the link of the member at the other end, nil if it is none.
+func (x *Exchange) linkOf(c network.Conn) *link {
+	m := x.dir.Load().member(c.RemotePeer())
+	if m == nil {
+		return nil
 	}
+	return x.link(m.country)
 }
 
 // PeerID is this node's libp2p identity.

@@ -24,10 +24,7 @@ func newGater(dir *atomic.Pointer[directory], log *slog.Logger) *gater {
 	return &gater{dir: dir, log: log, say: &rate.Sometimes{First: 3, Interval: 10 * time.Second}}
 }
 
-func (g *gater) member(p peer.ID) bool {
-	d := g.dir.Load()
-	return d != nil && d.byPeer[p] != nil
-}
+func (g *gater) member(p peer.ID) bool { return g.dir.Load().member(p) != nil }
 
 // InterceptPeerDial allows members.
 func (g *gater) InterceptPeerDial(p peer.ID) bool { return g.member(p) }

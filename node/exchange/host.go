@@ -78,16 +78,16 @@ func listen(h host.Host, s string) error {
 	if err != nil {
 		return fmt.Errorf("listen on %.200q: %w; write it like /ip4/0.0.0.0/udp/4001/quic-v1 or /ip4/0.0.0.0/tcp/4001", s, err)
 	}
-	err = h.Network().Listen(a)
+	err = h.Network().Listen(a) // libp2p keeps the causes as text
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case err == nil:
+		return nil
+	case mentions(err, syscall.EADDRINUSE):
 		return fmt.Errorf("listen on %s: the address is taken: another program, perhaps another node, uses this port; stop it or choose another port: %w", s, err)
-	case errors.Is(err, syscall.EACCES):
+	case mentions(err, syscall.EACCES):
 		return fmt.Errorf("listen on %s: not permitted: choose a port above 1023: %w", s, err)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case mentions(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("listen on %s: this machine has no such address: choose one of its own, or 0.0.0.0 for all: %w", s, err)
-	case err != nil:
-		return fmt.Errorf("listen on %s: %w", s, err)
 	}
-	return nil
+	return fmt.Errorf("listen on %s: %w", s, err)
 }

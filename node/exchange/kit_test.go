@@ -4,14 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"proofmark/crypto"
 	"proofmark/crypto/roster"
@@ -28,6 +32,8 @@ type post struct {
 	out  map[way][]string
 	ackd map[way]int
 	in   map[way][]string
+
+	journal io.Writer // of what is committed, a line each, where the test outlives the process
 
 	beforeCommit func(from protocol.Country, ch protocol.Channel)
 	afterCommit  func(from protocol.Country, ch protocol.Channel)
@@ -105,7 +111,11 @@ func (p *post) AcceptBatch(ctx context.Context, from protocol.Country, manifest 
 	known := len(p.in[w])
 	gap := m.First > known+1
 	if !gap {
-		p.in[w] = append(p.in[w], texts[min(known+1-m.First, len(texts)):]...)
+		fresh := texts[min(known+1-m.First, len(texts)):]
+		p.in[w] = append(p.in[w], fresh...)
+		if p.journal != nil && len(fresh) > 0 {
+			_, _ = io.WriteString(p.journal, strings.Join(fresh, "\n")+"\n") // one write: whole or not at all
+		}
 	}
 	p.mu.Unlock()
 	if p.afterCommit != nil {
@@ -172,7 +182,7 @@ func quick() pace {
 	p := defaultPace
 	p.hello, p.progress, p.idle, p.linger = time.Second, time.Second, 3*time.Second, 2*time.Second
 	p.retryMin, p.retryMax, p.dial, p.locate = 20*time.Millisecond, 300*time.Millisecond, 2*time.Second, 2*time.Second
-	p.busy = 100 * time.Millisecond
+	p.answer, p.busy = time.Second, 100*time.Millisecond
 	return p
 }
 
@@ -274,6 +284,15 @@ func (n *node) halt() {
 	case <-time.After(10 * time.Second):
 		n.f.t.Fatalf("%s does not stop", n.c)
 	}
+}
+
+func peerOf(t testing.TB, k *crypto.Keys) peer.ID {
+	t.Helper()
+	id, err := peer.IDFromPrivateKey(k.HostKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func eventually(t testing.TB, what string, f func() bool) {

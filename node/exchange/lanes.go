@@ -19,12 +19,8 @@ func newLanes() lanes {
 	return lanes{fast: make(chan struct{}, fastLane), slow: make(chan struct{}, slowLane)}
 }
 
-// enter takes a place; leave must be called.
-func (n lanes) enter(ctx context.Context, slow bool) (leave func(), err error) {
-	lane := n.fast
-	if slow {
-		lane = n.slow
-	}
+// enter takes a place in a lane; leave gives it back and must be called once.
+func enter(ctx context.Context, lane chan struct{}) (leave func(), err error) {
 	select {
 	case lane <- struct{}{}:
 		return func() { <-lane }, nil

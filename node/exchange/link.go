@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,9 @@ type link struct {
 	life    context.Context
 	stop    context.CancelFunc
 
-	changed  chan struct{} // connections, or the addresses to dial
+	changed  chan struct{} // connections
+	moved    chan struct{} // the roster names other addresses
+	reached  atomic.Bool   // greeted since the last connection was lost
 	dials    atomic.Int32  // attempts since the last greeting that went well
 	senders  map[protocol.Channel]*sender
 	urgent   precedence
@@ -36,7 +39,8 @@ type link struct {
 }
 
 func newLink(x *Exchange, m *member) *link {
-	l := &link{x: x, country: m.country, changed: make(chan struct{}, 1), senders: map[protocol.Channel]*sender{}, berths: map[protocol.Channel]*berth{}}
+	l := &link{x: x, country: m.country, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		senders: map[protocol.Channel]*sender{}, berths: map[protocol.Channel]*berth{}}
 	l.member.Store(m)
 	l.life, l.stop = context.WithCancel(x.life)
 	l.urgent.init()
@@ -72,30 +76,57 @@ func (l *link) update(m *member) {
 	for p, addrs := range m.addrs {
 		book.AddAddrs(p, addrs, peerstore.PermanentAddrTTL)
 	}
-	signal(l.changed)
+	if !reflect.DeepEqual(old.addrs, m.addrs) {
+		l.dials.Store(0)
+		signal(l.moved)
+	}
 }
 
-// connectionsChanged runs on libp2p's goroutines.
-func (l *link) connectionsChanged(up bool) {
+// up and down run on libp2p's goroutines when a connection opens or closes.
+func (l *link) up(c network.Conn) {
 	signal(l.changed)
-	if up {
-		for _, s := range l.senders {
-			signal(s.contact)
-		}
+	for _, s := range l.senders {
+		s.move(c)
+		signal(s.contact)
+	}
+}
+
+func (l *link) down() {
+	signal(l.changed)
+	if l.newest() == nil && l.reached.CompareAndSwap(true, false) {
+		l.x.o.Log.Info("connection lost", "peer", l.country)
 	}
 }
 
 // greeted notes that the other side said a valid hello, on a stream of either side's.
 func (l *link) greeted(h *protocol.Hello) {
 	l.dials.Store(0)
+	if l.reached.CompareAndSwap(false, true) {
+		l.x.o.Log.Info("connected", "peer", l.country)
+	}
 	ours := l.x.o.RosterHash()
 	if l.report.contact(l.x.o.Now(), h.Roster, h.Roster != ours) {
 		l.x.o.Log.Info("the other node has another roster in force", "peer", l.country, "theirs", h.Roster, "ours", ours)
 	}
+}
+
+// nudge tells senders that fail that the other side is alive.
+func (l *link) nudge() {
 	for _, s := range l.senders {
 		if s.failing.Load() {
-			signal(s.contact)
+			signal(s.alive)
 		}
+	}
+}
+
+// fault notes what went wrong and after which wait it is tried again (0: that is up to the other side), and logs it when it is news.
+func (l *link) fault(s source, err error, wait time.Duration) {
+	var next time.Time
+	if wait > 0 {
+		next = l.x.o.Now().Add(wait)
+	}
+	if l.life.Err() == nil && l.report.fault(s, err, next) {
+		l.x.o.Log.Info("exchange with a member fails", "peer", l.country, "err", err)
 	}
 }
 
@@ -116,14 +147,13 @@ func (l *link) newest() network.Conn {
 // keep dials the member whenever no connection is open. A connection counts as a success once the other side has greeted: a node that
 // does not have us in its roster closes what it had accepted.
 func (l *link) keep() {
+	var wait time.Duration
 	for {
 		var due <-chan time.Time
 		if l.newest() == nil {
-			wait := time.Duration(0)
-			if n := int(l.dials.Load()); n > 0 {
-				wait = backoff(n, l.x.pace.retryMin, l.x.pace.retryMax, rand.Float64())
+			if l.dials.Load() == 0 {
+				wait = 0
 			}
-			l.report.next(time.Now().Add(wait))
 			due = time.After(wait)
 		}
 		if !l.pause(due) {
@@ -132,14 +162,9 @@ func (l *link) keep() {
 		if l.newest() != nil {
 			continue
 		}
-		l.dials.Add(1)
-		err := contained(func() error { return l.dial() })
-		if l.life.Err() != nil {
-			return
-		}
-		if err != nil {
-			l.x.o.Log.Debug("member not reached", "peer", l.country, "err", err)
-			l.report.fault(err)
+		wait = backoff(int(l.dials.Add(1)), l.x.pace.retryMin, l.x.pace.retryMax, rand.Float64())
+		if err := contained(l.dial); err != nil {
+			l.fault(connecting, fmt.Errorf("connect: %w", err), wait)
 		}
 	}
 }
@@ -151,6 +176,8 @@ func (l *link) pause(due <-chan time.Time) bool {
 		case <-l.life.Done():
 			return false
 		case <-due:
+			return true
+		case <-l.moved:
 			return true
 		case <-l.changed:
 			if due == nil || l.newest() != nil {

@@ -31,11 +31,7 @@ func (x *Exchange) serve(s network.Stream) {
 		return
 	}
 	defer x.works.Done()
-	dir := x.dir.Load()
-	var l *link
-	if m := dir.byPeer[s.Conn().RemotePeer()]; m != nil {
-		l = x.link(m.country)
-	}
+	l := x.linkOf(s.Conn())
 	if l == nil { // the roster changed a moment ago
 		_ = s.Reset()
 		return
@@ -43,30 +39,24 @@ func (x *Exchange) serve(s network.Stream) {
 	detach := context.AfterFunc(l.life, func() { _ = s.Reset() })
 	defer detach()
 	err := contained(func() error { return l.receive(s) })
-	var p panicError
+	var (
+		broken panicError
+		said   saidError
+	)
 	switch {
+	case errors.As(err, &broken):
+		x.o.Log.Error("panic while receiving", "peer", l.country, "panic", broken.value, "stack", string(broken.stack))
+	case errors.As(err, &said):
+		l.fault(incoming, fmt.Errorf("what it sent was refused: %w", err), 0)
 	case err == nil:
-		if err := s.Close(); err != nil {
-			_ = s.Reset()
-		}
-		return
-	case errors.As(err, &p):
-		x.o.Log.Error("panic while receiving", "peer", l.country, "panic", p.value, "stack", string(p.stack))
+		l.report.well(incoming, x.o.Now())
 	default:
 		x.o.Log.Debug("incoming stream ended", "peer", l.country, "err", err)
 	}
-	if l.life.Err() == nil {
-		l.report.fault(fmt.Errorf("what it sent: %w", err))
+	// What was said must still arrive, and a reset would overtake it: only the reading side is cut.
+	if err != nil && (!errors.As(err, &said) || s.CloseRead() != nil) || s.Close() != nil {
+		_ = s.Reset()
 	}
-	var said saidError
-	if errors.As(err, &said) {
-		// What was said must still arrive: a reset would overtake it. The reading side is cut all the same.
-		_ = s.CloseRead()
-		if s.Close() == nil {
-			return
-		}
-	}
-	_ = s.Reset()
 }
 
 // saidError marks an error that the other side was told of.
@@ -104,6 +94,7 @@ func (l *link) receive(s network.Stream) error {
 		return refuse(p, answer{}, err)
 	}
 	l.greeted(h)
+	l.nudge()
 	berth := l.berths[ch]
 	if err := berth.take(l.life, s, l.x.pace.busy); err != nil {
 		return refuse(p, answer{}, err)
@@ -149,7 +140,7 @@ func (l *link) receiveBatch(s network.Stream) (more bool, err error) {
 	if err != nil {
 		return false, refuse(p, answer{Receipt: receipt}, err)
 	}
-	l.report.heard(l.x.o.Now())
+	l.report.well(incoming, l.x.o.Now())
 	if err := writeJSON(p, answer{Receipt: receipt}); err != nil {
 		return false, fmt.Errorf("send the receipt: %w", err)
 	}

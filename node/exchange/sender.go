@@ -3,9 +3,13 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
 
 	"proofmark/protocol"
 )
@@ -20,12 +24,26 @@ type sender struct {
 	l       *link
 	ch      protocol.Channel
 	queued  chan struct{}
-	contact chan struct{} // a connection came up, or the member greeted us while we were failing
+	contact chan struct{} // a connection came up
+	alive   chan struct{} // the member greeted us while we were failing
 	failing atomic.Bool
+	current atomic.Pointer[session] // the open stream
+
+	// Numbers of messages, for the count of what was delivered: the first ever handed out, and the last.
+	first, last uint64
 }
 
 func newSender(l *link, ch protocol.Channel) *sender {
-	return &sender{l: l, ch: ch, queued: make(chan struct{}, 1), contact: make(chan struct{}, 1)}
+	return &sender{l: l, ch: ch, queued: make(chan struct{}, 1), contact: make(chan struct{}, 1), alive: make(chan struct{}, 1)}
+}
+
+// move ends a stream that runs on an older connection than the one that has come up: if the member was restarted, the older one is dead and
+// does not show it. deliver begins again on the younger.
+func (s *sender) move(c network.Conn) {
+	if ses := s.current.Load(); ses != nil && ses.stream.Conn().Stat().Opened.Before(c.Stat().Opened) {
+		ses.moved.Store(true)
+		ses.reset()
+	}
 }
 
 func (s *sender) wake() {
@@ -41,6 +59,7 @@ func (s *sender) run() {
 		ses      *session
 		need     = true // a restart may have left batches that were never acknowledged
 		failures int
+		tried    time.Time
 		retry    time.Time
 		linger   time.Time
 	)
@@ -49,13 +68,16 @@ func (s *sender) run() {
 	for s.l.life.Err() == nil {
 		if need && !time.Now().Before(retry) && s.l.newest() != nil {
 			var err error
+			tried = time.Now()
 			ses, err = s.deliver(ses)
 			if err == nil {
 				need, failures, linger = false, 0, time.Now().Add(p.linger)
+				s.l.report.well(source(s.ch), s.l.x.o.Now())
 			} else if s.l.life.Err() == nil {
 				failures++
-				retry = time.Now().Add(backoff(failures, p.retryMin, p.retryMax, rand.Float64()))
-				s.note(err, retry)
+				wait := backoff(failures, p.retryMin, p.retryMax, rand.Float64())
+				retry = time.Now().Add(wait)
+				s.note(err, wait)
 			}
 			s.failing.Store(err != nil)
 		}
@@ -73,9 +95,12 @@ func (s *sender) run() {
 		case <-s.queued:
 			need = true
 		case <-s.contact:
-			need, failures, retry = true, 0, time.Time{}
+			need, failures, retry = true, 0, tried.Add(p.retryMin) // a member that reconnects in a loop must not make us spin
+		case <-s.alive:
+			retry = earlier(retry, tried.Add(p.nudge))
 		case <-timer.C:
 			if !need && ses != nil {
+				s.current.Store(nil)
 				ses.close()
 				ses = nil
 			}
@@ -84,15 +109,19 @@ func (s *sender) run() {
 	}
 }
 
-func (s *sender) note(err error, next time.Time) {
-	var p panicError
-	if errors.As(err, &p) {
-		s.l.x.o.Log.Error("panic while delivering", "peer", s.l.country, "channel", s.ch, "panic", p.value, "stack", string(p.stack))
-	} else {
-		s.l.x.o.Log.Debug("delivery failed", "peer", s.l.country, "channel", s.ch, "err", err, "next", next)
+func (s *sender) note(err error, wait time.Duration) {
+	var broken panicError
+	if errors.As(err, &broken) {
+		s.l.x.o.Log.Error("panic while delivering", "peer", s.l.country, "channel", s.ch, "panic", broken.value, "stack", string(broken.stack))
 	}
-	s.l.report.fault(err)
-	s.l.report.next(next)
+	s.l.fault(source(s.ch), fmt.Errorf("deliver on the %s channel: %w", s.ch, err), wait)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // deliver sends everything that waits. A stream that was left open may have died unnoticed, so its failure is followed by one new attempt
@@ -103,11 +132,11 @@ func (s *sender) deliver(ses *session) (*session, error) {
 		defer s.l.urgent.done()
 	}
 	for {
-		reused := ses != nil
+		again := ses != nil
 		err := contained(func() error {
 			var err error
 			if ses == nil {
-				if ses, err = s.l.open(s.ch); err != nil {
+				if ses, err = s.open(); err != nil {
 					return err
 				}
 			}
@@ -116,9 +145,11 @@ func (s *sender) deliver(ses *session) (*session, error) {
 		if err == nil {
 			return ses, nil
 		}
+		s.current.Store(nil)
 		ses.reset()
+		again = again || ses != nil && ses.moved.Load()
 		ses = nil
-		if !reused || s.l.life.Err() != nil {
+		if !again || s.l.life.Err() != nil {
 			return nil, err
 		}
 	}
@@ -139,27 +170,35 @@ func (s *sender) drain(ses *session) error {
 // step sends one batch. A bulk batch yields to urgent ones and takes its place among those that are held in memory at once.
 func (s *sender) step(ctx context.Context, ses *session, mail Mail, last *uint64) (more bool, err error) {
 	if s.ch == protocol.Bulk {
-		s.l.urgent.yield(ctx, s.l.x.pace.yield)
-		leave, err := s.l.x.lanes.enter(ctx, s.l.report.isSlow())
+		leave, err := s.queue(ctx)
 		if err != nil {
 			return false, err
 		}
 		defer leave()
 	}
 	b, err := mail.NextBatch(ctx, s.l.country, s.ch)
-	if err != nil || b == nil {
+	if err != nil {
 		return false, err
 	}
+	if b == nil {
+		s.acknowledged(s.last)
+		return false, nil
+	}
+	if s.first == 0 {
+		s.first = b.First
+	}
+	s.last = max(s.last, b.Last)
+	s.acknowledged(b.First - 1) // also by the receipt of an earlier stream's end
 	if b.Last <= *last {
 		return false, errNoProgress
 	}
 	begun := time.Now()
 	a, err := ses.send(b)
-	if s.ch == protocol.Bulk {
-		s.l.report.took(time.Since(begun), s.l.x.pace.slow)
-	}
 	if err != nil {
 		return false, err
+	}
+	if s.ch == protocol.Bulk {
+		s.l.report.setSlow(time.Since(begun) > s.l.x.pace.slow)
 	}
 	if a.Receipt != "" {
 		if err := mail.AcceptReceipt(ctx, s.l.country, a.Receipt); err != nil {
@@ -170,6 +209,35 @@ func (s *sender) step(ctx context.Context, ses *session, mail Mail, last *uint64
 		return false, refusedError{a.Refusal}
 	}
 	*last = b.Last
-	s.l.report.delivered(s.ch, b.Last-b.First+1, s.l.x.o.Now())
+	s.acknowledged(b.Last)
 	return true, nil
+}
+
+// acknowledged notes how far the other side has the channel.
+func (s *sender) acknowledged(upTo uint64) {
+	if s.first > 0 && upTo >= s.first {
+		s.l.report.delivered(s.ch, upTo-s.first+1, s.l.x.o.Now())
+	}
+}
+
+// queue waits for a bulk batch's turn: after urgent ones, and in the lane for prompt members or for slow ones. Who holds a place among the
+// prompt for too long loses it, and queues among the slow until a batch goes quickly again.
+func (s *sender) queue(ctx context.Context) (leave func(), err error) {
+	s.l.urgent.yield(ctx, s.l.x.pace.yield)
+	if s.l.report.isSlow() {
+		return enter(ctx, s.l.x.lanes.slow)
+	}
+	free, err := enter(ctx, s.l.x.lanes.fast)
+	if err != nil {
+		return nil, err
+	}
+	free = sync.OnceFunc(free)
+	late := time.AfterFunc(s.l.x.pace.slow, func() {
+		s.l.report.setSlow(true)
+		free()
+	})
+	return func() {
+		late.Stop()
+		free()
+	}, nil
 }

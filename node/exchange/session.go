@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -20,6 +21,7 @@ type session struct {
 	stream network.Stream
 	l      *link
 	detach func() bool // stops watching for the link's end
+	moved  atomic.Bool // given up for a younger connection
 }
 
 // negotiated is a stream that names its protocol with its first bytes, instead of waiting for the other side's consent first.
@@ -32,8 +34,9 @@ func (n negotiated) Read(b []byte) (int, error)  { return n.LazyConn.Read(b) }
 func (n negotiated) Write(b []byte) (int, error) { return n.LazyConn.Write(b) }
 
 // open begins a stream: greeting and channel go out at once, the other side's greeting and its receipt come back. The receipt is taken in,
-// so that sending resumes where the receiver is.
-func (l *link) open(ch protocol.Channel) (ses *session, err error) {
+// so that sending resumes where the receiver is. After an error the session, if there is one, is the caller's to reset.
+func (s *sender) open() (*session, error) {
+	l := s.l
 	conn := l.newest()
 	if conn == nil {
 		return nil, errNotConnected
@@ -44,26 +47,20 @@ func (l *link) open(ch protocol.Channel) (ses *session, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open stream: %w", err)
 	}
-	ses = &session{stream: stream, l: l, detach: context.AfterFunc(l.life, func() { _ = stream.Reset() })}
-	defer func() {
-		if err != nil {
-			ses.reset()
-			ses = nil
-		}
-	}()
+	ses := &session{stream: stream, l: l, detach: context.AfterFunc(l.life, func() { _ = stream.Reset() })}
+	s.current.Store(ses)
+	if n := l.newest(); n != nil && n.ID() != conn.ID() {
+		s.move(n) // it came up a moment ago and did not see this session
+	}
 	if err := stream.SetProtocol(Protocol); err != nil {
 		return ses, fmt.Errorf("open stream: %w", err)
 	}
 	ses.pipe = negotiated{LazyConn: multistream.NewMSSelect(stream, Protocol), Stream: stream}
-	a, err := ses.greet(ch)
+	a, err := ses.greet(s.ch)
 	if err != nil {
-		l.dropStale(conn, err)
 		return ses, err
 	}
-	if err := l.x.o.Mail.AcceptReceipt(l.life, l.country, a.Receipt); err != nil {
-		return ses, err
-	}
-	return ses, nil
+	return ses, l.x.o.Mail.AcceptReceipt(l.life, l.country, a.Receipt)
 }
 
 func (ses *session) greet(ch protocol.Channel) (answer, error) {
@@ -96,13 +93,6 @@ func (ses *session) greet(ch protocol.Channel) (answer, error) {
 		return answer{}, refusedError{a.Refusal}
 	}
 	return a, nil
-}
-
-// dropStale closes a connection on which nobody answered, if a younger one has come up meanwhile.
-func (l *link) dropStale(c network.Conn, err error) {
-	if n := l.newest(); timedOut(err) && n != nil && n.ID() != c.ID() {
-		_ = c.Close()
-	}
 }
 
 // send sends one batch and waits for the answer.

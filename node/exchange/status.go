@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/multiformats/go-multiaddr"
+	"github.com/multiformats/go-multistream"
 
 	"proofmark/protocol"
 )
@@ -26,7 +28,7 @@ type PeerStatus struct {
 	Transport   string           `json:"transport,omitempty"` // "quic" or "tcp"
 	Address     string           `json:"address,omitempty"`   // the member's, of the youngest connection
 	LastContact time.Time        `json:"last_contact,omitzero"`
-	LastError   string           `json:"last_error,omitempty"`   // since the last success, in plain words
+	LastError   string           `json:"last_error,omitempty"`   // in plain words; empty where all is well
 	NextTry     time.Time        `json:"next_try,omitzero"`      // while something fails
 	OtherRoster string           `json:"other_roster,omitempty"` // hash of the member's roster where it is not ours
 	Channels    []ChannelStatus  `json:"channels"`
@@ -80,52 +82,83 @@ func transport(c network.Conn) string {
 	return "tcp"
 }
 
+// source is where something can go wrong with a member: connecting, what comes in, and each channel that goes out.
+type source string
+
+const (
+	connecting source = "connecting"
+	incoming   source = "incoming"
+)
+
+// trouble is what goes wrong at one source until it goes right there.
+type trouble struct {
+	text string
+	next time.Time // when it is tried again; zero where that is up to the other side
+}
+
 // report gathers what a link has to say of itself.
 type report struct {
-	mu   sync.Mutex
-	st   PeerStatus
-	done map[protocol.Channel]*ChannelStatus
-	slow bool
+	mu          sync.Mutex
+	lastContact time.Time
+	otherRoster string
+	troubles    map[source]trouble
+	channels    map[protocol.Channel]ChannelStatus
+	slow        bool
 }
 
 // contact notes a greeting and reports whether the other side's roster differs as it did not before.
 func (r *report) contact(now time.Time, roster string, differs bool) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.st.LastContact, r.st.LastError, r.st.NextTry = now, "", time.Time{}
+	r.lastContact = now
+	delete(r.troubles, connecting)
 	if !differs {
-		r.st.OtherRoster = ""
+		r.otherRoster = ""
 		return false
 	}
-	news = r.st.OtherRoster != roster
-	r.st.OtherRoster = roster
+	news = r.otherRoster != roster
+	r.otherRoster = roster
 	return news
 }
 
-func (r *report) heard(now time.Time) {
+// well notes that a source works.
+func (r *report) well(s source, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.st.LastContact = now
+	r.lastContact = now
+	delete(r.troubles, s)
 }
 
+// fault notes an error of a source and reports whether it is another than the last one there.
+func (r *report) fault(s source, err error, next time.Time) (news bool) {
+	text := plain(err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.troubles == nil {
+		r.troubles = map[source]trouble{}
+	}
+	news = r.troubles[s].text != text
+	r.troubles[s] = trouble{text: text, next: next}
+	return news
+}
+
+// delivered notes how many messages of a channel have been acknowledged.
 func (r *report) delivered(ch protocol.Channel, messages uint64, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.done == nil {
-		r.done = map[protocol.Channel]*ChannelStatus{}
+	if r.channels == nil {
+		r.channels = map[protocol.Channel]ChannelStatus{}
 	}
-	if r.done[ch] == nil {
-		r.done[ch] = new(ChannelStatus)
+	if c := r.channels[ch]; messages > c.Delivered {
+		r.channels[ch] = ChannelStatus{Delivered: messages, Last: now}
 	}
-	r.done[ch].Delivered += messages
-	r.done[ch].Last = now
-	r.st.LastContact, r.st.LastError, r.st.NextTry = now, "", time.Time{}
 }
 
-func (r *report) took(d, slow time.Duration) {
+// setSlow notes whether the member takes its batches slowly.
+func (r *report) setSlow(slow bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.slow = d > slow
+	r.slow = slow
 }
 
 func (r *report) isSlow() bool {
@@ -134,28 +167,20 @@ func (r *report) isSlow() bool {
 	return r.slow
 }
 
-func (r *report) fault(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.st.LastError = plain(err)
-}
-
-func (r *report) next(t time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.st.NextTry = t
-}
-
 func (r *report) snapshot() PeerStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := r.st
-	st.Channels = nil
-	for _, ch := range protocol.Channels {
-		c := ChannelStatus{}
-		if r.done[ch] != nil {
-			c = *r.done[ch]
+	st := PeerStatus{LastContact: r.lastContact, OtherRoster: r.otherRoster}
+	for _, s := range []source{incoming, source(protocol.Bulk), source(protocol.Urgent), connecting} { // the last one found is the gravest
+		if t, ok := r.troubles[s]; ok {
+			st.LastError = t.text
+			if st.NextTry.IsZero() || !t.next.IsZero() && t.next.Before(st.NextTry) {
+				st.NextTry = t.next
+			}
 		}
+	}
+	for _, ch := range protocol.Channels {
+		c := r.channels[ch]
 		c.Channel = ch
 		st.Channels = append(st.Channels, c)
 	}
@@ -166,17 +191,19 @@ func (r *report) snapshot() PeerStatus {
 func plain(err error) string {
 	var refused refusedError
 	switch {
+	case errors.As(err, new(multistream.ErrNotSupported[p2pprotocol.ID])):
+		return "it does not speak this version of the exchange"
 	case errors.As(err, &refused):
 		return refused.Error()
 	case errors.Is(err, swarm.ErrNoAddresses):
 		return "the roster gives no address for it, and no other member knows one"
 	case errors.Is(err, swarm.ErrGaterDisallowedConnection):
 		return "it is not an active member of the roster in force"
-	case mentions(err, syscall.ECONNREFUSED, "connection refused"):
+	case mentions(err, syscall.ECONNREFUSED):
 		return "nothing listens at its address: the other node may be down"
 	case errors.Is(err, swarm.ErrAllDialsFailed), errors.Is(err, context.DeadlineExceeded), timedOut(err):
 		return "no answer in time: the other node may be down, or a firewall stands between"
-	case errors.Is(err, network.ErrReset), errors.Is(err, io.ErrUnexpectedEOF), mentions(err, syscall.ECONNRESET, "connection reset"):
+	case errors.Is(err, network.ErrReset), errors.Is(err, io.ErrUnexpectedEOF), mentions(err, syscall.ECONNRESET):
 		return "it closed the connection: it may not have this node in its roster, or it was just restarted"
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
@@ -184,6 +211,6 @@ func plain(err error) string {
 }
 
 // mentions looks for an errno also in errors that carry it as text alone.
-func mentions(err error, no syscall.Errno, text string) bool {
-	return errors.Is(err, no) || strings.Contains(err.Error(), text)
+func mentions(err error, no syscall.Errno) bool {
+	return errors.Is(err, no) || strings.Contains(err.Error(), no.Error())
 }

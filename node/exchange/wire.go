@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -130,4 +131,8 @@ func noEOF(err error) error {
 	return err
 }
 
-func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+// timedOut knows a deadline that has passed: each transport says it in its own way.
+func timedOut(err error) bool {
+	var e net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &e) && e.Timeout()
+}
