@@ -48,23 +48,21 @@ func cellsAt(query, ref *Template, p pose) []cell {
 			continue
 		}
 		c.r = g.r()
-		for dy := int32(-1); dy <= 1; dy++ {
-			for dx := int32(-1); dx <= 1; dx++ {
-				d := offset{dx * cellShift, dy * cellShift}
-				c.try(query, marks, p, pose{0, d}, need)
+		// One small step on each axis, the better way of the two.
+		for _, axis := range [3]pose{{shift: offset{cellShift, 0}}, {shift: offset{0, cellShift}}, {turn: cellTurn}} {
+			if !c.try(query, marks, p, axis, need) {
+				c.try(query, marks, p, pose{-axis.turn, offset{-axis.shift.x, -axis.shift.y}}, need)
 			}
 		}
-		shift := c.own.shift
-		c.try(query, marks, p, pose{cellTurn, shift}, need)
-		c.try(query, marks, p, pose{-cellTurn, shift}, need)
 		out = append(out, c)
 	}
 	return out
 }
 
-// try moves the cell beside the common pose, turning about its own centre, and
-// keeps the move where it agrees better.
-func (c *cell) try(query *Template, marks []mark, p, d pose, need int) {
+// try moves the cell by d beside its own pose so far, turning about its own
+// centre, and keeps the move where it agrees better.
+func (c *cell) try(query *Template, marks []mark, p, d pose, need int) bool {
+	d = pose{c.own.turn + d.turn, offset{c.own.shift.x + d.shift.x, c.own.shift.y + d.shift.y}}
 	at := pose{(p.turn + d.turn + turnUnits) % turnUnits, p.shift}
 	at.shift.x += d.shift.x
 	at.shift.y += d.shift.y
@@ -77,8 +75,10 @@ func (c *cell) try(query *Template, marks []mark, p, d pose, need int) {
 	if g := correlateAt(&query.raster, marks, at); g.n >= need {
 		if r := g.r(); r > c.r {
 			c.r, c.own = r, d
+			return true
 		}
 	}
+	return false
 }
 
 // turned returns a point (raster pixels) after a turn, in 1/16 raster pixels.

@@ -65,53 +65,78 @@ const (
 	turnUnits = turns * turnFine
 )
 
-// codesAt are the template's polar codes around each displaced centre.
-func (t *Template) codesAt(r reach) []polarCode {
+// codesAt are the template's polar codes around the centres within reach, made
+// on first need.
+func (t *Template) codesAt(r reach) *shiftedCodes {
 	s := &t.shifted[r]
-	s.once.Do(func() {
-		shifts := reachShifts[r]
-		s.codes = make([]polarCode, len(shifts))
-		// A shift moves the mark by so many rings at most.
-		far := int(shifts[len(shifts)-1].length())/(16*ringStep) + 1
-		from, to := t.code.span()
-		for i, at := range shifts {
-			s.codes[i].sample(&t.signs, at, max(from-far, 0), min(to+far, rings))
-		}
-	})
+	s.once.Do(func() { s.codes = newShiftedCodes(t, reachShifts[r]) })
 	return s.codes
 }
 
-// sweep scores every pose of a reference's code over a query's shifted codes:
-// score[turn·len(shifted) + shift].
-func sweep(shifted []polarCode, ref *polarCode, visit func(turn, shift int, score float32)) {
+// shiftedCodes holds a query's polar codes around each displaced centre, ring by
+// ring: for one ring all shifts lie side by side, sign words before mask words.
+type shiftedCodes struct {
+	shifts int
+	rings  [rings][]ringBits // each nil where all shifts are empty
+}
+
+type ringBits struct{ sign, mask [ringWords]uint64 }
+
+func newShiftedCodes(t *Template, shifts []offset) *shiftedCodes {
+	c := &shiftedCodes{shifts: len(shifts)}
+	// A shift moves the mark by so many rings at most.
+	far := int(shifts[len(shifts)-1].length())/(16*ringStep) + 1
+	from, to := t.code.span()
+	from, to = max(from-far, 0), min(to+far, rings)
+	for r := from; r < to; r++ {
+		c.rings[r] = make([]ringBits, len(shifts))
+		for i, at := range shifts {
+			c.rings[r][i].sign, c.rings[r][i].mask = sampleRing(&t.signs, at, r)
+		}
+	}
+	return c
+}
+
+// tally counts samples that both codes have, and those of them that differ.
+type tally struct{ common, differ int32 }
+
+// sweep scores every pose of a reference's code over a query's shifted codes.
+func (c *shiftedCodes) sweep(ref *polarCode, visit func(turn int, tallies []tally)) {
 	var used [rings]int
 	n := 0
 	for r := range rings {
-		if ref.mask[r][0]|ref.mask[r][1]|ref.mask[r][2] != 0 {
+		if c.rings[r] != nil && ref.mask[r] != [ringWords]uint64{} {
 			used[n] = r
 			n++
 		}
 	}
-	var turnedSign, turnedMask [rings][ringWords]uint64
+	tallies := make([]tally, c.shifts)
 	for k := range turns {
-		for i, r := range used[:n] {
-			turnedSign[i] = turnRing(&ref.sign[r], k)
-			turnedMask[i] = turnRing(&ref.mask[r], k)
-		}
-		for s := range shifted {
-			q := &shifted[s]
-			common, differ := 0, 0
-			for i, r := range used[:n] {
-				qs, qm, rs, rm := &q.sign[r], &q.mask[r], &turnedSign[i], &turnedMask[i]
-				m0, m1, m2 := qm[0]&rm[0], qm[1]&rm[1], qm[2]&rm[2]
-				common += bits.OnesCount64(m0) + bits.OnesCount64(m1) + bits.OnesCount64(m2)
-				differ += bits.OnesCount64((qs[0]^rs[0])&m0) + bits.OnesCount64((qs[1]^rs[1])&m1) + bits.OnesCount64((qs[2]^rs[2])&m2)
-			}
-			if common >= leastBits {
-				visit(k, s, float32(float64(common-2*differ)/rootTable[common]))
+		clear(tallies)
+		for _, r := range used[:n] {
+			sign, mask := turnRing(&ref.sign[r], k), turnRing(&ref.mask[r], k)
+			s0, s1, s2 := sign[0], sign[1], sign[2]
+			m0, m1, m2 := mask[0], mask[1], mask[2]
+			ring := c.rings[r][:len(tallies)]
+			for i := range tallies {
+				q := &ring[i]
+				b0, b1, b2 := q.mask[0]&m0, q.mask[1]&m1, q.mask[2]&m2
+				d0, d1, d2 := (q.sign[0]^s0)&b0, (q.sign[1]^s1)&b1, (q.sign[2]^s2)&b2
+				t := &tallies[i]
+				t.common += int32(bits.OnesCount64(b0) + bits.OnesCount64(b1) + bits.OnesCount64(b2))
+				t.differ += int32(bits.OnesCount64(d0) + bits.OnesCount64(d1) + bits.OnesCount64(d2))
 			}
 		}
+		visit(k, tallies)
 	}
+}
+
+// score is (agreeing − differing)/√(common): the excess over chance.
+func (t tally) score() float32 {
+	if t.common < leastBits {
+		return 0
+	}
+	return float32(float64(t.common-2*t.differ) / rootTable[t.common])
 }
 
 // rootTable holds √n for every possible number of common samples.
@@ -128,8 +153,11 @@ func coarse(query, ref *Template) []pose {
 	r := max(query.sig.centre.reach(), ref.sig.centre.reach())
 	shifts := reachShifts[r]
 	scores := make([]float32, turns*len(shifts))
-	sweep(query.codesAt(r), ref.code, func(turn, shift int, score float32) {
-		scores[turn*len(shifts)+shift] = score
+	query.codesAt(r).sweep(ref.code, func(turn int, tallies []tally) {
+		row := scores[turn*len(shifts) : (turn+1)*len(shifts)]
+		for i, t := range tallies {
+			row[i] = t.score()
+		}
 	})
 	return bestPoses(scores, shifts)
 }
@@ -173,6 +201,10 @@ func bestPoses(scores []float32, shifts []offset) []pose {
 // scan is the best coarse score of a code over all poses of a query.
 func scan(query *Template, ref *polarCode, r reach) float32 {
 	best := float32(0)
-	sweep(query.codesAt(r), ref, func(_, _ int, score float32) { best = max(best, score) })
+	query.codesAt(r).sweep(ref, func(_ int, tallies []tally) {
+		for _, t := range tallies {
+			best = max(best, t.score())
+		}
+	})
 	return best
 }

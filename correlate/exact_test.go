@@ -91,7 +91,7 @@ const (
 	wantTurned    = "ac7105d13a6c0d9d"
 	wantRMS       = 0x3fe15f17c18771da
 	wantSame      = 0x3fee61cdabba6afe
-	wantOther     = 0x3fa6fd18642597e5
+	wantOther     = 0x3fb088abf2f3abbc
 )
 
 func TestExactFunctions(t *testing.T) {

@@ -96,9 +96,9 @@ func climb(query *Template, marks []mark, p pose, turnStep, shift int32, rounds,
 // best on many, its agreement on all.
 const (
 	fewMarks    = 128
-	someMarks   = 384
-	manyMarks   = 1024
-	keepClimbed = 4
+	someMarks   = 256
+	manyMarks   = 896
+	keepClimbed = 5
 )
 
 // refine finds the best pose of the reference over the query from coarse ones.
@@ -110,14 +110,14 @@ func refine(query, ref *Template, start []pose) (pose, agreement) {
 	}
 	field := make([]climbed, 0, keepPoses)
 	for _, s := range start {
-		p, e := climb(query, sample(fewMarks), s, 20, 26, 1, 2)
+		p, e := climb(query, sample(fewMarks), s, 20, 26, 1, 1)
 		field = append(field, climbed{p, e})
 	}
 	slices.SortStableFunc(field, func(a, b climbed) int { return cmp.Compare(b.evidence, a.evidence) })
 	var best pose
 	top := math.Inf(-1)
 	for _, c := range field[:min(len(field), keepClimbed)] {
-		p, _ := climb(query, sample(someMarks), c.pose, 14, 18, 2, 5)
+		p, _ := climb(query, sample(someMarks), c.pose, 12, 16, 2, 3)
 		if e := correlateAt(&query.raster, sample(manyMarks), p).evidence(); e > top {
 			best, top = p, e
 		}

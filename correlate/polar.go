@@ -38,22 +38,26 @@ func roundInt(x float64) int32 {
 	return int32(math.Floor(float64(x) + 0.5))
 }
 
-// sample fills rings from ≤ r < to of an empty code with the signs around a
-// centre displaced from the frame's origin.
-func (c *polarCode) sample(signs *raster, at offset, from, to int) {
+// sampleRing reads the signs on ring r around a centre displaced from the
+// frame's origin.
+func sampleRing(signs *raster, at offset, r int) (sign, mask [ringWords]uint64) {
 	const origin = 16*rasterSide/2 + 8 // rounds to the nearest point
-	for r := from; r < to; r++ {
-		for k := range turns {
-			o := polarSteps[r*turns+k]
-			x, y := (origin+at.x+o.x)>>4, (origin+at.y+o.y)>>4
-			if uint32(x) >= rasterSide || uint32(y) >= rasterSide {
+	steps := polarSteps[r*turns : (r+1)*turns]
+	for w := range ringWords {
+		var s, m uint64
+		for k, o := range steps[64*w : 64*(w+1)] {
+			x, y := uint32(origin+at.x+o.x)>>4, uint32(origin+at.y+o.y)>>4
+			// A negative coordinate is a huge one here.
+			if x >= rasterSide || y >= rasterSide {
 				continue
 			}
-			v := signs[y*rasterSide+x]
-			c.mask[r][k>>6] |= uint64(v&1) << (k & 63)
-			c.sign[r][k>>6] |= uint64(v>>1&1) << (k & 63)
+			v := uint64(signs[y*rasterSide+x])
+			m |= v & 1 << k
+			s |= v >> 1 & 1 << k
 		}
+		sign[w], mask[w] = s, m
 	}
+	return sign, mask
 }
 
 // span is the range from ≤ r < to of the rings that hold anything.

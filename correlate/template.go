@@ -39,7 +39,7 @@ type Template struct {
 
 	shifted [reaches]struct {
 		once  sync.Once
-		codes []polarCode
+		codes *shiftedCodes
 	}
 }
 
@@ -61,7 +61,9 @@ func newTemplate(s *Signature, packed []byte) *Template {
 	interpolate(&t.raster, &values, b)
 	signRaster(&t.signs, &values, b)
 	t.code = new(polarCode)
-	t.code.sample(&t.signs, offset{}, 0, rings)
+	for r := range rings {
+		t.code.sign[r], t.code.mask[r] = sampleRing(&t.signs, offset{}, r)
+	}
 	t.marks = make([]mark, 0, s.valid)
 	for i, v := range &values {
 		if v == missing {
