@@ -166,6 +166,9 @@ func TestRealFiles(t *testing.T) {
 			if units := s.CheckUnits(); (units != nil) != strings.Contains(strings.Join(s.Warnings, " "), "implausible units") {
 				t.Errorf("CheckUnits says %v, the warnings %q", units, s.Warnings)
 			}
+			if strings.HasPrefix(want.file, "fadul/") || strings.HasPrefix(want.file, "hamby44/") {
+				return // many of a kind: the rest of the check needs one of them, in fadul-raw
+			}
 			_, err = Decode(b, Options{Strict: true})
 			if wrong := strings.Contains(strings.Join(s.Warnings, " "), " has MD5 "); wrong != errors.Is(err, ErrChecksum) {
 				t.Errorf("strict reading: %v, warnings %q", err, s.Warnings)
