@@ -29,7 +29,7 @@ const (
 
 // bureau is one country's node under test, with a client for each person.
 type bureau struct {
-	t       *testing.T
+	t       testing.TB
 	country string
 	dir     string
 	node    *Node
@@ -39,7 +39,7 @@ type bureau struct {
 }
 
 // newBureau makes a node on free loopback ports; it is not started.
-func newBureau(t *testing.T, country string) *bureau {
+func newBureau(t testing.TB, country string) *bureau {
 	t.Helper()
 	c := DefaultConfig(country, "NCB "+country)
 	port := freePort(t)
@@ -54,7 +54,7 @@ func newBureau(t *testing.T, country string) *bureau {
 }
 
 // shortTemp is a temporary folder with a short path: a Unix socket's path is limited.
-func shortTemp(t *testing.T) string {
+func shortTemp(t testing.TB) string {
 	dir, err := os.MkdirTemp("", "pm")
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func shortTemp(t *testing.T) string {
 	return dir
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func (b *bureau) session(r control.LoginRequest) *control.Client {
 	return c
 }
 
-func call[Resp, Req any](t *testing.T, c *control.Client, name string, req Req) Resp {
+func call[Resp, Req any](t testing.TB, c *control.Client, name string, req Req) Resp {
 	t.Helper()
 	key, err := protocol.NewID(time.Now(), rand.Reader)
 	if err != nil {
@@ -134,7 +134,7 @@ func call[Resp, Req any](t *testing.T, c *control.Client, name string, req Req) 
 }
 
 // federate signs a roster of the bureaus by two of two holders and installs it everywhere.
-func federate(t *testing.T, bureaus ...*bureau) {
+func federate(t testing.TB, bureaus ...*bureau) {
 	t.Helper()
 	var keys []*roster.HolderKey
 	var holders []roster.Holder
@@ -180,8 +180,8 @@ func federate(t *testing.T, bureaus ...*bureau) {
 	}
 }
 
-// enrol makes case, incident and exhibit and acquires a scan of it.
-func (b *bureau) enrol(number string, scan *x3p.Scan) *ballistics.Acquisition {
+// prepare makes case, incident and exhibit, and the bytes of a scan of it.
+func (b *bureau) prepare(number string, scan *x3p.Scan) []byte {
 	b.t.Helper()
 	tech := b.people["tech"]
 	call[*ballistics.Case](b.t, tech, "case.add", ballistics.NewCase{Reference: b.country + "-1", Agency: "Judicial Police"})
@@ -195,7 +195,14 @@ func (b *bureau) enrol(number string, scan *x3p.Scan) *ballistics.Acquisition {
 	if err := x3p.Write(&buf, scan); err != nil {
 		b.t.Fatal(err)
 	}
-	a, err := control.Upload[*ballistics.Acquisition](b.t.Context(), tech, "acquire", "", ballistics.NewAcquisition{Exhibit: number, ROI: "breech-face", File: number + ".x3p"}, buf.Bytes())
+	return buf.Bytes()
+}
+
+// enrol prepares an exhibit and acquires a scan of it.
+func (b *bureau) enrol(number string, scan *x3p.Scan) *ballistics.Acquisition {
+	b.t.Helper()
+	file := b.prepare(number, scan)
+	a, err := control.Upload[*ballistics.Acquisition](b.t.Context(), b.people["tech"], "acquire", "", ballistics.NewAcquisition{Exhibit: number, ROI: "breech-face", File: number + ".x3p"}, file)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -203,7 +210,7 @@ func (b *bureau) enrol(number string, scan *x3p.Scan) *ballistics.Acquisition {
 }
 
 // eventually polls until ok, with a bound that is generous enough for a loaded machine.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
 	for !ok() {

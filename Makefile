@@ -1,0 +1,34 @@
+# Proofmark. `make demo` shows the main job, `make test` proves it.
+SHELL := /bin/bash
+GO    ?= go
+BIN   := bin/proofmark
+
+.PHONY: all build demo test bench lint fuzz clean help
+
+all: build
+
+help: ## say what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+build: ## one static binary in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) ./cmd/proofmark
+
+demo: build ## three bureaus on this machine do the main job; Ctrl-C ends it
+	@$(BIN) demo $(DEMO)
+
+test: ## every test, with the race detector
+	@scripts/need-gcc
+	$(GO) vet ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 14m ./...
+
+bench: ## every benchmark, with allocations; BENCH=regexp and TIME=1s choose
+	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime $(or $(TIME),1s) -benchmem ./...
+
+lint: ## go vet, gofmt, staticcheck and govulncheck, the last two where they can be had
+	@scripts/lint
+
+fuzz: ## every fuzz target, FUZZTIME each (20s)
+	@scripts/fuzz $(or $(FUZZTIME),20s)
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,67 @@
+package node
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// allowed says what each package may import of this project, by prefix: arrows run one way.
+var allowed = map[string][]string{
+	"proofmark/protocol":        {},
+	"proofmark/crypto":          {"proofmark/protocol"},
+	"proofmark/crypto/roster":   {"proofmark/protocol", "proofmark/crypto"},
+	"proofmark/store":           {"proofmark/protocol"},
+	"proofmark/policy":          {"proofmark/protocol"},
+	"proofmark/correlate":       {"proofmark/correlate/x3p"},
+	"proofmark/correlate/x3p":   {},
+	"proofmark/correlate/synth": {"proofmark/correlate/x3p"},
+	"proofmark/node/desk":       {"proofmark/protocol", "proofmark/store", "proofmark/policy"},
+	"proofmark/node/people":     {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
+	"proofmark/node/membership": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
+	"proofmark/node/dispatch":   {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
+	"proofmark/node/tracing":    {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/dispatch"},
+	"proofmark/node/ballistics": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate", "proofmark/node/desk", "proofmark/node/dispatch", "proofmark/node/tracing"},
+	"proofmark/node/exchange":   {"proofmark/protocol", "proofmark/crypto/roster", "proofmark/node/dispatch"},
+	"proofmark/node/control": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/people", "proofmark/node/membership",
+		"proofmark/node/dispatch", "proofmark/node/ballistics", "proofmark/node/tracing", "proofmark/node/exchange"},
+	"proofmark/node": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate", "proofmark/crypto", "proofmark/node/"},
+	"proofmark/cmd/": {"proofmark/"},
+}
+
+func TestArrowsRunOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "proofmark/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		may, known := allowed[fields[0]]
+		if strings.HasPrefix(fields[0], "proofmark/cmd/") {
+			may, known = allowed["proofmark/cmd/"], true
+		}
+		if !known {
+			t.Errorf("package %s is not in the plan of the house: docs/architecture.md says where things belong, this table holds the code to it", fields[0])
+			continue
+		}
+		seen++
+		for _, imp := range fields[1:] {
+			if strings.HasPrefix(imp, "proofmark/") && !permitted(imp, may) {
+				t.Errorf("%s imports %s: arrows run cmd → node → {store, policy, correlate, crypto} → protocol", fields[0], imp)
+			}
+		}
+	}
+	if seen < 15 {
+		t.Errorf("only %d packages were looked at", seen)
+	}
+}
+
+func permitted(imp string, may []string) bool {
+	for _, m := range may {
+		if imp == m || strings.HasPrefix(imp, strings.TrimSuffix(m, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}
