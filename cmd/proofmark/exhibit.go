@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"proofmark/node/ballistics"
+	"proofmark/node/control"
+	"proofmark/protocol"
+)
+
+type exhibitCmd struct {
+	Add  exhibitAddCmd  `cmd:"" help:"Enter an exhibit: a cartridge case or bullet, from an incident or test-fired."`
+	List exhibitListCmd `cmd:"" help:"List the exhibits."`
+	Show exhibitShowCmd `cmd:"" help:"Show an exhibit with its scans and stamps."`
+}
+
+type exhibitAddCmd struct {
+	Number    string   `required:"" help:"Exhibit number, unique in this node."`
+	Case      string   `required:"" help:"Case number."`
+	Origin    string   `required:"" enum:"evidence,test-fire" help:"evidence of an incident, or test-fire from a recovered firearm."`
+	Calibre   string   `required:"" help:"Calibre, such as \"9x19\"."`
+	Kind      string   `help:"cartridge-case or bullet." enum:"cartridge-case,bullet" default:"cartridge-case"`
+	Incident  string   `help:"Id of the incident, where the case has several." placeholder:"ID"`
+	Firearm   string   `help:"National reference of the recovered firearm, for a test fire." placeholder:"REF"`
+	FiringPin string   `help:"Shape of the firing pin: circular, rectangular, elliptical, rim, other, unknown." placeholder:"SHAPE"`
+	Pattern   string   `help:"Breech-face pattern: parallel, arched, circular, cross-hatch, granular, smooth, unknown."`
+	Handling  []string `help:"Handling code that the exhibit carries by itself: H0, H1, H2, H3; once for each." placeholder:"CODE"`
+	Received  string   `help:"When the laboratory received it; now, if left out." placeholder:"TIME"`
+}
+
+func (c *exhibitAddCmd) Run(a *app) error {
+	n := ballistics.NewExhibit{Number: c.Number, Case: c.Case, Kind: c.Kind, Origin: c.Origin, Incident: c.Incident, Firearm: c.Firearm, Calibre: c.Calibre,
+		FiringPin: c.FiringPin, Pattern: c.Pattern, Handling: c.Handling}
+	if c.Received != "" {
+		var err error
+		if n.Received, err = parseTime(c.Received); err != nil {
+			return fmt.Errorf("--received: %w", err)
+		}
+	}
+	e, err := change[ballistics.Exhibit](a, "exhibit.add", n)
+	if err != nil {
+		return err
+	}
+	return a.show(e, func(w io.Writer) {
+		fmt.Fprintf(w, "Exhibit %s is entered in case %s.\n", printable(e.Number), printable(e.Case))
+		if e.Kind == protocol.CartridgeCase {
+			fmt.Fprintf(w, "\nNext:  proofmark acquire --exhibit %s --roi breech-face SCAN.x3p\n", argument(e.Number))
+		}
+	})
+}
+
+type exhibitListCmd struct {
+	Case string `help:"Only those of this case."`
+}
+
+func (c *exhibitListCmd) Run(a *app) error {
+	list, err := ask[[]ballistics.ExhibitView](a, "exhibit.list", control.CaseRef{Case: c.Case})
+	if err != nil {
+		return err
+	}
+	return a.show(list, func(w io.Writer) {
+		rows := make([][]string, len(list))
+		for i, e := range list {
+			rows[i] = []string{e.Number, e.Case, e.Kind, e.Origin, e.Calibre, stamp(e.Received), stamp(e.Entered), fmt.Sprint(len(e.Acquisitions))}
+		}
+		table(w, "There are no exhibits yet: proofmark exhibit add --number NUMBER --case CASE --origin evidence --calibre CALIBRE",
+			[]string{"EXHIBIT", "CASE", "KIND", "ORIGIN", "CALIBRE", "RECEIVED", "ENTERED", "SCANS"}, rows)
+	})
+}
+
+type exhibitShowCmd struct {
+	Ref string `arg:"" help:"Exhibit number or id."`
+}
+
+func (c *exhibitShowCmd) Run(a *app) error {
+	e, err := ask[ballistics.ExhibitView](a, "exhibit.show", control.Ref{Ref: c.Ref})
+	if err != nil {
+		return err
+	}
+	return a.show(e, func(w io.Writer) {
+		facts(w, "Exhibit", e.Number, "Id", e.ID, "Case", e.Case, "Kind", e.Kind, "Origin", e.Origin, "Incident", e.Incident, "Firearm", e.Firearm, "Calibre", e.Calibre,
+			"Firing pin", e.FiringPin, "Breech face", e.Pattern, "Handling", handling(e.Handling))
+		fmt.Fprintln(w)
+		events := []event{{"received by the laboratory", e.Received, ""}, {"entered into this node", e.Entered, e.By}}
+		for _, q := range e.Acquisitions {
+			events = append(events, event{"scanned, " + string(q.ROI), q.At, q.Operator})
+		}
+		timeline(w, events)
+		fmt.Fprintln(w)
+		rows := make([][]string, len(e.Acquisitions))
+		for i, q := range e.Acquisitions {
+			rows[i] = []string{string(q.ROI), q.File, fmt.Sprintf("%.2f µm", q.Resolution), fmt.Sprintf("%.2f", q.Quality.Score), fmt.Sprintf("%d bytes", q.Bytes), q.Signature,
+				orDash(strings.Join(append(append([]string{}, q.Quality.Reasons...), q.Warnings...), "; "))}
+		}
+		table(w, "It has not been scanned yet: proofmark acquire --exhibit "+argument(e.Number)+" --roi breech-face SCAN.x3p",
+			[]string{"REGION", "FILE", "SPACING", "QUALITY", "SIZE", "SIGNATURE", "REMARKS"}, rows)
+	})
+}
