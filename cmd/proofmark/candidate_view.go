@@ -1,0 +1,155 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"proofmark/correlate"
+	"proofmark/node/ballistics"
+	"proofmark/protocol"
+)
+
+// printCandidate prints all that one person may know of a candidate.
+func printCandidate(w io.Writer, v *ballistics.CandidateView, me string) {
+	c := v.Comparison
+	facts(w, "Pair", v.Pair, "Region", string(v.ROI), "State", stateWords(v), "Lead", v.Lead,
+		"Score", fmt.Sprintf("%.3f (correlation %.2f over %.1f mm²), %s", c.Score, c.R, c.OverlapMM2, c.Algorithm),
+		"Rank", fmt.Sprintf("%d in the list of %s, %d in the list of %s", v.Rank, sideName(&v.Own), v.RankRev, sideName(&v.Other)),
+		"Pose", fmt.Sprintf("turned %.1f°, shifted %.0f µm and %.0f µm", c.Pose.Rotation, c.Pose.ShiftX, c.Pose.ShiftY),
+		"Handling", handling(v.Handling), "Found", stamp(v.Found), "First viewed", stamp(v.Viewed))
+	fmt.Fprintln(w)
+	printSides(w, &v.Own, &v.Other)
+	fmt.Fprintln(w)
+	first := &v.Own // cells and pose are told from the side of the pair's first signature
+	if v.A != v.Own.Signature {
+		first = &v.Other
+	}
+	fmt.Fprintf(w, "%d of %d cells congruent, as they lie on %s (# congruent, . not):\n", c.CongruentCells, c.Cells, printable(sideName(first)))
+	for _, line := range cellMap(c.CellMap) {
+		fmt.Fprintln(w, "  "+line)
+	}
+	fmt.Fprintln(w)
+	rows := make([][]string, len(v.Reviews))
+	for i, r := range v.Reviews {
+		rows[i] = []string{r.Round, string(r.Verdict), r.By, stamp(r.At), orDash(r.Note)}
+	}
+	empty := "Nobody has reviewed it yet."
+	if v.Hidden > 0 {
+		empty = fmt.Sprintf("Hidden from you until it is decided: %s by others. Your review is blind.", count(v.Hidden, "review"))
+	}
+	table(w, empty, []string{"REVIEW", "VERDICT", "BY", "TIME", "NOTE"}, rows)
+	if v.Hidden > 0 && len(rows) > 0 {
+		fmt.Fprintf(w, "%s by others hidden from you until it is decided.\n", count(v.Hidden, "review"))
+	}
+	fmt.Fprintf(w, "\nNext:  %s\n", nextForCandidate(v, me))
+}
+
+// sideName is what people call one side of a pair.
+func sideName(s *ballistics.Side) string {
+	if s.Exhibit == "" {
+		return "the exhibit of " + string(s.Country)
+	}
+	return s.Exhibit + " (" + string(s.Country) + ")"
+}
+
+// printSides sets the facts of two sides beside each other; what was not disclosed is a dash.
+func printSides(w io.Writer, own, other *ballistics.Side) {
+	rows := [][]string{}
+	for _, f := range []struct {
+		name string
+		of   func(*ballistics.Side) string
+	}{
+		{"Country", func(s *ballistics.Side) string { return string(s.Country) }},
+		{"Exhibit", func(s *ballistics.Side) string { return s.Exhibit }},
+		{"Case", func(s *ballistics.Side) string { return s.Case }},
+		{"Agency", func(s *ballistics.Side) string { return s.Agency }},
+		{"Origin", func(s *ballistics.Side) string { return s.Origin }},
+		{"Calibre", func(s *ballistics.Side) string { return s.Calibre }},
+		{"Offence", func(s *ballistics.Side) string { return s.Offence }},
+		{"Place", func(s *ballistics.Side) string { return s.Place }},
+		{"Occurred", func(s *ballistics.Side) string { return span(s.Occurred) }},
+		{"Quality", func(s *ballistics.Side) string { return fmt.Sprintf("%.2f", s.Quality) }},
+		{"Held since", func(s *ballistics.Side) string { return stamp(s.Received) }},
+		{"Held until", func(s *ballistics.Side) string { return day(s.Expires) }},
+		{"Signature", func(s *ballistics.Side) string { return s.Signature }},
+	} {
+		if a, b := f.of(own), f.of(other); a != "" || b != "" {
+			rows = append(rows, []string{f.name, orDash(a), orDash(b)})
+		}
+	}
+	table(w, "", []string{"", "OWN", "OTHER"}, rows)
+}
+
+// nextForCandidate says what follows for a person with a candidate.
+func nextForCandidate(v *ballistics.CandidateView, me string) string {
+	review := "proofmark candidates review " + short(v.Pair) + " --verdict lead|inconclusive|excluded|unsuitable"
+	mine := slices.ContainsFunc(v.Reviews, func(r ballistics.Review) bool { return r.By == me })
+	switch {
+	case v.State == "awaits-"+ballistics.Primary:
+		return review + "  (a technician's)"
+	case v.State == "awaits-"+ballistics.Secondary && mine:
+		return "an examiner reviews it in a session of their own, without seeing your verdict"
+	case v.State == "awaits-"+ballistics.Secondary:
+		return review + "  (an examiner's)"
+	case v.State == "awaits-"+ballistics.Third && mine:
+		return "the first two reviews disagree: a third person reviews it in a session of their own"
+	case v.State == "awaits-"+ballistics.Third:
+		return review + "  (a third person's: the first two disagree)"
+	case v.Outcome != protocol.VerdictLead:
+		return fmt.Sprintf("nothing: the reviews decided %s", v.Outcome)
+	case v.Lead != "":
+		return "proofmark lead show " + short(v.Pair)
+	case v.Own.Country == v.Other.Country:
+		return "nothing to release: both exhibits are this country's own. It links the cases " + printable(v.Own.Case) + " and " + printable(v.Other.Case)
+	}
+	return "an examiner releases the lead to " + string(v.Other.Country) + ": proofmark lead release " + short(v.Pair)
+}
+
+// The map samples a surface twice per cell downwards and four times across, since a character is about twice as high as wide: no cell is lost, whatever
+// the turn at which the grid of cells lies.
+const (
+	cellSide = 406.25 // µm, of correlate's congruent cells
+	stepDown = cellSide / 2
+	stepOver = cellSide / 4
+	maxLines = 64 // of the map; a scan's face has some twenty
+)
+
+// cellMap draws congruent and other cells as text, one line for each 0.2 mm. Each point shows the nearest cell that covers it.
+func cellMap(cells []correlate.Cell) []string {
+	if len(cells) == 0 {
+		return nil
+	}
+	left, right, top, bottom := math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)
+	for _, c := range cells {
+		left, right, top, bottom = min(left, c.X), max(right, c.X), min(top, c.Y), max(bottom, c.Y)
+	}
+	left, top = left-cellSide/2, top-cellSide/2
+	lines := min(int((bottom+cellSide/2-top)/stepDown+0.5), maxLines)
+	across := min(int((right+cellSide/2-left)/stepOver+0.5), 2*maxLines)
+	out := make([]string, 0, lines)
+	for row := range lines {
+		line := make([]byte, across)
+		for col := range line {
+			line[col] = cellAt(cells, left+(float64(col)+0.5)*stepOver, top+(float64(row)+0.5)*stepDown)
+		}
+		out = append(out, strings.TrimRight(string(line), " "))
+	}
+	return out
+}
+
+// cellAt is the mark of the nearest cell at a point, a blank where there is none.
+func cellAt(cells []correlate.Cell, x, y float64) byte {
+	mark, nearest := byte(' '), 0.6*cellSide // a little more than the half: a turned grid leaves no gaps
+	for _, c := range cells {
+		if d := math.Hypot(c.X-x, c.Y-y); d < nearest {
+			nearest, mark = d, '.'
+			if c.Congruent {
+				mark = '#'
+			}
+		}
+	}
+	return mark
+}

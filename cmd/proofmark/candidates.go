@@ -1,0 +1,171 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"proofmark/node/ballistics"
+	"proofmark/node/control"
+	"proofmark/policy"
+	"proofmark/protocol"
+)
+
+type candidatesCmd struct {
+	List   candidatesListCmd   `cmd:"" help:"List what awaits a review, the strongest first; or the ranked list of one exhibit."`
+	Show   candidatesShowCmd   `cmd:"" help:"Show a candidate: both sides, score, congruent cells, reviews, what to do next."`
+	Next   candidatesNextCmd   `cmd:"" help:"Show the strongest candidate that awaits your review."`
+	Review candidatesReviewCmd `cmd:"" help:"Record your verdict on a candidate."`
+}
+
+// maxWorklist is the longest list that the node gives at once.
+const maxWorklist = 1000
+
+type candidatesListCmd struct {
+	Exhibit   string `xor:"list" help:"Ranked list of an own exhibit, by number or id." placeholder:"NUMBER"`
+	Signature string `xor:"list" help:"Ranked list of one signature, own or foreign." placeholder:"ID"`
+	Limit     int    `help:"At most so many." default:"100"`
+	All       bool   `help:"With --exhibit or --signature: also those that are decided."`
+}
+
+func (c *candidatesListCmd) Run(a *app) error {
+	ranked := c.Exhibit != "" || c.Signature != ""
+	if c.All && !ranked {
+		return errors.New("--all shows what is decided in a ranked list: name it with --exhibit NUMBER or --signature ID")
+	}
+	list, err := ask[[]ballistics.CandidateView](a, "candidates.list",
+		ballistics.CandidateFilter{Exhibit: c.Exhibit, Signature: c.Signature, Decided: c.All, Limit: c.Limit})
+	if err != nil {
+		return err
+	}
+	before := len(list)
+	if !c.All {
+		list = slices.DeleteFunc(list, func(v ballistics.CandidateView) bool { return v.Outcome != "" })
+	}
+	decided := before - len(list)
+	return a.show(list, func(w io.Writer) {
+		rows := make([][]string, len(list))
+		for i := range list {
+			rows[i] = candidateRow(&list[i])
+		}
+		empty := "Nothing awaits a review."
+		if ranked {
+			empty = "No candidates: nothing that this node holds resembles it, or its correlation is still under way (proofmark status)."
+			if decided > 0 {
+				empty = "Nothing awaits a review in this list."
+			}
+		}
+		table(w, empty, []string{"PAIR", "SCORE", "RANK", "CELLS", "OWN EXHIBIT", "CASE", "OTHER", "EXHIBIT", "CALIBRE", "PLACE", "STATE"}, rows)
+		if decided > 0 {
+			fmt.Fprintf(w, "%s not shown, being decided: add --all.\n", count(decided, "candidate"))
+		}
+		if len(list) > 0 {
+			fmt.Fprintln(w, "\nA candidate is no match: people decide.  proofmark candidates show PAIR")
+		}
+	})
+}
+
+func candidateRow(v *ballistics.CandidateView) []string {
+	c := v.Comparison
+	state := stateWords(v)
+	if v.Lead != "" {
+		state += ", lead " + v.Lead
+	}
+	return []string{short(v.Pair), fmt.Sprintf("%.3f", c.Score), fmt.Sprint(v.Rank), fmt.Sprintf("%d/%d", c.CongruentCells, c.Cells), orDash(v.Own.Exhibit), orDash(v.Own.Case),
+		string(v.Other.Country), orDash(v.Other.Exhibit), v.Other.Calibre, orDash(v.Other.Place), state}
+}
+
+// stateWords says which review a candidate awaits, or what was decided.
+func stateWords(v *ballistics.CandidateView) string {
+	switch v.State {
+	case "awaits-" + ballistics.Primary:
+		return "awaits primary review"
+	case "awaits-" + ballistics.Secondary:
+		return "awaits secondary review"
+	case "awaits-" + ballistics.Third:
+		return "awaits third review"
+	}
+	if v.Outcome != "" {
+		return string(v.Outcome)
+	}
+	return v.State
+}
+
+type candidatesShowCmd struct {
+	Pair string `arg:"" help:"Identity of the pair, or its first digits (six or more)."`
+}
+
+func (c *candidatesShowCmd) Run(a *app) error { return a.showCandidate(c.Pair) }
+
+func (a *app) showCandidate(pair string) error {
+	v, err := ask[ballistics.CandidateView](a, "candidates.show", control.Ref{Ref: pair})
+	if err != nil {
+		return err
+	}
+	who, err := a.loadSession()
+	if err != nil {
+		return err
+	}
+	return a.show(v, func(w io.Writer) { printCandidate(w, &v, who.Name) })
+}
+
+type candidatesNextCmd struct{}
+
+func (c *candidatesNextCmd) Run(a *app) error {
+	me, err := ask[control.Identity](a, "whoami", control.None{})
+	if err != nil {
+		return err
+	}
+	list, err := ask[[]ballistics.CandidateView](a, "candidates.list", ballistics.CandidateFilter{Limit: maxWorklist})
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(list, func(v ballistics.CandidateView) bool { return mayReview(&v, me.Name, me.Roles) })
+	if i < 0 {
+		return fmt.Errorf("no candidate awaits a review by %s: `proofmark candidates list` shows what awaits others (%d)", me.Name, len(list))
+	}
+	return a.showCandidate(list[i].Pair)
+}
+
+// mayReview says whether a candidate is one to offer a person: not reviewed by that person before, and of a round that the roles are for. It only chooses
+// what to offer; what is permitted the node decides when the review is made.
+func mayReview(v *ballistics.CandidateView, name string, roles []string) bool {
+	if slices.ContainsFunc(v.Reviews, func(r ballistics.Review) bool { return r.By == name }) {
+		return false
+	}
+	switch v.State {
+	case "awaits-" + ballistics.Primary:
+		return slices.Contains(roles, policy.Technician)
+	case "awaits-" + ballistics.Secondary, "awaits-" + ballistics.Third:
+		return slices.Contains(roles, policy.Examiner)
+	}
+	return false
+}
+
+type candidatesReviewCmd struct {
+	Pair    string `arg:"" help:"Identity of the pair, or its first digits (six or more)."`
+	Verdict string `required:"" enum:"lead,inconclusive,excluded,unsuitable" help:"lead, inconclusive, excluded or unsuitable."`
+	Note    string `help:"What you saw."`
+}
+
+func (c *candidatesReviewCmd) Run(a *app) error {
+	v, err := change[ballistics.CandidateView](a, "candidates.review", ballistics.NewReview{Pair: c.Pair, Verdict: protocol.Verdict(c.Verdict), Note: c.Note})
+	if err != nil {
+		return err
+	}
+	who, err := a.loadSession()
+	if err != nil {
+		return err
+	}
+	return a.show(v, func(w io.Writer) {
+		round := ""
+		for _, r := range v.Reviews {
+			if r.By == who.Name {
+				round = r.Round
+			}
+		}
+		fmt.Fprintf(w, "Your %s review of %s is recorded: %s.\n", round, short(v.Pair), c.Verdict)
+		fmt.Fprintln(w, nextForCandidate(&v, who.Name))
+	})
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"proofmark/node/ballistics"
+)
+
+type hitCmd struct {
+	Confirm hitConfirmCmd `cmd:"" help:"Confirm a lead at the microscope; the same command of another examiner verifies it."`
+}
+
+type hitConfirmCmd struct {
+	Pair       string   `arg:"" help:"Lead number, or the pair or its first digits."`
+	Conclusion string   `help:"What was found at the microscope; needed from the first examiner." placeholder:"TEXT"`
+	Item       []string `sep:"none" help:"Item or cast that was compared, once for each; needed from the first examiner."`
+	Where      string   `help:"Laboratory where they were compared; needed from the first examiner." placeholder:"PLACE"`
+}
+
+func (c *hitConfirmCmd) Run(a *app) error {
+	l, err := change[ballistics.Lead](a, "hit.confirm", ballistics.NewConfirmation{Pair: c.Pair, Conclusion: c.Conclusion, Items: c.Item, Where: c.Where})
+	if err != nil {
+		return err
+	}
+	return a.show(l, func(w io.Writer) {
+		printHit(w, &l)
+		if l.Hit != nil {
+			fmt.Fprintf(w, "\nNext:  %s is told of the hit; proofmark lead show %s\n", l.Counterpart, short(l.Pair))
+			return
+		}
+		fmt.Fprintf(w, "\nNext:  another examiner verifies it in a session of their own: proofmark hit confirm %s\n", short(l.Pair))
+	})
+}
+
+// printHit prints the confirmation of a lead, or the hit once it is verified.
+func printHit(w io.Writer, l *ballistics.Lead) {
+	switch {
+	case l.Hit != nil:
+		h := l.Hit
+		fmt.Fprintf(w, "HIT, confirmed on the physical evidence (reported by %s)\n", h.From)
+		facts(w, "Conclusion", h.Conclusion, "Items", strings.Join(h.Items, ", "), "Where", h.Where, "Examiner", h.Examiner+", "+stamp(h.Examined),
+			"Verifier", h.Verifier+", "+stamp(h.Verified))
+	case l.Confirmation != nil:
+		c := l.Confirmation
+		fmt.Fprintln(w, "Confirmed at the microscope, not verified yet: no hit before a second examiner verifies it.")
+		facts(w, "Conclusion", c.Conclusion, "Items", strings.Join(c.Items, ", "), "Where", c.Where, "Examiner", c.By+", "+stamp(c.At))
+	}
+}
