@@ -23,6 +23,9 @@ type initCmd struct {
 	SecretFile     string   `help:"File with the administrator's own secret (mode 0600)." type:"path" placeholder:"FILE"`
 }
 
+// argonCost is what secrets of this node are stretched with; only a test of this package may lower it.
+var argonCost = crypto.DefaultCost
+
 const passphraseCredential = "proofmark-passphrase" // systemd: LoadCredential=proofmark-passphrase:…
 
 func (c *initCmd) Run(a *app) error {
@@ -44,7 +47,7 @@ func (c *initCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	err = node.Init(a.ctx, a.Data, node.InitOptions{Config: config, Passphrase: passphrase, Admin: c.Admin, Secret: secret, Cost: crypto.DefaultCost, Now: wallClock})
+	err = node.Init(a.ctx, a.Data, node.InitOptions{Config: config, Passphrase: passphrase, Admin: c.Admin, Secret: secret, Cost: argonCost, Now: wallClock})
 	if err != nil {
 		return err
 	}
@@ -76,7 +79,7 @@ func (c *runCmd) Run(a *app) error {
 	if c.LogFormat == "json" {
 		handler = slog.NewJSONHandler(a.err, options)
 	}
-	n, err := node.Open(a.Data, passphrase, node.Options{Now: wallClock, Log: slog.New(handler)})
+	n, err := node.Open(a.Data, passphrase, node.Options{Now: wallClock, Log: slog.New(handler), Cost: argonCost})
 	if err != nil {
 		return err
 	}
