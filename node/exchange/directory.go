@@ -1,7 +1,9 @@
 package exchange
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -63,6 +65,22 @@ func directoryOf(r *roster.Roster, self protocol.Country, now time.Time) (*direc
 		d.byCountry[c] = m
 	}
 	return d, faults
+}
+
+// standing tells why the others will not let this node in, nil if they will.
+func standing(r *roster.Roster, self protocol.Country, id peer.ID, now time.Time) error {
+	if r == nil {
+		return errors.New("no roster is in force: nobody is let in, and nobody is dialled")
+	}
+	switch us, ok := r.ByCountry(string(self)); {
+	case !ok:
+		return fmt.Errorf("%s is not in the roster in force: the other nodes refuse this one", self)
+	case !us.Active(now):
+		return fmt.Errorf("%s is not active in the roster in force (suspended, or its entry is not valid now): the other nodes refuse this one", self)
+	case !slices.Contains(us.PeerIDs, id.String()):
+		return fmt.Errorf("the entry of %s in the roster in force does not name this node's peer ID %s: the other nodes refuse this one", self, id)
+	}
+	return nil
 }
 
 // member finds a member by its peer ID; nil for a stranger, and in no directory at all.

@@ -66,6 +66,7 @@ type Exchange struct {
 
 	mu      sync.Mutex
 	links   map[protocol.Country]*link
+	adopted *roster.Roster // the one that links and gate follow
 	running bool
 	closed  bool
 }
@@ -182,9 +183,15 @@ func (x *Exchange) adopt() (leaving []network.Conn) {
 	if !x.running || x.closed {
 		return nil
 	}
-	dir, faults := directoryOf(x.o.Roster(), x.o.Country, x.o.Now())
-	for _, err := range faults {
-		x.o.Log.Warn("roster: a member's entry cannot be used whole", "err", err)
+	r := x.o.Roster()
+	dir, faults := directoryOf(r, x.o.Country, x.o.Now())
+	if r != x.adopted {
+		for _, err := range append(faults, standing(r, x.o.Country, x.host.ID(), x.o.Now())) {
+			if err != nil {
+				x.o.Log.Warn("roster", "err", err)
+			}
+		}
+		x.adopted = r
 	}
 	// First the gate, then the sweep: what passes the old gate meanwhile is met by connected().
 	x.dir.Store(dir)

@@ -126,7 +126,8 @@ func (l *link) fault(s source, err error, wait time.Duration) {
 		next = l.x.o.Now().Add(wait)
 	}
 	if l.life.Err() == nil && l.report.fault(s, err, next) {
-		l.x.o.Log.Info("exchange with a member fails", "peer", l.country, "err", err)
+		l.x.o.Log.Info("exchange with a member fails", "peer", l.country, "where", s, "err", plain(err))
+		l.x.o.Log.Debug("in full", "peer", l.country, "err", err)
 	}
 }
 

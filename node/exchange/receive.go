@@ -46,15 +46,15 @@ func (x *Exchange) serve(s network.Stream) {
 	switch {
 	case errors.As(err, &broken):
 		x.o.Log.Error("panic while receiving", "peer", l.country, "panic", broken.value, "stack", string(broken.stack))
-	case errors.As(err, &said):
+	case errors.As(err, &said) && !errors.Is(err, errBusy): // a second stream comes of reconnecting
 		l.fault(incoming, fmt.Errorf("what it sent was refused: %w", err), 0)
 	case err == nil:
 		l.report.well(incoming, x.o.Now())
 	default:
 		x.o.Log.Debug("incoming stream ended", "peer", l.country, "err", err)
 	}
-	// What was said must still arrive, and a reset would overtake it: only the reading side is cut.
-	if err != nil && (!errors.As(err, &said) || s.CloseRead() != nil) || s.Close() != nil {
+	// What was said must still arrive, and a reset would overtake it.
+	if err != nil && !errors.As(err, &said) || s.Close() != nil {
 		_ = s.Reset()
 	}
 }

@@ -293,6 +293,33 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
+func TestStanding(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t, "PT", "ES", "FR")
+	f.enact(map[protocol.Country][]string{"PT": nil, "ES": nil}, "ES")
+	pt, es := peerOf(t, f.nodes["PT"].keys), peerOf(t, f.nodes["ES"].keys)
+	for _, c := range []struct {
+		name string
+		r    *roster.Roster
+		self protocol.Country
+		id   peer.ID
+		now  time.Time
+		want string // empty: all is well
+	}{
+		{"well", f.ro.Load(), "PT", pt, f.begun, ""},
+		{"no roster", nil, "PT", pt, f.begun, "no roster"},
+		{"not listed", f.ro.Load(), "FR", pt, f.begun, "not in the roster"},
+		{"suspended", f.ro.Load(), "ES", es, f.begun, "not active"},
+		{"ended", f.ro.Load(), "PT", pt, f.begun.Add(48 * time.Hour), "not active"},
+		{"another key", f.ro.Load(), "PT", es, f.begun, "does not name this node's peer ID"},
+	} {
+		err := standing(c.r, c.self, c.id, c.now)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
 // Nothing runs on after Run has returned. It must not run beside other tests.
 func TestNothingLeftRunning(t *testing.T) {
 	cycle := func() {

@@ -73,7 +73,7 @@ func (s *sender) run() {
 			if err == nil {
 				need, failures, linger = false, 0, time.Now().Add(p.linger)
 				s.l.report.well(source(s.ch), s.l.x.o.Now())
-			} else if s.l.life.Err() == nil {
+			} else if s.l.life.Err() == nil && !errors.Is(err, errNotConnected) {
 				failures++
 				wait := backoff(failures, p.retryMin, p.retryMax, rand.Float64())
 				retry = time.Now().Add(wait)

@@ -203,7 +203,8 @@ func plain(err error) string {
 		return "nothing listens at its address: the other node may be down"
 	case errors.Is(err, swarm.ErrAllDialsFailed), errors.Is(err, context.DeadlineExceeded), timedOut(err):
 		return "no answer in time: the other node may be down, or a firewall stands between"
-	case errors.Is(err, network.ErrReset), errors.Is(err, io.ErrUnexpectedEOF), mentions(err, syscall.ECONNRESET):
+	case errors.Is(err, network.ErrReset), errors.As(err, new(*network.ConnError)), errors.Is(err, io.ErrUnexpectedEOF), mentions(err, syscall.ECONNRESET),
+		strings.Contains(err.Error(), "stateless reset"): // QUIC's answer for a connection of a process that is gone
 		return "it closed the connection: it may not have this node in its roster, or it was just restarted"
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
