@@ -20,7 +20,7 @@ func BenchmarkLadder(b *testing.B) {
 			found := 0
 			for b.Loop() {
 				err := es.store.View(func(tx *store.Tx) error {
-					hits, _, err := search(tx, sought, maxMatches)
+					hits, _, err := search(tx, sought, maxMatches, examinedOnArrival)
 					found = len(hits)
 					return err
 				})

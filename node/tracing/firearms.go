@@ -16,7 +16,7 @@ import (
 
 const (
 	maxHits     = 100   // hits that a search shows
-	maxExamined = 2_000 // records that a search compares; beyond it says too little to be useful
+	maxExamined = 1_000 // records that a search compares: one that reaches more says too little to be useful
 	pageSize    = 100
 	maxPage     = 1_000
 )
@@ -116,7 +116,7 @@ func (s *Service) SearchFirearms(ctx context.Context, who desk.Actor, q SearchQu
 		if len(probes(serial.Folded)) == 0 {
 			return nil, desk.Invalid("%s has too few readable characters: a search needs at least %d in a row", serial.Canonical, minReadableRun)
 		}
-		hits, all, err := search(tx, q.FirearmDescription, maxHits)
+		hits, all, err := search(tx, q.FirearmDescription, maxHits, maxExamined)
 		if err == nil && !all {
 			return nil, desk.Invalid("more than %d records agree with the readable characters of %s: give more of them", maxExamined, serial.Canonical)
 		}
@@ -124,8 +124,9 @@ func (s *Service) SearchFirearms(ctx context.Context, who desk.Actor, q SearchQu
 	})
 }
 
-// search climbs the ladder and returns at most limit hits, the surest first, and whether every record that could be reached was compared.
-func search(tx *store.Tx, sought protocol.FirearmDescription, limit int) (hits []SearchHit, all bool, err error) {
+// search climbs the ladder over at most examine records and returns at most limit hits, the surest first, and whether every record that could
+// be reached was compared.
+func search(tx *store.Tx, sought protocol.FirearmDescription, limit, examine int) (hits []SearchHit, all bool, err error) {
 	hits, all = []SearchHit{}, true
 	seen := map[string]bool{}
 probing:
@@ -134,7 +135,7 @@ probing:
 			if seen[id] {
 				continue
 			}
-			if len(seen) == maxExamined {
+			if len(seen) == examine {
 				all = false
 				break probing
 			}

@@ -75,9 +75,6 @@ func (s *Service) ImportFirearms(ctx context.Context, who desk.Actor, key, name 
 	if err != nil {
 		return nil, err
 	}
-	if begun != nil && !begun.Finished.IsZero() {
-		return &begun.ImportReport, nil
-	}
 	p, err := parseCSV(file, now)
 	if err != nil {
 		return report, desk.Invalid("%s: %v. Nothing was stored.", name, err)

@@ -11,8 +11,10 @@ import (
 	"proofmark/store"
 )
 
-// maxMatches is how many own records are proposed for an incoming request.
-const maxMatches = 20
+const (
+	maxMatches        = 20  // own records proposed for an incoming request
+	examinedOnArrival = 500 // records compared for it: it runs in the store's writer, where everybody waits (about 40 µs each)
+)
 
 // receiveRequest keeps a request of another country with the own records that the ladder proposes for it. It answers nothing.
 func (s *Service) receiveRequest(tx *store.Tx, in dispatch.Received) error {
@@ -70,7 +72,7 @@ func propose(tx *store.Tx, tr *Trace) error {
 		tr.MatchNote = fmt.Sprintf("own records could not be searched: fewer than %d characters of the serial number are readable in a row", minReadableRun)
 		return nil
 	}
-	hits, all, err := search(tx, tr.Request.Firearm, maxMatches)
+	hits, all, err := search(tx, tr.Request.Firearm, maxMatches, examinedOnArrival)
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,7 @@ func propose(tx *store.Tx, tr *Trace) error {
 	}
 	switch {
 	case !all:
-		tr.MatchNote = fmt.Sprintf("more than %d own records agree with the readable characters: the best %d of those compared are shown", maxExamined, len(hits))
+		tr.MatchNote = fmt.Sprintf("more than %d own records agree with the readable characters: the best %d of those compared are shown; search again with what else is known", examinedOnArrival, len(hits))
 	case len(hits) == 0:
 		tr.MatchNote = "no own record was found on any rung of the search ladder"
 	default:

@@ -77,10 +77,39 @@ func (f *NewFirearm) checks(now time.Time) []fieldError {
 		{"status", oneOf(f.Status, FirearmStatuses)},
 		{"status_date", past(f.StatusDate, now, true)},
 		{"serial", serial},
-		{"case", bounded(f.Case, maxReference)},
+		{"case", line(f.Case, maxReference)},
 		{"first_retail_sale", past(f.FirstRetailSale, now, false)},
 	}
 	d := f.FirearmDescription
+	if d.Check() != nil {
+		out = append(out, descriptionFaults(d)...)
+	}
+	if d.Make == "" && d.Manufacturer == "" && d.Kind == "" {
+		out = append(out, fieldError{"make", errors.New("missing: a firearm needs at least its make, its manufacturer or its kind")})
+	}
+	if f.Serial == "" && f.SerialState == "" {
+		out = append(out, fieldError{"serial", errors.New("missing: give it as read, or give serial_state OBLITERATED or NOT_MARKED")})
+	}
+	if r := f.Recovery; r != nil {
+		out = append(out,
+			fieldError{"recovery_place", needed(r.Place, 256)},
+			fieldError{"recovery_from", r.Occurred.Check()},
+			fieldError{"recovery_to", past(r.Occurred.To, now, false)},
+			fieldError{"recovery_circumstances", bounded(r.Circumstances, protocol.MaxText)},
+			fieldError{"recovery_case", line(r.Case, maxReference)},
+			fieldError{"recovery_received", past(r.Received, now, false)})
+	}
+	if len(f.Custody) > 64 {
+		out = append(out, fieldError{"custody", fmt.Errorf("%d steps, the limit is 64", len(f.Custody))})
+	}
+	for _, s := range f.Custody {
+		out = append(out, fieldError{"chain_" + strings.ReplaceAll(s.Role, "-", "_"), checkStep(s, now)})
+	}
+	return out
+}
+
+// descriptionFaults asks about one field at a time, for the check of a whole description stops at the first fault, and in no fixed order.
+func descriptionFaults(d protocol.FirearmDescription) (out []fieldError) {
 	for _, c := range []struct {
 		field string
 		one   protocol.FirearmDescription
@@ -96,27 +125,6 @@ func (f *NewFirearm) checks(now time.Time) []fieldError {
 			out = append(out, fieldError{c.field, errors.New(strings.TrimPrefix(err.Error(), c.field+": "))})
 		}
 	}
-	if d.Make == "" && d.Manufacturer == "" && d.Kind == "" {
-		out = append(out, fieldError{"make", errors.New("missing: a firearm needs at least its make, its manufacturer or its kind")})
-	}
-	if f.Serial == "" && f.SerialState == "" {
-		out = append(out, fieldError{"serial", errors.New("missing: give it as read, or give serial_state OBLITERATED or NOT_MARKED")})
-	}
-	if r := f.Recovery; r != nil {
-		out = append(out,
-			fieldError{"recovery_place", needed(r.Place, 256)},
-			fieldError{"recovery_from", r.Occurred.Check()},
-			fieldError{"recovery_to", past(r.Occurred.To, now, false)},
-			fieldError{"recovery_circumstances", bounded(r.Circumstances, protocol.MaxText)},
-			fieldError{"recovery_case", bounded(r.Case, maxReference)},
-			fieldError{"recovery_received", past(r.Received, now, false)})
-	}
-	if len(f.Custody) > 64 {
-		out = append(out, fieldError{"custody", fmt.Errorf("%d steps, the limit is 64", len(f.Custody))})
-	}
-	for _, s := range f.Custody {
-		out = append(out, fieldError{"chain_" + strings.ReplaceAll(s.Role, "-", "_"), checkStep(s, now)})
-	}
 	return out
 }
 
@@ -127,7 +135,7 @@ func checkStep(s protocol.CustodyStep, now time.Time) error {
 	if _, err := protocol.ParseCountry(s.Country); err != nil {
 		return err
 	}
-	if err := bounded(s.Name, 256); err != nil {
+	if err := line(s.Name, 256); err != nil {
 		return err
 	}
 	return past(s.Date, now, false)
@@ -210,7 +218,7 @@ func needed(v string, limit int) error {
 	if strings.TrimSpace(v) == "" {
 		return errors.New("missing")
 	}
-	return bounded(v, limit)
+	return line(v, limit)
 }
 
 // bounded holds every text on record to the rules of the wire: a control character could forge a line on a terminal or in a report.
@@ -229,6 +237,14 @@ func bounded(v string, limit int) error {
 	return nil
 }
 
+// line is bounded for what stands on one line.
+func line(v string, limit int) error {
+	if strings.ContainsAny(v, "\n\t\u2028\u2029") {
+		return errors.New("has a line break or a tab in it, and stands on one line")
+	}
+	return bounded(v, limit)
+}
+
 func oneOf(v string, allowed []string) error {
 	if !slices.Contains(allowed, v) {
 		return fmt.Errorf("%.40q is not one of %s", v, strings.Join(allowed, ", "))
@@ -238,9 +254,6 @@ func oneOf(v string, allowed []string) error {
 
 // checkReference refuses what could be taken for an internal id: commands accept either.
 func checkReference(ref string) error {
-	if strings.ContainsAny(ref, "\n\t") {
-		return errors.New("has a line break or a tab in it")
-	}
 	if protocol.CheckID(ref) == nil {
 		return errors.New("has the form of this node's own ids; a national reference is the one that the country's registry gave")
 	}

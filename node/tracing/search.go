@@ -153,7 +153,7 @@ func probes(serial string) []probe {
 	}
 	if strings.ContainsRune(serial, Unreadable) {
 		g := grams(serial)
-		add(gram, g[:min(1, len(g))]) // a record that is readable throughout has this one
+		add(gram, g[max(0, len(g)-1):]) // a record that is readable throughout has them all; numbers count on the right, so the last tells most apart
 		add(partialGram, g)
 		return out
 	}

@@ -86,7 +86,7 @@ func (n *NewTrace) fill(tx *store.Tx) error {
 }
 
 func (s *Service) send(tx *store.Tx, who desk.Actor, n NewTrace) (*Trace, error) {
-	if err := bounded(n.Case, maxReference); err != nil {
+	if err := line(n.Case, maxReference); err != nil {
 		return nil, desk.Invalid("case: %v", err)
 	}
 	number, err := desk.NextNumber(tx, s.desk.Country, "T")

@@ -245,6 +245,11 @@ func TestLateDuplicatesChangeNothing(t *testing.T) {
 			t.Errorf("duplicates of %s were refused: %q", typ, r)
 		}
 	}
+	for _, b := range bs {
+		if denied := ok[[]store.AuditRecord](t)(b.store.QueryAudit(t.Context(), store.AuditQuery{Decision: "deny", Limit: 5})); len(denied) > 0 {
+			t.Errorf("%s has duplicates in its log as refused: %+v", b.country, denied)
+		}
+	}
 }
 
 func dump(t *testing.T, b *bureau, id string) string {
