@@ -237,3 +237,20 @@ func compare(t *rapid.T, tx *Tx, model map[string]thing) {
 		t.Fatal(tx.Err())
 	}
 }
+
+func FuzzDecodeRecord(f *testing.F) {
+	f.Add(encodeRecord([]string{"name\x00a\x00\x01", ""}, []byte(`{"Name":"a"}`)))
+	f.Add(encodeRecord(nil, nil))
+	f.Add([]byte{recordFormat, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Add([]byte{recordFormat, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		entries, body, err := decodeRecord(b)
+		if err != nil {
+			return
+		}
+		entries2, body2, err := decodeRecord(encodeRecord(entries, body))
+		if err != nil || !slices.Equal(entries, entries2) || string(body) != string(body2) {
+			t.Errorf("%q came back as %q %q, %v", b, entries2, body2, err)
+		}
+	})
+}

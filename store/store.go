@@ -235,7 +235,8 @@ func (s *Store) View(act func(*Tx) error) error {
 func (s *Store) Commits() int64 { return s.commits.Load() }
 
 // Reclaim compacts the tables and rewrites value-log files that hold deleted bytes, until none is left to gain from. It runs
-// beside everything else and may take minutes on a large database; run it daily, so that erased bytes leave the disk.
+// beside everything else and may take minutes on a large database; run it daily. Deleted bytes in the newest value-log file and in the
+// log of the table in memory stay on disk (encrypted) until later writes have filled those and a later run comes by.
 func (s *Store) Reclaim(ctx context.Context) error {
 	if err := s.enter(); err != nil {
 		return err

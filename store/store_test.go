@@ -426,3 +426,43 @@ func TestOnce(t *testing.T) {
 		return nil
 	})
 }
+
+func TestReclaim(t *testing.T) {
+	opt := testOptions(t.TempDir())
+	opt.MemTable = 1 << 20
+	s := open(t, opt)
+	for round := range 4 { // tables that are flushed, with most of what is in them deleted again
+		update(t, s, func(tx *Tx) error {
+			for i := range 100 {
+				key := fmt.Sprintf("%d/%d", round, i)
+				if err := tx.Put(key, make([]byte, 1000)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		update(t, s, func(tx *Tx) error {
+			_, err := tx.PutBlob(bytes.Repeat([]byte{byte(round)}, 1<<20))
+			for i := range 99 {
+				err = errors.Join(err, tx.Delete(fmt.Sprintf("%d/%d", round, i)))
+			}
+			return err
+		})
+	}
+	if err := s.Reclaim(background); err != nil {
+		t.Fatal(err)
+	}
+	view(t, s, func(tx *Tx) error {
+		if got := scanKeys(tx, "", ""); !slices.Equal(got, []string{"0/99", "1/99", "2/99", "3/99"}) {
+			t.Errorf("left: %v", got)
+		}
+		return nil
+	})
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	wantErr(t, s.Reclaim(ctx), context.Canceled)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, s.Reclaim(background), ErrClosed)
+}

@@ -28,7 +28,7 @@ type writer struct {
 
 // fold is a transaction that several acts share.
 type fold struct {
-	snap    *badger.Txn
+	snap    *badger.Txn // nil if refused
 	writes  *overlay
 	tree    auditTree
 	acts    []*request
@@ -122,10 +122,13 @@ func (s *Store) fill(r *request) {
 
 func (s *Store) beginFold() {
 	w := &s.w
-	w.fold = &fold{snap: s.db.NewTransaction(false), writes: newOverlay(), tree: w.tree}
+	w.fold = &fold{writes: newOverlay(), tree: w.tree}
 	if w.broken != nil {
+		// Badger is not asked any more: in this state it may let a new transaction wait for ever.
 		w.fold.refusal = fmt.Errorf("%w: %w", ErrFailed, w.broken)
+		return
 	}
+	w.fold.snap = s.db.NewTransaction(false)
 }
 
 // run runs one act and, if it succeeded, adds its writes to the fold; a fold that would grow beyond what Badger takes is committed
@@ -215,7 +218,9 @@ func (s *Store) commit() error {
 		return nil
 	}
 	err := s.commitWrites(f)
-	f.snap.Discard()
+	if f.snap != nil {
+		f.snap.Discard()
+	}
 	if err == nil {
 		w.tree = f.tree
 	}

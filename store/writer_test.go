@@ -295,11 +295,27 @@ func TestCloseWhileBusy(t *testing.T) {
 	})
 }
 
-// After a write that failed for an unknown reason nothing may be written any more: what is on disk is uncertain.
+// After a write that failed nothing may be written any more: what is on disk is uncertain.
 func TestFailedCommitStopsWriting(t *testing.T) {
-	s := openTest(t)
-	s.w.broken = errors.New("input/output error") // as the writer notes it; no act is under way
-	err := s.Update(background, func(*Tx) error { t.Error("run"); return nil })
-	wantErr(t, err, ErrFailed, "restart", "input/output error")
-	view(t, s, func(tx *Tx) error { return nil })
+	dir := t.TempDir()
+	s := open(t, testOptions(dir))
+	appendEntries(t, s, 3)
+	hooked := false
+	err := s.Update(background, func(tx *Tx) error {
+		tx.OnCommit(func() { hooked = true })
+		return errors.Join(tx.Put("lost", nil), s.db.Close()) // the database goes away under the act
+	})
+	wantErr(t, err, ErrFailed, "restart")
+	err = s.Update(background, func(*Tx) error { t.Error("run"); return nil })
+	wantErr(t, err, ErrFailed, "restart")
+	if hooked {
+		t.Error("the hook of an act that was not committed ran")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, testOptions(dir))
+	if r := verify(t, s); r.Size != 3 {
+		t.Errorf("%d audit entries after a restart, want 3", r.Size)
+	}
 }
