@@ -64,11 +64,16 @@ type Exchange struct {
 	end   context.CancelFunc
 	works sync.WaitGroup // links and stream handlers
 
-	mu      sync.Mutex
+	turn    sync.Mutex     // one change of roster at a time
+	adopted *roster.Roster // the last one taken over
+
+	mu      sync.Mutex // held for moments only: Wake needs it
 	links   map[protocol.Country]*link
-	adopted *roster.Roster // the one that links and gate follow
 	running bool
 	closed  bool
+
+	closing  sync.Once
+	closeErr error
 }
 
 // New opens the host on all of its addresses. Nobody is let in before Run.
@@ -121,20 +126,20 @@ func (x *Exchange) Run(ctx context.Context) error {
 	}
 }
 
-// Close ends all streams and connections and waits until nothing runs any more. Run calls it; without Run it must be called.
+// Close ends all streams and connections and returns when nothing runs any more. Run calls it; without Run it must be called.
 func (x *Exchange) Close() error {
+	x.closing.Do(func() { x.closeErr = x.close() })
+	return x.closeErr
+}
+
+func (x *Exchange) close() error {
 	x.mu.Lock()
-	if x.closed {
-		x.mu.Unlock()
-		return nil
-	}
 	x.closed = true
 	x.mu.Unlock()
 	x.host.RemoveStreamHandler(Protocol)
 	x.end()
-	err := x.dht.Close()
 	// The host goes before the wait: closing the connections ends what still reads or writes.
-	err = errors.Join(err, x.host.Close())
+	err := errors.Join(x.dht.Close(), x.host.Close())
 	x.works.Wait()
 	if err != nil {
 		return fmt.Errorf("close the exchange: %w", err)
@@ -171,18 +176,8 @@ func (x *Exchange) link(c protocol.Country) *link {
 // RosterChanged takes over the roster in force: addresses are added again, connections of those who left or were suspended are closed when
 // it returns, and newcomers are dialled. Before Run it does nothing; Run begins with it.
 func (x *Exchange) RosterChanged() {
-	for _, c := range x.adopt() {
-		x.drop(c)
-	}
-}
-
-// adopt makes the roster in force the gate's and the links', and returns the connections of those who no longer belong.
-func (x *Exchange) adopt() (leaving []network.Conn) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.running || x.closed {
-		return nil
-	}
+	x.turn.Lock()
+	defer x.turn.Unlock()
 	r := x.o.Roster()
 	dir, faults := directoryOf(r, x.o.Country, x.o.Now())
 	if r != x.adopted {
@@ -192,6 +187,18 @@ func (x *Exchange) adopt() (leaving []network.Conn) {
 			}
 		}
 		x.adopted = r
+	}
+	for _, c := range x.adopt(dir) {
+		x.drop(c)
+	}
+}
+
+// adopt makes a directory the gate's and the links', and returns the connections of those who no longer belong.
+func (x *Exchange) adopt(dir *directory) (leaving []network.Conn) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.running || x.closed {
+		return nil
 	}
 	// First the gate, then the sweep: what passes the old gate meanwhile is met by connected().
 	x.dir.Store(dir)
