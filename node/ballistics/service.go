@@ -42,6 +42,8 @@ type holding struct {
 	kind      string
 	origin    string
 	algorithm string
+	calibre   string
+	bare      bool // the calibre is a bare bore
 	template  *correlate.Template
 }
 
@@ -86,7 +88,7 @@ func (s *Service) hold(sig *Signature) error {
 		return err
 	}
 	h := &holding{country: sig.Country, own: sig.Own, exhibit: sig.Exhibit, roi: sig.ROI, kind: sig.Kind, origin: sig.Origin, algorithm: sig.Algorithm,
-		template: correlate.NewTemplate(decoded)}
+		calibre: sig.Class.Calibre, bare: tracing.Bare(sig.Class.Calibre), template: correlate.NewTemplate(decoded)}
 	s.mu.Lock()
 	s.held[sig.ID] = h
 	s.mu.Unlock()
@@ -110,11 +112,17 @@ func (s *Service) release(id string) {
 // mayCompare: the same region of other exhibits; never foreign with foreign, nor, by default, test fire with test fire.
 func (a *holding) mayCompare(b *holding) bool {
 	return a != nil && b != nil && (a.own || b.own) && a.roi == b.roi && a.kind == b.kind && a.algorithm == b.algorithm &&
-		(a.exhibit != b.exhibit || a.country != b.country) && (a.origin != protocol.TestFire || b.origin != protocol.TestFire)
+		(a.exhibit != b.exhibit || a.country != b.country) && (a.origin != protocol.TestFire || b.origin != protocol.TestFire) &&
+		!((a.bare || b.bare) && tracing.Excludes(a.calibre, b.calibre))
 }
 
-// filterClass puts the name of its identical family in a calibre's place: 9 mm Luger and 9×19 are one calibre.
+// filterClass puts the name of its identical family in a calibre's place: 9 mm Luger and 9×19 are one calibre. A bare bore such as "9 mm" filters nothing
+// here; mayCompare judges it.
 func filterClass(c correlate.Class) correlate.Class {
+	if tracing.Bare(c.Calibre) {
+		c.Calibre = ""
+		return c
+	}
 	c.Calibre = tracing.Family(c.Calibre)
 	return c
 }

@@ -419,3 +419,41 @@ func TestNothingWithheldLeavesTheNode(t *testing.T) {
 		t.Errorf("ES holds %d documents, want 1", seen)
 	}
 }
+
+func TestClassFilters(t *testing.T) {
+	hold := func(h holding) *holding {
+		h.roi, h.kind, h.algorithm = "breech-face", protocol.CartridgeCase, "x"
+		return &h
+	}
+	own := holding{own: true, country: "PT", exhibit: "1", origin: protocol.Evidence, calibre: "9 mm Luger"}
+	for _, c := range []struct {
+		name  string
+		other holding
+		want  bool
+	}{
+		{"a foreign exhibit", holding{country: "ES", exhibit: "1", origin: protocol.Evidence}, true},
+		{"another own exhibit", holding{own: true, country: "PT", exhibit: "2", origin: protocol.Evidence}, true},
+		{"the same exhibit", holding{own: true, country: "PT", exhibit: "1", origin: protocol.Evidence}, false},
+		{"a test fire", holding{country: "ES", exhibit: "2", origin: protocol.TestFire}, true},
+		{"a bare bore that fits", holding{country: "ES", exhibit: "2", origin: protocol.Evidence, calibre: "9 mm", bare: true}, true},
+		{"a bare bore that does not", holding{country: "ES", exhibit: "2", origin: protocol.Evidence, calibre: "7.62 mm", bare: true}, false},
+	} {
+		if got := hold(own).mayCompare(hold(c.other)); got != c.want {
+			t.Errorf("%s: mayCompare = %v", c.name, got)
+		}
+	}
+	foreign := holding{country: "ES", exhibit: "1", origin: protocol.Evidence}
+	if hold(foreign).mayCompare(hold(holding{country: "FR", exhibit: "1", origin: protocol.Evidence})) {
+		t.Error("foreign was compared with foreign")
+	}
+	fire := holding{own: true, country: "PT", exhibit: "9", origin: protocol.TestFire}
+	if hold(fire).mayCompare(hold(holding{country: "ES", exhibit: "8", origin: protocol.TestFire})) {
+		t.Error("test fire was compared with test fire")
+	}
+	if a, b := filterClass(classOf("9 mm Luger", "", "")), filterClass(classOf("9x19", "", "")); a != b {
+		t.Errorf("identical calibres filter as %q and %q", a.Calibre, b.Calibre)
+	}
+	if c := filterClass(classOf("9 mm", "", "")); c.Calibre != "" {
+		t.Errorf("a bare bore filters as %q", c.Calibre)
+	}
+}

@@ -219,6 +219,9 @@ func Excludes(a, b string) bool {
 	return !slices.ContainsFunc(ma, func(f string) bool { return slices.Contains(mb, f) })
 }
 
+// Bare reports whether a calibre names no more than a bore, such as "9 mm": it may stand for several families, and only Excludes can judge it.
+func Bare(calibre string) bool { return bareOf[Family(calibre)] != nil }
+
 // meanings lists the families that a family's name may stand for: itself, and more for a bare bore.
 func meanings(family string) []string {
 	return append([]string{family}, bareOf[family]...)
