@@ -20,7 +20,6 @@ const (
 
 const (
 	shiftStep = 51 // 1/16 raster points, 49.8 µm
-	keepPoses = 16 // go to the fine stage
 	leastBits = 20 // samples that must overlap for a coarse score
 )
 
@@ -148,8 +147,8 @@ var rootTable = func() (t [rings*turns + 1]float64) {
 }()
 
 // coarse ranks the poses of the reference over the query and returns the best
-// ones that are no neighbours of each other.
-func coarse(query, ref *Template) []pose {
+// keep that are no neighbours of each other.
+func coarse(query, ref *Template, keep int) []pose {
 	r := max(query.sig.centre.reach(), ref.sig.centre.reach())
 	shifts := reachShifts[r]
 	scores := make([]float32, turns*len(shifts))
@@ -159,20 +158,20 @@ func coarse(query, ref *Template) []pose {
 			row[i] = t.score()
 		}
 	})
-	return bestPoses(scores, shifts)
+	return bestPoses(scores, shifts, keep)
 }
 
 // bestPoses picks the highest scores, suppressing around each the poses within
 // 4° and 110 µm. It clears what it suppresses.
-func bestPoses(scores []float32, shifts []offset) []pose {
+func bestPoses(scores []float32, shifts []offset, keep int) []pose {
 	width := len(shifts)
 	var top [turns]float32 // of each rotation
 	refresh := func(k int) { top[k] = slices.Max(scores[k*width : (k+1)*width]) }
 	for k := range turns {
 		refresh(k)
 	}
-	out := make([]pose, 0, keepPoses)
-	for len(out) < keepPoses {
+	out := make([]pose, 0, keep)
+	for len(out) < keep {
 		k := 0
 		for i, v := range top {
 			if v > top[k] {

@@ -36,7 +36,8 @@ type Comparison struct {
 // CellMap are told from a's point of view.
 func Compare(a, b *Template) Comparison {
 	query, ref, swapped := roles(a, b)
-	p, g := refine(query, ref, coarse(query, ref))
+	how := effortFor(ref)
+	p, g := refine(query, ref, coarse(query, ref, how.poses), how)
 	cells := cellsAt(query, ref, p)
 	area := float64(float64(g.n) * pixelArea)
 	c := Comparison{R: g.r(), OverlapMM2: area, Cells: len(cells), Algorithm: Algorithm}

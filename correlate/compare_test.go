@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"proofmark/correlate/x3p"
 )
 
@@ -187,4 +189,18 @@ func TestCompareLeavesTemplatesAlone(t *testing.T) {
 			t.Fatal("the same comparison differs from run to run")
 		}
 	}
+}
+
+// Whatever decodes can be compared: any picture, any kind of origin.
+func TestCompareArbitrarySignatures(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := NewTemplate(drawSignature(t)), NewTemplate(drawSignature(t))
+		ab, ba := Compare(a, b), Compare(b, a)
+		if ab.Score != ba.Score || ab.CongruentCells != ba.CongruentCells {
+			t.Fatalf("not symmetric: %v, %v", ab.Score, ba.Score)
+		}
+		if !(ab.Score >= -1 && ab.Score <= 1) || ab.CongruentCells > ab.Cells {
+			t.Fatalf("out of range: %+v", ab)
+		}
+	})
 }

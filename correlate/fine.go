@@ -92,36 +92,54 @@ func climb(query *Template, marks []mark, p pose, turnStep, shift int32, rounds,
 	return p, best
 }
 
-// The fine stage: all coarse poses on a few marks, the best of them on more, the
-// best on many, its agreement on all.
-const (
-	fewMarks    = 128
-	someMarks   = 256
-	manyMarks   = 896
-	keepClimbed = 5
+// effort says how many poses and marks a comparison looks at. The fine stage
+// climbs from all coarse poses on a few marks, from the best of them on more,
+// from the best on many, and takes the agreement on all.
+type effort struct {
+	poses   int // coarse poses that are climbed from
+	few     int // marks for these
+	climbed int // poses that are climbed from again
+	some    int // marks for these
+	many    int // marks for the best
+}
+
+// A partial mark's true pose stands out less, and only a part of its marks may
+// overlap: it gets more of everything.
+var (
+	effortWhole   = effort{poses: 16, few: 128, climbed: 5, some: 256, many: 896}
+	effortPartial = effort{poses: 32, few: 256, climbed: 10, some: 512, many: 1024}
 )
 
+const partialMarks = 1800 // pixels, 1.76 mm²
+
+func effortFor(ref *Template) effort {
+	if ref.sig.valid < partialMarks {
+		return effortPartial
+	}
+	return effortWhole
+}
+
 // refine finds the best pose of the reference over the query from coarse ones.
-func refine(query, ref *Template, start []pose) (pose, agreement) {
+func refine(query, ref *Template, start []pose, how effort) (pose, agreement) {
 	sample := func(n int) []mark { return ref.marks[:min(len(ref.marks), n)] }
 	type climbed struct {
 		pose
 		evidence float64
 	}
-	field := make([]climbed, 0, keepPoses)
+	field := make([]climbed, 0, len(start))
 	for _, s := range start {
-		p, e := climb(query, sample(fewMarks), s, 20, 26, 1, 1)
+		p, e := climb(query, sample(how.few), s, 20, 26, 1, 1)
 		field = append(field, climbed{p, e})
 	}
 	slices.SortStableFunc(field, func(a, b climbed) int { return cmp.Compare(b.evidence, a.evidence) })
 	var best pose
 	top := math.Inf(-1)
-	for _, c := range field[:min(len(field), keepClimbed)] {
-		p, _ := climb(query, sample(someMarks), c.pose, 12, 16, 2, 3)
-		if e := correlateAt(&query.raster, sample(manyMarks), p).evidence(); e > top {
+	for _, c := range field[:min(len(field), how.climbed)] {
+		p, _ := climb(query, sample(how.some), c.pose, 12, 16, 2, 3)
+		if e := correlateAt(&query.raster, sample(how.many), p).evidence(); e > top {
 			best, top = p, e
 		}
 	}
-	best, _ = climb(query, sample(manyMarks), best, 8, 12, 2, 6)
+	best, _ = climb(query, sample(how.many), best, 8, 12, 2, 6)
 	return best, correlateAt(&query.raster, ref.marks, best)
 }
