@@ -197,7 +197,7 @@ func (s *Signature) sector(rng *rand.Rand, share float64) *Signature {
 	return &cut
 }
 
-// Each mark, cut to a sector, against all other whole marks.
+// Every second mark, cut to a sector, against all other whole marks.
 func TestPartialMarks(t *testing.T) {
 	set := realScans(t, "fadul")
 	if len(set) == 0 {
@@ -214,7 +214,7 @@ func TestPartialMarks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, c := range []struct{ share, auc float64 }{{0.25, 0.999}, {0.15, 0.99}} {
 		var same, different []float64
-		for i := range set {
+		for i := 0; i < len(set); i += 2 {
 			part := NewTemplate(signatures[i].sector(rng, c.share))
 			for j := range set {
 				if i == j {

@@ -24,7 +24,7 @@ func smallGallery(t testing.TB, firearms, shots int) (*Gallery, map[string]*Temp
 }
 
 func TestGallerySearch(t *testing.T) {
-	g, all := smallGallery(t, 6, 3)
+	g, all := smallGallery(t, 4, 3)
 	ctx := context.Background()
 	for id, q := range all {
 		found, err := g.Search(ctx, q, Class{Calibre: "9x19"}, 5, func(other string) bool { return other != id })
@@ -55,8 +55,8 @@ func TestGallerySearch(t *testing.T) {
 func TestGallerySearchBeyondShortList(t *testing.T) {
 	g, all := smallGallery(t, 4, 2)
 	filler := mustTemplate(t, texture(500).scan(view{pitch: 12.5}))
-	g.short = 20
-	for i := range 150 {
+	g.short = 8
+	for i := range 40 {
 		g.Put(fmt.Sprintf("filler-%d", i), Class{}, filler)
 	}
 	for id, q := range all {

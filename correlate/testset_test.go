@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"proofmark/correlate/x3p"
@@ -18,9 +19,14 @@ type labelled struct {
 
 const scansDir = "../../shared/scans"
 
+var realSets sync.Map // folder → []labelled: reading one takes a second
+
 // realScans reads a folder of research scans, or nothing where it is missing.
 func realScans(tb testing.TB, folder string) []labelled {
 	tb.Helper()
+	if set, ok := realSets.Load(folder); ok {
+		return set.([]labelled)
+	}
 	f, err := os.Open(filepath.Join(scansDir, folder, "truth.csv"))
 	if err != nil {
 		return nil
@@ -34,6 +40,7 @@ func realScans(tb testing.TB, folder string) []labelled {
 	for _, r := range rows[1:] {
 		out = append(out, labelled{r[0], r[1], readScan(tb, filepath.Join(folder, r[0]))})
 	}
+	realSets.Store(folder, out)
 	return out
 }
 
