@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -56,19 +57,19 @@ func (b *SignatureBody) Check() error {
 	}
 	return first(
 		field("exhibit", CheckID(b.Exhibit)),
-		needText("roi", b.ROI, 64),
+		needLine("roi", b.ROI, 64),
 		oneOf("kind", b.Kind, Kinds, false),
 		oneOf("origin", b.Origin, Origins, false),
-		needText("calibre", b.Calibre, 64),
+		needLine("calibre", b.Calibre, 64),
 		oneOf("firing_pin", b.FiringPin, FiringPinShapes, false),
 		oneOf("breech_face_pattern", b.Pattern, BreechFacePattern, false),
-		needText("algorithm", b.Algorithm, 64),
-		checkText("agency", b.Agency, 256),
-		checkText("case_reference", b.CaseReference, 128),
-		checkText("exhibit_number", b.ExhibitNumber, 128),
+		needLine("algorithm", b.Algorithm, 64),
+		checkLine("agency", b.Agency, 256),
+		checkLine("case_reference", b.CaseReference, 128),
+		checkLine("exhibit_number", b.ExhibitNumber, 128),
 		checkText("narrative", b.Narrative, MaxText),
-		checkText("offence", b.Offence, 256),
-		checkText("place", b.Place, 256),
+		checkLine("offence", b.Offence, 256),
+		checkLine("place", b.Place, 256),
 	)
 }
 
@@ -105,9 +106,9 @@ func (s LeadSide) check() error {
 	_, err := ParseCountry(s.Country)
 	return first(
 		field("country", err),
-		checkText("agency", s.Agency, 256),
-		checkText("case_reference", s.CaseReference, 128),
-		checkText("exhibit_number", s.ExhibitNumber, 128),
+		checkLine("agency", s.Agency, 256),
+		checkLine("case_reference", s.CaseReference, 128),
+		checkLine("exhibit_number", s.ExhibitNumber, 128),
 		oneOf("origin", s.Origin, Origins, false),
 		field("signature", CheckID(s.Signature)),
 	)
@@ -145,11 +146,14 @@ func (b *LeadBody) Check() error {
 	if b.Caveat != Caveat {
 		return fmt.Errorf("caveat: must be the fixed caveat, word for word")
 	}
-	if len(b.Reviewers) != 2 || b.Reviewers[0] == b.Reviewers[1] {
+	if len(b.Reviewers) != 2 || samePerson(b.Reviewers[0], b.Reviewers[1]) {
 		return fmt.Errorf("reviewers: a lead needs two different people")
 	}
 	if b.PrimaryReview.IsZero() || b.SecondaryReview.IsZero() {
 		return fmt.Errorf("primary_review, secondary_review: both times are needed")
+	}
+	if b.Rank < 1 {
+		return fmt.Errorf("rank: %d, ranks start at 1", b.Rank)
 	}
 	if len(b.LinkedCases) > 64 {
 		return fmt.Errorf("linked_cases: %d, the limit is 64", len(b.LinkedCases))
@@ -164,8 +168,8 @@ func (b *LeadBody) Check() error {
 			return err
 		}
 	}
-	for _, c := range append(b.LinkedCases, b.Reviewers...) {
-		if err := needText("linked_cases, reviewers", c, 128); err != nil {
+	for _, c := range slices.Concat(b.LinkedCases, b.Reviewers) {
+		if err := needLine("linked_cases, reviewers", c, 128); err != nil {
 			return err
 		}
 	}
@@ -173,16 +177,16 @@ func (b *LeadBody) Check() error {
 		return fmt.Errorf("own, other: a lead notification links two countries")
 	}
 	return first(
-		needText("number", b.Number, 64),
+		needLine("number", b.Number, 64),
 		field("own", b.Own.check()),
 		field("other", b.Other.check()),
 		checkPair(b.Pair, b.Own.Signature, b.Other.Signature),
-		needText("roi", b.ROI, 64),
-		needText("calibre", b.Calibre, 64),
-		needText("algorithm", b.Algorithm, 64),
+		needLine("roi", b.ROI, 64),
+		needLine("calibre", b.Calibre, 64),
+		needLine("algorithm", b.Algorithm, 64),
 		checkText("narrative", b.Narrative, MaxText),
-		checkText("offence", b.Offence, 256),
-		checkText("place", b.Place, 256),
+		checkLine("offence", b.Offence, 256),
+		checkLine("place", b.Place, 256),
 	)
 }
 
@@ -197,8 +201,8 @@ type LeadAckBody struct {
 
 // Check implements Body.
 func (b *LeadAckBody) Check() error {
-	return first(field("lead", CheckID(b.Lead)), needText("pair", b.Pair, 64), checkText("case_reference", b.CaseReference, 128),
-		checkText("exhibit_number", b.ExhibitNumber, 128), checkText("note", b.Note, MaxText))
+	return first(field("lead", CheckID(b.Lead)), needLine("pair", b.Pair, 64), checkLine("case_reference", b.CaseReference, 128),
+		checkLine("exhibit_number", b.ExhibitNumber, 128), checkText("note", b.Note, MaxText))
 }
 
 // LeadRetractionBody takes a lead back, with the reason.
@@ -210,7 +214,7 @@ type LeadRetractionBody struct {
 
 // Check implements Body.
 func (b *LeadRetractionBody) Check() error {
-	return first(field("lead", CheckID(b.Lead)), needText("pair", b.Pair, 64), needText("reason", b.Reason, MaxText))
+	return first(field("lead", CheckID(b.Lead)), needLine("pair", b.Pair, 64), needText("reason", b.Reason, MaxText))
 }
 
 // FeedbackBody tells the sender of a lead what came of it.
@@ -223,7 +227,7 @@ type FeedbackBody struct {
 
 // Check implements Body.
 func (b *FeedbackBody) Check() error {
-	return first(field("lead", CheckID(b.Lead)), needText("pair", b.Pair, 64), oneOf("code", b.Code, FeedbackCodes, false),
+	return first(field("lead", CheckID(b.Lead)), needLine("pair", b.Pair, 64), oneOf("code", b.Code, FeedbackCodes, false),
 		checkText("note", b.Note, MaxText))
 }
 
@@ -242,7 +246,7 @@ type HitBody struct {
 
 // Check implements Body.
 func (b *HitBody) Check() error {
-	if b.Examiner == b.Verifier {
+	if samePerson(b.Examiner, b.Verifier) {
 		return fmt.Errorf("verifier: must be another person than the examiner")
 	}
 	if b.Examined.IsZero() || b.Verified.IsZero() {
@@ -252,10 +256,10 @@ func (b *HitBody) Check() error {
 		return fmt.Errorf("items: name the items or casts compared (1 to 32)")
 	}
 	for _, it := range b.Items {
-		if err := needText("items", it, 256); err != nil {
+		if err := needLine("items", it, 256); err != nil {
 			return err
 		}
 	}
-	return first(field("lead", CheckID(b.Lead)), needText("pair", b.Pair, 64), needText("conclusion", b.Conclusion, MaxText),
-		needText("where", b.Where, 256), needText("examiner", b.Examiner, 128), needText("verifier", b.Verifier, 128))
+	return first(field("lead", CheckID(b.Lead)), needLine("pair", b.Pair, 64), needText("conclusion", b.Conclusion, MaxText),
+		needLine("where", b.Where, 256), needLine("examiner", b.Examiner, 128), needLine("verifier", b.Verifier, 128))
 }

@@ -33,11 +33,15 @@ func newDisclosure(name string, value json.RawMessage, random io.Reader) (Disclo
 	if _, err := io.ReadFull(random, salt); err != nil {
 		return "", fmt.Errorf("salt of %s: %w", name, err)
 	}
-	raw, err := json.Marshal([]any{base64.RawURLEncoding.EncodeToString(salt), name, value})
+	raw, err := encode([]any{base64.RawURLEncoding.EncodeToString(salt), name, value})
 	if err != nil {
 		return "", fmt.Errorf("disclosure of %s: %w", name, err)
 	}
-	return Disclosure(base64.RawURLEncoding.EncodeToString(raw)), nil
+	d := Disclosure(base64.RawURLEncoding.EncodeToString(raw))
+	if len(d) > MaxDisclosure {
+		return "", fmt.Errorf("disclosure of %s: %d bytes, the limit is %d", name, len(d), MaxDisclosure)
+	}
+	return d, nil
 }
 
 func (d Disclosure) open() (name string, value json.RawMessage, err error) {
@@ -100,7 +104,7 @@ func withhold(body []byte, names []string, random io.Reader) ([]byte, []Disclosu
 		return nil, nil, err
 	}
 	fields["_sd"] = sd
-	open, err := json.Marshal(fields)
+	open, err := encode(fields)
 	return open, disclosures, err
 }
 
@@ -146,7 +150,7 @@ func reveal(body []byte, disclosures []Disclosure, redactable []string) ([]byte,
 		delete(digests, d.Digest())
 		fields[name] = value
 	}
-	out, err := json.Marshal(fields)
+	out, err := encode(fields)
 	return out, len(digests), err
 }
 

@@ -1,11 +1,12 @@
 package protocol
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"regexp"
 	"sort"
 	"time"
 )
@@ -31,7 +32,7 @@ const (
 	MaxDocument   = 256 << 10 // bytes of the signed payload
 	MaxDepth      = 16        // nesting of JSON values
 	MaxText       = 8 << 10   // bytes of one free text
-	MaxDisclosure = 16 << 10  // bytes of one disclosure
+	MaxDisclosure = 24 << 10  // bytes of one disclosure: a text of MaxText, every character escaped, in base64
 )
 
 // Errors that a caller decides on.
@@ -80,6 +81,9 @@ func Compose(h Header, body Body, random io.Reader) (signed []byte, disclosures 
 	if !ok {
 		return nil, nil, fmt.Errorf("compose %q: %w", h.Type, ErrUnknownType)
 	}
+	if want := reflect.TypeOf(spec.body()); reflect.TypeOf(body) != want {
+		return nil, nil, fmt.Errorf("compose %s: its body is a %s, this is a %T", h.Type, want, body)
+	}
 	h.Schema = spec.schema
 	h.Issued = h.Issued.UTC().Truncate(time.Millisecond)
 	if err := h.check(); err != nil {
@@ -88,7 +92,7 @@ func Compose(h Header, body Body, random io.Reader) (signed []byte, disclosures 
 	if err := body.Check(); err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
-	raw, err := json.Marshal(body)
+	raw, err := encode(body)
 	if err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
@@ -96,12 +100,16 @@ func Compose(h Header, body Body, random io.Reader) (signed []byte, disclosures 
 	if err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
-	signed, err = json.Marshal(payload{Header: h, DigestAlg: "sha-256", Body: open})
+	signed, err = encode(payload{Header: h, DigestAlg: "sha-256", Body: open})
 	if err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
 	if len(signed) > MaxDocument {
 		return nil, nil, fmt.Errorf("compose %s: %d bytes, the limit is %d", h.Type, len(signed), MaxDocument)
+	}
+	// Whoever gets everything must be able to get it in one message.
+	if n := messageSize(signed, disclosures); n > MaxMessage {
+		return nil, nil, fmt.Errorf("compose %s: a message with all disclosures would have %d bytes, the limit is %d", h.Type, n, MaxMessage)
 	}
 	return signed, disclosures, nil
 }
@@ -171,6 +179,9 @@ func Types() []Type {
 	return out
 }
 
+// typeName is the form of every document type, known or not: it stands in indexes, on screens and in the log.
+var typeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+
 func (h Header) check() error {
 	if err := CheckID(h.ID); err != nil {
 		return err
@@ -184,21 +195,8 @@ func (h Header) check() error {
 	if h.Schema < 1 {
 		return fmt.Errorf("schema: %d, versions start at 1", h.Schema)
 	}
-	if h.Type == "" || len(h.Type) > 64 {
-		return errors.New("type: missing or longer than 64 bytes")
+	if !typeName.MatchString(string(h.Type)) {
+		return fmt.Errorf("type: %.70q is not a name of up to 64 lower-case letters, digits and dashes", h.Type)
 	}
-	return checkText("purpose", h.Purpose, 128)
-}
-
-// strict decodes exactly one JSON value and refuses unknown fields.
-func strict(b []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one JSON value")
-	}
-	return nil
+	return checkLine("purpose", h.Purpose, 128)
 }

@@ -3,11 +3,14 @@ package protocol
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strings"
 	"time"
 )
 
@@ -26,13 +29,14 @@ var Channels = []Channel{Urgent, Bulk}
 // Limits of messages and batches, checked before parsing.
 const (
 	MaxMessage      = 512 << 10 // bytes of one message
-	MaxBatch        = 4 << 20   // bytes of a batch's messages before compression
-	MaxBatchCount   = 256
+	MaxBatch        = 1 << 20   // bytes of a batch before compression, frames included: what one transaction of the receiver takes
+	MaxBatchCount   = 128
 	MaxManifest     = 4 << 10
 	MaxReceipt      = 4 << 10
 	MaxHello        = 4 << 10
 	maxDisclosures  = 32
 	maxHandling     = 8
+	maxHandlingCode = 256
 	maxClockSkew    = 10 * time.Minute
 	zeroMessageHash = ""
 )
@@ -58,14 +62,18 @@ type Message struct {
 	Disclosures []Disclosure `json:"disclosures"`
 }
 
-// Encode returns the message's bytes and their hash, which the next message and the receipt name.
+// Encode returns the message's bytes and their hash, which the next message and the receipt name. A message that its recipient would have to
+// refuse is ErrBadMessage.
 func (m Message) Encode() (b []byte, hash string, err error) {
-	b, err = json.Marshal(m)
+	if err := m.check(); err != nil {
+		return nil, "", fmt.Errorf("%w: seq %d: %w", ErrBadMessage, m.Seq, err)
+	}
+	b, err = encode(m)
 	if err != nil {
 		return nil, "", fmt.Errorf("message %d: %w", m.Seq, err)
 	}
 	if len(b) > MaxMessage {
-		return nil, "", fmt.Errorf("message %d: %d bytes, the limit is %d", m.Seq, len(b), MaxMessage)
+		return nil, "", fmt.Errorf("%w: seq %d: %d bytes, the limit is %d", ErrBadMessage, m.Seq, len(b), MaxMessage)
 	}
 	return b, MessageHash(b), nil
 }
@@ -110,7 +118,7 @@ func (m Message) check() error {
 		return fmt.Errorf("terms: %d handling codes, the limit is %d", len(m.Terms.Handling), maxHandling)
 	}
 	for _, h := range m.Terms.Handling {
-		if err := needText("handling", h, 256); err != nil {
+		if err := needLine("handling", h, maxHandlingCode); err != nil {
 			return err
 		}
 	}
@@ -143,7 +151,7 @@ func DecodeManifest(b []byte) (*Manifest, error) {
 	if err := strict(b, &m); err != nil {
 		return nil, fmt.Errorf("batch manifest: %w: %w", ErrBadMessage, err)
 	}
-	if m.First == 0 || m.Count < 1 || m.Count > MaxBatchCount || m.Size < 1 || m.Size > MaxBatch {
+	if m.First == 0 || m.First > math.MaxUint64-MaxBatchCount || m.Count < 1 || m.Count > MaxBatchCount || m.Size < 1 || m.Size > MaxBatch {
 		return nil, fmt.Errorf("batch manifest: %w: first %d, count %d, size %d are outside the limits", ErrBadMessage, m.First, m.Count, m.Size)
 	}
 	if err := first(checkEnds(m.From, m.To, m.Channel), checkHash("head", m.Head), checkHash("sha256", m.SHA256)); err != nil {
@@ -239,7 +247,7 @@ func DecodeHello(b []byte) (*Hello, error) {
 	if err := json.Unmarshal(b, &h); err != nil { // unknown fields are allowed here: versions are negotiated with it
 		return nil, fmt.Errorf("hello: %w: %w", ErrBadMessage, err)
 	}
-	if err := first(checkText("refusal", h.Refusal, 512), checkText("roster", h.Roster, 128)); err != nil {
+	if err := first(checkText("refusal", h.Refusal, 512), checkLine("roster", h.Roster, 128)); err != nil {
 		return nil, fmt.Errorf("hello: %w: %w", ErrBadMessage, err)
 	}
 	return &h, nil
@@ -267,8 +275,18 @@ func checkEnds(from, to Country, c Channel) error {
 }
 
 func checkHash(name, h string) error {
-	if b, err := hex.DecodeString(h); err != nil || len(b) != sha256.Size {
-		return fmt.Errorf("%s: %.70q is not a SHA-256 in hex", name, h)
+	if b, err := hex.DecodeString(h); err != nil || len(b) != sha256.Size || h != strings.ToLower(h) {
+		return fmt.Errorf("%s: %.70q is not a SHA-256 in lower-case hex", name, h)
 	}
 	return nil
+}
+
+// messageSize is at least what a message with this document and all its disclosures has in bytes: in base64, signed, with the longest terms.
+func messageSize(signed []byte, all []Disclosure) int {
+	const signature, envelope = 1 << 10, 1 << 10
+	n := base64.RawURLEncoding.EncodedLen(len(signed)) + signature + envelope + maxHandling*(2*maxHandlingCode+3)
+	for _, d := range all {
+		n += len(d) + 3
+	}
+	return n
 }

@@ -35,18 +35,18 @@ func (b *TraceRequestBody) Check() error {
 		}
 	}
 	return first(
-		needText("number", b.Number, 64),
+		needLine("number", b.Number, 64),
 		field("firearm", b.Firearm.Check()),
 		needText("legal_justification", b.LegalJustification, MaxText),
 		needText("circumstances", b.Circumstances, MaxText),
 		needText("intended_use", b.IntendedUse, MaxText),
-		needText("agency", b.Agency, 256),
+		needLine("agency", b.Agency, 256),
 		oneOf("priority", b.Priority, Priorities, false),
 		checkText("priority_reason", b.PriorityReason, MaxText),
-		checkText("recovery_place", b.RecoveryPlace, 256),
+		checkLine("recovery_place", b.RecoveryPlace, 256),
 		checkText("narrative", b.Narrative, MaxText),
-		checkText("officer", b.Officer, 128),
-		checkText("possessor", b.Possessor, 256),
+		checkLine("officer", b.Officer, 128),
+		checkLine("possessor", b.Possessor, 256),
 	)
 }
 
@@ -78,7 +78,7 @@ var CustodyRoles = []string{"manufacturer", "exporter", "importer", "wholesaler"
 
 func (s CustodyStep) check() error {
 	_, err := ParseCountry(s.Country)
-	return first(oneOf("role", s.Role, CustodyRoles, false), checkText("name", s.Name, 256), field("country", err))
+	return first(oneOf("role", s.Role, CustodyRoles, false), checkLine("name", s.Name, 256), field("country", err))
 }
 
 // TraceAnswerBody answers a trace request from the answering country's records.
@@ -121,8 +121,8 @@ func (b *TraceAnswerBody) Check() error {
 	return first(
 		field("request", CheckID(b.Request)),
 		oneOf("outcome", b.Outcome, TraceOutcomes, false),
-		checkText("record", b.Record, 128),
-		checkText("record_status", b.Status, 64),
+		checkLine("record", b.Record, 128),
+		checkLine("record_status", b.Status, 64),
 		checkText("point_of_diversion", b.Diversion, MaxText),
 		checkText("note", b.Note, MaxText),
 	)

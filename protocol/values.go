@@ -97,11 +97,18 @@ type FirearmDescription struct {
 
 // Check bounds every field and refuses values outside the closed lists.
 func (f FirearmDescription) Check() error {
-	for name, v := range map[string]string{"kind": f.Kind, "action": f.Action, "make": f.Make, "manufacturer": f.Manufacturer, "importer": f.Importer,
-		"model": f.Model, "calibre": f.Calibre, "serial": f.Serial, "marks": f.Marks} {
-		if err := checkText(name, v, 256); err != nil {
-			return err
-		}
+	if err := first(
+		checkText("kind", f.Kind, 256),
+		checkText("action", f.Action, 256),
+		checkText("make", f.Make, 256),
+		checkText("manufacturer", f.Manufacturer, 256),
+		checkText("importer", f.Importer, 256),
+		checkText("model", f.Model, 256),
+		checkText("calibre", f.Calibre, 256),
+		checkText("serial", f.Serial, 256),
+		checkText("marks", f.Marks, 256),
+	); err != nil {
+		return err
 	}
 	if err := oneOf("serial_state", f.SerialState, SerialStates, true); err != nil {
 		return err
@@ -128,7 +135,7 @@ func oneOf[S ~string](name string, v S, allowed []S, optional bool) error {
 	return fmt.Errorf("%s: %.40q is not one of %s", name, v, strings.Join(list, ", "))
 }
 
-// checkText bounds a text and refuses control characters, which could forge a line on a terminal or in a report.
+// checkText bounds a text of paragraphs and refuses control characters other than line ends and tabs.
 func checkText(name, v string, limit int) error {
 	if len(v) > limit {
 		return fmt.Errorf("%s: %d bytes, the limit is %d", name, len(v), limit)
@@ -149,6 +156,26 @@ func needText(name, v string, limit int) error {
 		return fmt.Errorf("%s: missing", name)
 	}
 	return checkText(name, v, limit)
+}
+
+// checkLine is checkText for what stands on one line: a line end could forge another one on a terminal or in a report.
+func checkLine(name, v string, limit int) error {
+	if i := strings.IndexAny(v, "\n\t\u2028\u2029"); i >= 0 {
+		return fmt.Errorf("%s: contains a line end or a tab at byte %d, and stands on one line", name, i)
+	}
+	return checkText(name, v, limit)
+}
+
+func needLine(name, v string, limit int) error {
+	if strings.TrimSpace(v) == "" {
+		return fmt.Errorf("%s: missing", name)
+	}
+	return checkLine(name, v, limit)
+}
+
+// samePerson compares service names as people read them.
+func samePerson(a, b string) bool {
+	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
 }
 
 // first returns the first error: a body's checks read as a list.
