@@ -49,7 +49,9 @@ type Dispatch struct {
 }
 
 // Handler applies an incoming document of one type within the receiving transaction. It runs on the store's single writer and must be
-// quick. An error keeps the document as refused, with the error's text as the reason; the channel goes on.
+// quick. An error, or a panic, undoes what it wrote and keeps the document as refused, with the error's text as the reason; the channel goes on.
+// Only a fault of the store holds the channel. A handler is called again for a document that it knows when more of it is disclosed or its terms
+// change: the document then holds everything disclosed so far.
 type Handler func(tx *store.Tx, in Received) error
 
 // Received is a verified document from another country, accepted by policy, with the terms under which this country holds it.
@@ -61,6 +63,9 @@ type Received struct {
 
 // New returns a Dispatch without handlers.
 func New(o Options) *Dispatch {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	return &Dispatch{Options: o, handlers: map[protocol.Type]Handler{}}
 }
 
@@ -89,10 +94,19 @@ func (d *Dispatch) keysOf(c protocol.Country, now time.Time) (crypto.KeySet, err
 	if r == nil {
 		return none, fmt.Errorf("%s: %w: no roster is installed", c, ErrNotMember)
 	}
-	for _, m := range r.Active(now) {
-		if m.Country == string(c) {
-			return m.KeySet()
-		}
+	m, ok := r.ByCountry(string(c))
+	if !ok || !m.Active(now) {
+		return none, fmt.Errorf("%s: %w", c, ErrNotMember)
 	}
-	return none, fmt.Errorf("%s: %w", c, ErrNotMember)
+	return m.KeySet()
+}
+
+// isMember tells whether a country is an active member other than this one.
+func (d *Dispatch) isMember(c protocol.Country, now time.Time) bool {
+	r := d.Roster()
+	if r == nil || c == d.Country {
+		return false
+	}
+	m, ok := r.ByCountry(string(c))
+	return ok && m.Active(now)
 }

@@ -1,8 +1,6 @@
 package dispatch
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,84 +35,21 @@ func (d *Dispatch) IssueAs(tx *store.Tx, id string, t protocol.Type, body protoc
 		return fmt.Errorf("issue %s: %w", t, err)
 	}
 	rec := &Record{ID: id, Type: t, Issuer: d.Country, Status: Own, JWS: jws, Disclosures: disclosures, Facts: &f, At: tx.Now()}
-	if err := Documents.Put(tx, id, rec); err != nil {
+	if f.To != "" {
+		if !d.isMember(f.To, tx.Now()) {
+			return desk.Invalid("%s is not an active member of the roster in force; `proofmark roster show` lists the members", f.To)
+		}
+		if dec := d.mayShare(tx, rec, f.To); !dec.Allow {
+			return desk.Forbidden("sharing policy does not let this %s go to %s: %s", t, f.To, why(dec))
+		}
+	}
+	if err := Documents.Insert(tx, id, rec); err != nil {
 		return fmt.Errorf("issue %s: %w", t, err)
 	}
 	if f.To != "" {
-		if !slices.Contains(d.members(tx.Now()), f.To) {
-			return desk.Invalid("%s is not an active member of the roster in force; `proofmark roster show` lists the members", f.To)
-		}
-		dec := d.mayShare(tx, rec, f.To)
-		if !dec.Allow {
-			return desk.Forbidden("sharing policy does not let this %s go to %s: %s", t, f.To, why(dec))
-		}
 		return d.queue(tx, rec, f.To)
 	}
 	return d.offer(tx, rec)
-}
-
-// offer queues a document for every active member that policy permits and that has not been offered it under the policy in force.
-func (d *Dispatch) offer(tx *store.Tx, rec *Record) error {
-	version := d.Policy().Version()
-	for _, peer := range d.members(tx.Now()) {
-		known, err := Deliveries.Get(tx, deliveryID(rec.ID, peer))
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if err == nil && (known.State != Denied || known.Policy == version) {
-			continue
-		}
-		dec := d.mayShare(tx, rec, peer)
-		if dec.Allow {
-			if err := d.queue(tx, rec, peer); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := d.deny(tx, rec, peer, dec); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// OfferAll offers every own publication to members that have not been offered it yet: after a new roster or a new policy. It works in
-// small transactions, so that other acts go between them.
-func (d *Dispatch) OfferAll(ctx context.Context) error {
-	const page = 64
-	var ids []string
-	err := d.Store.View(func(tx *store.Tx) error {
-		for id, rec := range Documents.By(tx, "status-type", string(Own)+"/"+string(protocol.TypeSignature)) {
-			if rec.Facts != nil && rec.Facts.To == "" {
-				ids = append(ids, id)
-			}
-		}
-		return tx.Err()
-	})
-	if err != nil {
-		return fmt.Errorf("offer publications: %w", err)
-	}
-	for chunk := range slices.Chunk(ids, page) {
-		err := d.Store.Update(ctx, func(tx *store.Tx) error {
-			for _, id := range chunk {
-				rec, err := Documents.Get(tx, id)
-				if errors.Is(err, store.ErrNotFound) {
-					continue
-				}
-				if err != nil {
-					return err
-				}
-				if err := d.offer(tx, rec); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("offer publications: %w", err)
-		}
-	}
-	return nil
 }
 
 func (d *Dispatch) queue(tx *store.Tx, rec *Record, peer protocol.Country) error {
@@ -128,25 +63,35 @@ func (d *Dispatch) queue(tx *store.Tx, rec *Record, peer protocol.Country) error
 	return Deliveries.Put(tx, deliveryID(rec.ID, peer), &Delivery{Document: rec.ID, Peer: peer, Channel: ch, State: Queued, Queued: tx.Now()})
 }
 
-// deny records that a document does not go to a country, in the log and in the delivery.
+// deny records that policy does not let a document go to a country.
 func (d *Dispatch) deny(tx *store.Tx, rec *Record, peer protocol.Country, dec policy.Decision) error {
 	ground := "policy"
-	if dec.Allow {
+	if slices.Contains(dec.Errors, unapproved) {
 		ground = "approval"
 	}
+	return d.keepBack(tx, rec, peer, dec, ground, "not shared: "+why(dec))
+}
+
+// keepBack records in the log and in the delivery that a document does not go to a country.
+func (d *Dispatch) keepBack(tx *store.Tx, rec *Record, peer protocol.Country, dec policy.Decision, ground, event string) error {
 	e := d.entry(rec, peer, dec)
-	e.Action, e.Decision, e.Ground, e.Event = protocol.ActDeny, "deny", ground, "not shared: "+why(dec)
+	e.Action, e.Decision, e.Ground, e.Event = protocol.ActDeny, "deny", ground, event
 	tx.Audit(e)
 	return Deliveries.Put(tx, deliveryID(rec.ID, peer), &Delivery{Document: rec.ID, Peer: peer, Channel: protocol.ChannelOf(rec.Type),
 		State: Denied, Policy: d.Policy().Version(), Queued: tx.Now()})
 }
+
+// unapproved is why a document is not shared that two people have to approve first.
+const unapproved = "it needs the approval of two people first"
 
 // mayShare asks policy about one document and one recipient. An approval by two people that policy demands and that has not happened is
 // a denial.
 func (d *Dispatch) mayShare(tx *store.Tx, rec *Record, peer protocol.Country) policy.Decision {
 	attrs := map[string]any{"owner": string(d.Country)}
 	for k, v := range rec.Facts.Attributes {
-		attrs[k] = native(v)
+		if v = native(v); v != nil {
+			attrs[k] = v
+		}
 	}
 	if _, ok := attrs["handling"]; !ok {
 		attrs["handling"] = []string{}
@@ -166,14 +111,19 @@ func (d *Dispatch) mayShare(tx *store.Tx, rec *Record, peer protocol.Country) po
 	})
 	if dec.Allow && dec.Obligations.Approval == policy.TwoPerson && !rec.Facts.TwoPeople {
 		dec.Allow = false
-		dec.Errors = append(dec.Errors, "it needs the approval of two people first")
+		dec.Errors = append(dec.Errors, unapproved)
 	}
 	return dec
 }
 
-// native gives attributes that went through JSON the Go types that policy knows: whole numbers and lists of strings.
+// native gives attributes the Go types that policy knows, whether they went through JSON or not: whole numbers and lists of strings. What is
+// empty is nil in both cases, so that policy is told the same when a document is issued and when it leaves.
 func native(v any) any {
 	switch v := v.(type) {
+	case []string:
+		if v == nil {
+			return nil
+		}
 	case float64:
 		return int64(v)
 	case int:

@@ -21,7 +21,8 @@ const (
 
 // Record is a document as it is kept.
 type Record struct {
-	ID          string                `json:"id"`
+	ID          string                `json:"id"`                 // the document's own; "message-" and the message's hash for one that was not accepted
+	Document    string                `json:"document,omitempty"` // what a document that was not accepted says its id is
 	Type        protocol.Type         `json:"type"`
 	Issuer      protocol.Country      `json:"issuer"`
 	Status      Status                `json:"status"`
@@ -88,6 +89,11 @@ var Deliveries = store.NewCollection("delivery",
 
 func deliveryID(doc string, peer protocol.Country) string { return doc + "/" + string(peer) }
 
+// awaitingKey sorts the messages of a channel by their numbers.
 func awaitingKey(peer protocol.Country, ch protocol.Channel, seq uint64) string {
-	return fmt.Sprintf("%s/%s/%020d", peer, ch, seq)
+	return fmt.Sprintf("%s%020d", awaitingPrefix(peer, ch), seq)
+}
+
+func awaitingPrefix(peer protocol.Country, ch protocol.Channel) string {
+	return string(peer) + "/" + string(ch) + "/"
 }

@@ -3,11 +3,11 @@ package dispatch
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -16,8 +16,8 @@ import (
 	"proofmark/store"
 )
 
-// formAtOnce bounds how many intents become messages in one transaction, so that a long backlog never holds the store's writer for long.
-const formAtOnce = 64
+// batchRoom is how many bytes of messages a batch takes beside their frames' lengths.
+const batchRoom = protocol.MaxBatch - protocol.MaxBatchCount*binary.MaxVarintLen32
 
 // Batch is what travels: a signed manifest and the compressed messages it speaks of.
 type Batch struct {
@@ -26,29 +26,48 @@ type Batch struct {
 	First, Last uint64
 }
 
-var compressor, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1)) // fails only on bad options
+// compressor works with a window of one batch; the options of both are constants, so that neither fails.
+var compressor, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(protocol.MaxBatch))
 
-// NextBatch turns queued intents into messages, asking policy again, and returns the next batch that the peer has not acknowledged; nil
-// if there is none. Calling it twice without a receipt between returns the same messages again.
+// NextBatch returns the next batch that the peer has not acknowledged; nil if there is none. Only when everything before is acknowledged does it
+// turn queued intents into messages, asking policy again: what waits behind a peer that does not answer stays an intent, which a change of policy
+// still reaches. Calling it twice without a receipt between returns the same messages again.
 func (d *Dispatch) NextBatch(ctx context.Context, peer protocol.Country, ch protocol.Channel) (*Batch, error) {
-	if err := d.form(ctx, peer, ch); err != nil {
-		return nil, fmt.Errorf("form messages for %s (%s): %w", peer, ch, err)
+	if !d.isMember(peer, d.Now()) {
+		return nil, fmt.Errorf("batch for %s: %w", peer, ErrNotMember)
 	}
-	var msgs []store.StoredMessage
-	err := d.Store.View(func(tx *store.Tx) error {
-		head, err := tx.OutHead(string(peer), string(ch))
+	for {
+		msgs, waiting, err := d.unacknowledged(peer, ch)
 		if err != nil {
+			return nil, fmt.Errorf("messages for %s (%s): %w", peer, ch, err)
+		}
+		if len(msgs) > 0 {
+			return d.pack(peer, ch, msgs)
+		}
+		if !waiting {
+			return nil, nil
+		}
+		if err := d.form(ctx, peer, ch); err != nil {
+			return nil, fmt.Errorf("form messages for %s (%s): %w", peer, ch, err)
+		}
+	}
+}
+
+// unacknowledged reads one batch's worth of messages that are fixed; without any, whether intents wait.
+func (d *Dispatch) unacknowledged(peer protocol.Country, ch protocol.Channel) (msgs []store.StoredMessage, waiting bool, err error) {
+	err = d.Store.View(func(tx *store.Tx) error {
+		if msgs, err = tx.Messages(string(peer), string(ch), 0, protocol.MaxBatchCount, batchRoom); err != nil || len(msgs) > 0 {
 			return err
 		}
-		msgs, err = tx.Messages(string(peer), string(ch), head.Acked, protocol.MaxBatchCount, protocol.MaxBatch-protocol.MaxMessage/4)
+		intents, err := tx.Intents(string(peer), string(ch), 1)
+		waiting = len(intents) > 0
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("messages for %s (%s): %w", peer, ch, err)
-	}
-	if len(msgs) == 0 {
-		return nil, nil
-	}
+	return msgs, waiting, err
+}
+
+// pack signs and compresses messages.
+func (d *Dispatch) pack(peer protocol.Country, ch protocol.Channel, msgs []store.StoredMessage) (*Batch, error) {
 	raw := make([][]byte, len(msgs))
 	for i, m := range msgs {
 		raw[i] = m.Bytes
@@ -69,31 +88,34 @@ func (d *Dispatch) NextBatch(ctx context.Context, peer protocol.Country, ch prot
 	return &Batch{Manifest: signed, Payload: packed, First: msgs[0].Seq, Last: last.Seq}, nil
 }
 
-// form asks policy once more about each queued intent and fixes terms, number and predecessor of those that may go. What policy has come to
-// refuse leaves the queue with an audit entry.
+// form asks policy once more about queued intents and fixes terms, number and predecessor of those that may go, one batch's worth. What policy
+// has come to refuse leaves the queue with an audit entry.
 func (d *Dispatch) form(ctx context.Context, peer protocol.Country, ch protocol.Channel) error {
-	waiting, err := d.Pending(peer, ch)
-	if err != nil || !waiting {
-		return err
-	}
 	return d.Store.Update(ctx, func(tx *store.Tx) error {
-		if !slices.Contains(d.members(tx.Now()), peer) {
+		if !d.isMember(peer, tx.Now()) {
 			return fmt.Errorf("%s: %w", peer, ErrNotMember)
 		}
-		intents, err := tx.Intents(string(peer), string(ch), formAtOnce)
+		if head, err := tx.OutHead(string(peer), string(ch)); err != nil || head.Seq > head.Acked {
+			return err // somebody else formed a batch meanwhile
+		}
+		intents, err := tx.Intents(string(peer), string(ch), protocol.MaxBatchCount)
 		if err != nil {
 			return err
 		}
+		room := batchRoom
 		for _, in := range intents {
 			rec, err := Documents.Get(tx, in.Document)
 			switch {
-			case errors.Is(err, store.ErrNotFound): // erased while it waited
-			case err != nil:
-				return err
-			default:
-				if err := d.fix(tx, rec, peer, ch); err != nil {
-					return fmt.Errorf("%s %s: %w", rec.Type, rec.ID, err)
-				}
+			case errors.Is(err, store.ErrNotFound):
+				err = d.forget(tx, in.Document, peer)
+			case err == nil:
+				err = d.fix(tx, rec, peer, ch, &room)
+			}
+			if errors.Is(err, errFull) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", in.Document, err)
 			}
 			if err := tx.RemoveIntent(string(peer), string(ch), in); err != nil {
 				return err
@@ -103,8 +125,25 @@ func (d *Dispatch) form(ctx context.Context, peer protocol.Country, ch protocol.
 	})
 }
 
-// fix makes one document the next message of a channel.
-func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch protocol.Channel) error {
+// errFull: the message does not fit into this batch any more.
+var errFull = errors.New("the batch is full")
+
+// forget drops the delivery of a document that was erased while it waited.
+func (d *Dispatch) forget(tx *store.Tx, document string, peer protocol.Country) error {
+	id := deliveryID(document, peer)
+	dl, err := Deliveries.Get(tx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && dl.State != Queued {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return Deliveries.Delete(tx, id)
+}
+
+// fix makes one document the next message of a channel, and takes its bytes from room. A document that cannot be a message is kept back with the
+// reason: it must not hold up what waits behind it.
+func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch protocol.Channel, room *int) error {
 	dec := d.mayShare(tx, rec, peer)
 	if !dec.Allow {
 		return d.deny(tx, rec, peer, dec)
@@ -121,9 +160,16 @@ func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch prot
 	}
 	msg := protocol.Message{From: d.Country, To: peer, Channel: ch, Seq: head.Seq + 1, Prev: head.Head, Terms: t, Document: rec.JWS, Disclosures: kept}
 	b, hash, err := msg.Encode()
+	if errors.Is(err, protocol.ErrBadMessage) {
+		return d.keepBack(tx, rec, peer, dec, "invalid", "cannot be sent: "+cut(err.Error()))
+	}
 	if err != nil {
 		return err
 	}
+	if len(b) > *room {
+		return errFull
+	}
+	*room -= len(b)
 	seq, err := tx.FixMessage(string(peer), string(ch), b, hash)
 	if err != nil {
 		return err
@@ -167,70 +213,4 @@ func (d *Dispatch) Waiting(peer protocol.Country, ch protocol.Channel) (n int, e
 		return err
 	})
 	return n, err
-}
-
-// AcceptReceipt verifies a peer's receipt and marks what it acknowledges as delivered. A receipt that is older than the last one changes
-// nothing; one that acknowledges what was never sent, or another content, is refused.
-func (d *Dispatch) AcceptReceipt(ctx context.Context, peer protocol.Country, receipt string) error {
-	keys, err := d.keysOf(peer, d.Now())
-	if err != nil {
-		return err
-	}
-	payload, _, err := crypto.Verify(receipt, crypto.TypeReceipt, keys, 2*protocol.MaxReceipt)
-	if err != nil {
-		return fmt.Errorf("receipt of %s: %w: %w", peer, ErrForged, err)
-	}
-	r, err := protocol.DecodeReceipt(payload)
-	if err != nil {
-		return fmt.Errorf("receipt of %s: %w", peer, err)
-	}
-	if r.From != d.Country || r.To != peer {
-		return fmt.Errorf("receipt of %s: %w: it is about the channel from %s to %s", peer, ErrForged, r.From, r.To)
-	}
-	if r.UpTo == 0 {
-		return nil
-	}
-	var stale bool
-	if err := d.Store.View(func(tx *store.Tx) error {
-		head, err := tx.OutHead(string(peer), string(r.Channel))
-		stale = head.Acked >= r.UpTo
-		return err
-	}); err != nil {
-		return err
-	}
-	if stale {
-		return nil
-	}
-	return d.Store.Update(ctx, func(tx *store.Tx) error {
-		head, err := tx.OutHead(string(peer), string(r.Channel))
-		if err != nil || head.Acked >= r.UpTo {
-			return err
-		}
-		if err := tx.Acknowledge(string(peer), string(r.Channel), r.UpTo, r.Head, []byte(receipt)); err != nil {
-			return fmt.Errorf("receipt of %s up to %d: %w", peer, r.UpTo, err)
-		}
-		var done []*Delivery
-		for seq := head.Acked + 1; seq <= r.UpTo; seq++ {
-			for _, dl := range Deliveries.By(tx, "awaiting", awaitingKey(peer, r.Channel, seq)) {
-				done = append(done, dl)
-			}
-		}
-		if err := tx.Err(); err != nil {
-			return err
-		}
-		documents := make([]string, 0, len(done))
-		for _, dl := range done {
-			dl.State, dl.Received = Delivered, tx.Now()
-			if err := Deliveries.Put(tx, deliveryID(dl.Document, peer), dl); err != nil {
-				return err
-			}
-			documents = append(documents, dl.Document)
-		}
-		tx.Audit(protocol.AuditEntry{
-			AuditHeader: protocol.AuditHeader{Action: protocol.ActDisclose, Counterpart: string(peer), Decision: "permit", Ground: "receipt"},
-			AuditBody: protocol.AuditBody{Actor: "node", Kind: "receipt", Event: "receipt", Channel: string(r.Channel), MessageSeq: r.UpTo,
-				Documents: documents, Details: map[string]string{"head": r.Head}},
-		})
-		return nil
-	})
 }

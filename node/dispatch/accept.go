@@ -1,0 +1,150 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"slices"
+	"syscall"
+	"time"
+
+	"proofmark/node/desk"
+	"proofmark/policy"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// errWorkflow: the handler failed on a document without saying what is wrong with it.
+var errWorkflow = errors.New("the workflow failed on the document")
+
+// accept asks policy about an incoming document and hands it to its workflow. What is to be kept of it is put into rec, what happened into e.
+func (d *Dispatch) accept(tx *store.Tx, in incoming, rec *Record, e *protocol.AuditEntry) error {
+	doc := in.doc
+	known, err := Documents.Get(tx, doc.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		known = nil
+	case err != nil:
+		return err
+	case known.Issuer != in.msg.From || known.JWS != in.msg.Document:
+		return desk.Conflict("another document has the id %s already", doc.ID)
+	default: // a document that is held: perhaps more of it is disclosed
+		e.Event = "received again"
+		rec.At, rec.Disclosures = known.At, union(known.Disclosures, in.msg.Disclosures)
+		if doc, err = protocol.Open(in.signed, rec.Disclosures); err != nil {
+			return err
+		}
+	}
+	dec := d.Policy().Decide(policy.Request{
+		Principal: policy.Principal{Country: string(in.msg.From)},
+		Action:    policy.Accept,
+		Resource:  policy.Resource{Type: string(doc.Type), ID: doc.ID, Attributes: d.attributesOf(doc, in.msg.Terms)},
+		Purpose:   doc.Purpose,
+		Now:       tx.Now(),
+	})
+	e.Policies, e.PolicyVer = desk.PolicyRefs(dec), d.Policy().Version()
+	if !dec.Allow {
+		return desk.Forbidden("policy does not accept it: %s", why(dec))
+	}
+	t := stricter(in.msg.Terms, terms(dec, nil, tx.Now())) // this country's own law may be stricter than the owner's terms
+	if known != nil && known.Terms != nil {
+		t = stricter(*known.Terms, t)
+	}
+	if !t.RetainUntil.IsZero() && !t.RetainUntil.After(tx.Now()) {
+		return desk.Invalid("its retention ended on %s, before it arrived", t.RetainUntil.Format(time.DateOnly))
+	}
+	rec.Terms, e.Handling = &t, t.Handling
+	if known != nil && len(rec.Disclosures) == len(known.Disclosures) && sameTerms(known.Terms, &t) {
+		return nil // nothing new: exactly once in effect
+	}
+	h, ok := d.handlers[doc.Type]
+	if !ok {
+		return fmt.Errorf("%w: %s has no workflow in this node", protocol.ErrUnknownType, doc.Type)
+	}
+	return d.handle(tx, h, Received{From: in.msg.From, Document: doc, Terms: t})
+}
+
+// handle runs a handler so that its failure undoes its writes alone. A panic is its failure on this document: sent again, the document would only
+// bring it about again, and hold up everything behind it.
+func (d *Dispatch) handle(tx *store.Tx, h Handler, in Received) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.Log.Error("panic in the handler of a document", "type", in.Document.Type, "from", in.From, "document", in.Document.ID, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%w: panic: %v", errWorkflow, p)
+		}
+	}()
+	err = tx.Nested(func(tx *store.Tx) error { return h(tx, in) })
+	if err == nil || storeFault(tx, err) {
+		return err
+	}
+	if status, _ := verdict(err); status == "" {
+		d.Log.Error("the handler of a document failed", "type", in.Document.Type, "from", in.From, "document", in.Document.ID, "error", err)
+		return fmt.Errorf("%w: %w", errWorkflow, err)
+	}
+	return err
+}
+
+// storeFault tells a failure of this node's store from a failure over the document: nothing may be refused because a disk is full.
+func storeFault(tx *store.Tx, err error) bool {
+	for _, class := range []error{store.ErrFailed, store.ErrClosed, store.ErrDiskReserve, store.ErrCorrupt, store.ErrAuditFault, store.ErrTxDone, store.ErrReadOnly,
+		context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	var path *fs.PathError
+	var sys syscall.Errno
+	return tx.Err() != nil || errors.As(err, &path) || errors.As(err, &sys)
+}
+
+// union adds the disclosures that are new.
+func union(held, more []protocol.Disclosure) []protocol.Disclosure {
+	out := slices.Clone(held)
+	for _, d := range more {
+		if !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// stricter unites the restrictions of two terms: all handling codes, the earlier end of retention.
+func stricter(a, b protocol.Terms) protocol.Terms {
+	t := protocol.Terms{Handling: slices.Concat(a.Handling, b.Handling), RetainUntil: a.RetainUntil}
+	slices.Sort(t.Handling)
+	t.Handling = slices.Compact(t.Handling)
+	if t.RetainUntil.IsZero() || !b.RetainUntil.IsZero() && b.RetainUntil.Before(t.RetainUntil) {
+		t.RetainUntil = b.RetainUntil
+	}
+	return t
+}
+
+func sameTerms(a, b *protocol.Terms) bool {
+	return a != nil && slices.Equal(a.Handling, b.Handling) && a.RetainUntil.Equal(b.RetainUntil)
+}
+
+// attributesOf gathers what policy may know of a foreign document: its owner withheld the rest.
+func (d *Dispatch) attributesOf(doc *protocol.Document, t protocol.Terms) map[string]any {
+	attrs := map[string]any{"owner": string(doc.Issuer), "addressee": string(d.Country), "handling": append([]string{}, t.Handling...)}
+	var known struct {
+		Calibre string                       `json:"calibre"`
+		Offence string                       `json:"offence"`
+		Origin  string                       `json:"origin"`
+		Firearm *protocol.FirearmDescription `json:"firearm"`
+	}
+	if json.Unmarshal(doc.Body, &known) != nil {
+		return attrs
+	}
+	if known.Calibre == "" && known.Firearm != nil {
+		known.Calibre = known.Firearm.Calibre
+	}
+	for k, v := range map[string]string{"calibre": known.Calibre, "offence": known.Offence, "origin": known.Origin} {
+		if v != "" {
+			attrs[k] = v
+		}
+	}
+	return attrs
+}

@@ -1,0 +1,120 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// What OfferAll does in one transaction: a federation of two hundred members must not burst it.
+const (
+	offersAtOnce  = 512 // documents times members
+	examineAtOnce = 256 // documents looked at
+)
+
+// offer queues a document for every active member that policy permits and that has not been offered it under the policy in force.
+func (d *Dispatch) offer(tx *store.Tx, rec *Record) error {
+	for _, peer := range d.members(tx.Now()) {
+		due, err := d.offerDue(tx, rec.ID, peer)
+		if err != nil {
+			return err
+		}
+		if !due {
+			continue
+		}
+		if dec := d.mayShare(tx, rec, peer); dec.Allow {
+			err = d.queue(tx, rec, peer)
+		} else {
+			err = d.deny(tx, rec, peer, dec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// offerDue reports whether a country is still to be offered a document: never before, or refused under another policy.
+func (d *Dispatch) offerDue(tx *store.Tx, id string, peer protocol.Country) (bool, error) {
+	known, err := Deliveries.Get(tx, deliveryID(id, peer))
+	if errors.Is(err, store.ErrNotFound) {
+		return true, nil
+	}
+	return err == nil && known.State == Denied && known.Policy != d.Policy().Version(), err
+}
+
+// OfferAll offers every own publication to members that have not been offered it yet: after a new roster or a new policy. It works in
+// small transactions, so that other acts go between them; what is offered already is only read. Broken off, it does the rest the next time.
+func (d *Dispatch) OfferAll(ctx context.Context) error {
+	for after, end := "", false; !end; {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("offer publications: %w", err)
+		}
+		var due []string
+		var err error
+		if due, after, end, err = d.publicationsDue(after); err != nil {
+			return fmt.Errorf("offer publications: %w", err)
+		}
+		if len(due) == 0 {
+			continue
+		}
+		err = d.Store.Update(ctx, func(tx *store.Tx) error {
+			for _, id := range due {
+				rec, err := Documents.Get(tx, id)
+				if errors.Is(err, store.ErrNotFound) {
+					continue // erased meanwhile
+				}
+				if err != nil {
+					return err
+				}
+				if err := d.offer(tx, rec); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("offer publications: %w", err)
+		}
+	}
+	return nil
+}
+
+// publicationsDue looks at the own publications after an id and returns those that some member is still to be offered, as many as fit into one
+// transaction; last is where to go on, end that there are no more.
+func (d *Dispatch) publicationsDue(after string) (due []string, last string, end bool, err error) {
+	last, end = after, true
+	err = d.Store.View(func(tx *store.Tx) error {
+		members := d.members(tx.Now())
+		if len(members) == 0 {
+			return nil
+		}
+		examined := 0
+		for id, rec := range Documents.ByAfter(tx, "status-type", string(Own)+"/"+string(protocol.TypeSignature), after) {
+			if examined == examineAtOnce || len(due) > 0 && (len(due)+1)*len(members) > offersAtOnce {
+				end = false
+				return nil
+			}
+			examined++
+			last = id
+			if rec.Facts == nil || rec.Facts.To != "" {
+				continue
+			}
+			for _, peer := range members {
+				is, err := d.offerDue(tx, id, peer)
+				if err != nil {
+					return err
+				}
+				if is {
+					due = append(due, id)
+					break
+				}
+			}
+		}
+		return tx.Err()
+	})
+	return due, last, end, err
+}

@@ -1,0 +1,104 @@
+package dispatch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/klauspost/compress/zstd"
+
+	"proofmark/crypto"
+	"proofmark/protocol"
+)
+
+// decompressor produces no more than the room it is given, whatever the bytes claim.
+var decompressor, _ = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(protocol.MaxBatch), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderConcurrency(2))
+
+// opened is a document whose signature is good and whose issuer is the sender.
+type opened struct {
+	signed []byte // as it was signed
+	doc    *protocol.Document
+}
+
+// incoming is a message that was verified outside the transaction.
+type incoming struct {
+	msg    *protocol.Message
+	hash   string
+	header protocol.Header // of the document, as far as it could be read
+	opened                 // zero where it could not be opened
+	fault  error           // why not; the message still takes its place in the channel
+}
+
+func (d *Dispatch) openManifest(from protocol.Country, keys crypto.KeySet, manifest string) (*protocol.Manifest, error) {
+	b, _, err := crypto.Verify(manifest, crypto.TypeBatch, keys, 2*protocol.MaxManifest)
+	if err != nil {
+		return nil, fmt.Errorf("batch from %s: %w: %w", from, ErrForged, err)
+	}
+	m, err := protocol.DecodeManifest(b)
+	if err != nil {
+		return nil, fmt.Errorf("batch from %s: %w", from, err)
+	}
+	if m.From != from || m.To != d.Country {
+		return nil, fmt.Errorf("batch from %s: %w: it was signed for the way from %s to %s", from, ErrForged, m.From, m.To)
+	}
+	return m, nil
+}
+
+// openBatch decompresses, splits and verifies every message and document. What is wrong with the chain refuses the batch; what is wrong with
+// one document is kept beside it.
+func (d *Dispatch) openBatch(m *protocol.Manifest, keys crypto.KeySet, payload []byte) ([]incoming, error) {
+	if len(payload) > protocol.MaxBatch {
+		return nil, fmt.Errorf("%w: %d compressed bytes, the limit is %d", protocol.ErrBadMessage, len(payload), protocol.MaxBatch)
+	}
+	if sum := sha256.Sum256(payload); hex.EncodeToString(sum[:]) != m.SHA256 {
+		return nil, fmt.Errorf("%w: the bytes are not those that were signed", ErrForged)
+	}
+	joined, err := decompressor.DecodeAll(payload, make([]byte, 0, m.Size))
+	if err != nil {
+		return nil, fmt.Errorf("%w: decompress: %w", protocol.ErrBadMessage, err)
+	}
+	if len(joined) != m.Size {
+		return nil, fmt.Errorf("%w: %d bytes after decompression, %d announced", protocol.ErrBadMessage, len(joined), m.Size)
+	}
+	raw, err := protocol.SplitMessages(joined, m.Count)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]incoming, len(raw))
+	for i, b := range raw {
+		msg, err := protocol.DecodeMessage(b)
+		if err != nil {
+			return nil, fmt.Errorf("message %d: %w", m.First+uint64(i), err)
+		}
+		if msg.From != m.From || msg.To != m.To || msg.Channel != m.Channel || msg.Seq != m.First+uint64(i) {
+			return nil, fmt.Errorf("message %d: %w: it belongs to %s>%s/%s %d", m.First+uint64(i), ErrForged, msg.From, msg.To, msg.Channel, msg.Seq)
+		}
+		if i > 0 && msg.Prev != out[i-1].hash {
+			return nil, fmt.Errorf("message %d: %w: it does not follow the message before it", msg.Seq, ErrForged)
+		}
+		out[i] = incoming{msg: msg, hash: protocol.MessageHash(b)}
+		out[i].header, out[i].opened, out[i].fault = openDocument(msg, keys)
+	}
+	if out[len(out)-1].hash != m.Head {
+		return nil, fmt.Errorf("%w: the last message is not the head that was signed", ErrForged)
+	}
+	return out, nil
+}
+
+// openDocument verifies the issuer's signature and opens the document with the disclosures that came with it.
+func openDocument(msg *protocol.Message, keys crypto.KeySet) (protocol.Header, opened, error) {
+	payload, _, err := crypto.Verify(msg.Document, crypto.TypeDocument, keys, 2*protocol.MaxDocument)
+	if err != nil {
+		return protocol.Header{}, opened{}, fmt.Errorf("document: %w: %w", ErrForged, err)
+	}
+	doc, err := protocol.Open(payload, msg.Disclosures)
+	switch {
+	case doc == nil:
+		return protocol.Header{}, opened{}, err
+	case doc.Issuer != msg.From: // of a type that nobody knows, too
+		return doc.Header, opened{}, fmt.Errorf("document: %w: issued by %s, sent by %s", ErrForged, doc.Issuer, msg.From)
+	case err != nil:
+		return doc.Header, opened{}, err
+	}
+	return doc.Header, opened{payload, doc}, nil
+}
