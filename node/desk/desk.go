@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"proofmark/policy"
 	"proofmark/protocol"
@@ -38,20 +39,24 @@ type Act struct {
 	Action   policy.Action
 	Resource policy.Resource
 	Purpose  string
-	Request  any // the command's content, hashed with the key: the same key with another content is refused
+	Request  any // the command's content, hashed with action, object and purpose: the same key with another content is refused
+
+	// TwoPeople: two different people approved the act before, which meets a two-person approval that policy asks for.
+	TwoPeople bool
 
 	// Describe reads what policy must know of the object (who reviewed it, whose it is); it replaces Resource.
 	Describe func(tx *store.Tx) (policy.Resource, error)
 }
 
-// Do authorises an act and runs fn in one transaction, once for each actor and key: a repeated key returns the first result. A refusal
-// is itself audited, and returns ErrForbidden.
+// Do authorises an act and runs fn in one transaction, once for each actor and key: a repeated key returns the first result, which therefore goes
+// through JSON. A refusal is itself audited, and returns ErrForbidden; it is not remembered under the key.
 func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, error)) (T, error) {
 	var zero, out T
 	request, err := json.Marshal(struct {
-		Action  policy.Action
-		Request any
-	}{a.Action, a.Request})
+		Action            policy.Action
+		Type, ID, Purpose string
+		Request           any
+	}{a.Action, a.Resource.Type, a.Resource.ID, a.Purpose, a.Request})
 	if err != nil {
 		return zero, fmt.Errorf("%s: %w", a.Action, err)
 	}
@@ -59,7 +64,7 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 	err = d.Store.Update(ctx, func(tx *store.Tx) error {
 		result, _, err := tx.Once(a.Actor.Name, a.Key, request, func() ([]byte, error) {
 			var err error
-			if refusal, err = d.authorise(tx, a); err != nil || refusal != nil {
+			if _, refusal, err = d.authorise(tx, a); err != nil || refusal != nil {
 				return nil, errors.Join(err, refusal)
 			}
 			v, err := fn(tx)
@@ -90,8 +95,8 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 	var zero, out T
 	var refusal error
 	err := d.Store.Update(ctx, func(tx *store.Tx) error {
-		var err error
-		if refusal, err = d.authorise(tx, a); err != nil || refusal != nil {
+		dec, no, err := d.authorise(tx, a)
+		if refusal = no; err != nil || refusal != nil {
 			return err
 		}
 		if entry.Action == "" {
@@ -101,6 +106,7 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 			entry.Purpose = a.Purpose
 		}
 		entry.Actor, entry.Decision = a.Actor.Name, "permit"
+		entry.Policies, entry.PolicyVer = PolicyRefs(dec), d.Policy().Version()
 		tx.Audit(entry)
 		return nil
 	})
@@ -132,22 +138,29 @@ func (d *Desk) decide(tx *store.Tx, a Act) policy.Decision {
 }
 
 // authorise asks policy and leaves the audit entry of a refusal in tx.
-func (d *Desk) authorise(tx *store.Tx, a Act) (refusal, err error) {
+func (d *Desk) authorise(tx *store.Tx, a Act) (dec policy.Decision, refusal, err error) {
 	if a.Describe != nil {
 		if a.Resource, err = a.Describe(tx); err != nil {
-			return nil, err
+			return dec, nil, err
 		}
 	}
-	dec := d.decide(tx, a)
+	dec = d.decide(tx, a)
+	ground := "policy"
+	if dec.Allow && dec.Obligations.Approval == policy.TwoPerson && !a.TwoPeople {
+		dec.Allow, ground = false, "approval"
+	}
 	if dec.Allow {
-		return nil, nil
+		return dec, nil, nil
 	}
 	tx.Audit(protocol.AuditEntry{
-		AuditHeader: protocol.AuditHeader{Action: protocol.ActDeny, Decision: "deny", Ground: "policy"},
+		AuditHeader: protocol.AuditHeader{Action: protocol.ActDeny, Decision: "deny", Ground: ground},
 		AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: "refused " + string(a.Action),
 			Purpose: a.Purpose, Policies: PolicyRefs(dec), PolicyVer: d.Policy().Version()},
 	})
-	return forbidden(a, dec), nil
+	if ground == "approval" {
+		return dec, Forbidden("%s needs the approval of two people (%s). Ask a second person to approve it.", a.Action, strings.Join(PolicyRefs(dec), ", ")), nil
+	}
+	return dec, forbidden(a, dec), nil
 }
 
 // PolicyRefs writes the deciding policies of a decision as an audit entry names them.
@@ -160,12 +173,14 @@ func PolicyRefs(dec policy.Decision) []string {
 }
 
 // Refuse records that an act was refused for a reason of the workflow (the second reviewer is the first, the scan is unusable) and returns the
-// error to give to the person. It opens a transaction of its own.
+// error to give to the person. It opens a transaction of its own; an object that is not there is recorded by what the act calls it.
 func (d *Desk) Refuse(ctx context.Context, a Act, ground string, reason error) error {
 	err := d.Store.Update(ctx, func(tx *store.Tx) error {
 		if a.Describe != nil {
-			var err error
-			if a.Resource, err = a.Describe(tx); err != nil {
+			switch r, err := a.Describe(tx); {
+			case err == nil:
+				a.Resource = r
+			case !errors.Is(err, store.ErrNotFound) && !errors.Is(err, ErrNotFound):
 				return err
 			}
 		}

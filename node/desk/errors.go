@@ -46,13 +46,17 @@ func Conflict(format string, args ...any) error {
 	return &fault{ErrConflict, fmt.Sprintf(format, args...)}
 }
 
-// asPerson classifies the store's own errors.
+// asPerson classifies the store's own errors; what a workflow has classified stays as it is.
 func asPerson(err error) error {
+	var known *fault
 	switch {
+	case errors.As(err, &known):
 	case errors.Is(err, store.ErrNotFound):
 		return &fault{ErrNotFound, err.Error()}
-	case errors.Is(err, store.ErrKeyReused):
+	case errors.Is(err, store.ErrKeyReused), errors.Is(err, store.ErrDuplicate):
 		return &fault{ErrConflict, err.Error()}
+	case errors.Is(err, store.ErrTooLarge):
+		return &fault{ErrInvalid, err.Error()}
 	}
 	return err
 }
