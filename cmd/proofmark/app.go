@@ -25,6 +25,17 @@ type app struct {
 	out, err io.Writer
 
 	client *control.Client
+	done   []string // files of keys of commands whose outcome is known
+}
+
+// settle forgets the keys of commands whose outcome the person has seen.
+func (a *app) settle() error {
+	for _, path := range a.done {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("the command is done, but its key could not be removed: %w", err)
+		}
+	}
+	return nil
 }
 
 func (a *app) close() {
@@ -147,8 +158,8 @@ func upload[Resp, Req any](a *app, name string, req Req, file []byte) (Resp, err
 	})
 }
 
-// once gives a command its idempotency key. The key is written down before the command is sent and removed when its outcome is known: where this process
-// or the node dies between, the same command typed again carries the same key, and the node does it at most once.
+// once gives a command its idempotency key. The key is written down before the command is sent and removed after its outcome was printed: where this
+// process or the node dies between, the same command typed again carries the same key, and the node does it at most once.
 func once[Resp any](a *app, name string, req any, file []byte, send func(c *control.Client, key string) (Resp, error)) (Resp, error) {
 	var zero Resp
 	c, err := a.dial()
@@ -165,9 +176,7 @@ func once[Resp any](a *app, name string, req any, file []byte, send func(c *cont
 	}
 	resp, err := send(c, key)
 	if err == nil || control.Definite(err) {
-		if rerr := os.Remove(path); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
-			err = errors.Join(err, rerr)
-		}
+		a.done = append(a.done, path)
 	}
 	return resp, err
 }
