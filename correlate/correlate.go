@@ -6,7 +6,7 @@
 //
 //	scan → surface (surface.go) → face and aperture (segment.go, centre.go)
 //	     → band-passed, locally normalised marks (filter.go)
-//	     → 2-bit picture in a few hundred to 2,500 bytes (signature.go, coder.go)
+//	     → six-level picture in at most 2,500 bytes (signature.go, picture.go, coder.go)
 //	     → template (template.go, polar.go)
 //	     → comparison: all poses coarsely (coarse.go), the best ones finely
 //	       (fine.go), congruent cells (cells.go)
