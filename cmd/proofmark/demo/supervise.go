@@ -1,0 +1,179 @@
+package demo
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// supervisor keeps one node's daemon running as a service manager would: whenever it dies it is started again at once.
+type supervisor struct {
+	program string
+	args    []string
+	logPath string
+	pidPath string
+	fail    func(error) // told when the daemon cannot be kept running
+
+	mu       sync.Mutex
+	cmd      *exec.Cmd
+	stopping bool
+	starts   int
+	ended    chan struct{}
+	last     error // of the last process
+}
+
+const (
+	tooSoon     = 5 * time.Second // a daemon that ends by itself before this failed to start
+	maxFailures = 6               // in a row
+	stopTime    = 30 * time.Second
+)
+
+// supervise starts the daemon and watches it until stop.
+func supervise(program string, args []string, logPath, pidPath string, fail func(error)) (*supervisor, error) {
+	s := &supervisor{program: program, args: args, logPath: logPath, pidPath: pidPath, fail: fail, ended: make(chan struct{})}
+	started := make(chan error, 1)
+	go s.watch(started)
+	return s, <-started
+}
+
+// watch starts the daemon, waits for its end and starts it again.
+func (s *supervisor) watch(started chan<- error) {
+	defer close(s.ended)
+	runtime.LockOSThread() // where the kernel ties a child's life to its parent's, it means the thread that started it
+	defer runtime.UnlockOSThread()
+	failures := 0
+	for first := true; ; first = false {
+		begun := time.Now()
+		cmd, err := s.start()
+		if first {
+			started <- err
+		}
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		if cmd == nil {
+			return
+		}
+		err = cmd.Wait()
+		s.mu.Lock()
+		s.last = err
+		stopping := s.stopping
+		s.mu.Unlock()
+		if stopping {
+			return
+		}
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ProcessState.Sys().(syscall.WaitStatus).Signaled() || time.Since(begun) > tooSoon {
+			failures = 0
+			continue
+		}
+		if failures++; failures == maxFailures {
+			s.fail(fmt.Errorf("the daemon ended %d times right after its start (%w); the end of %s says: %s", failures, err, s.logPath, lastLine(s.logPath)))
+			return
+		}
+		time.Sleep(time.Duration(failures) * 100 * time.Millisecond)
+	}
+}
+
+// start starts one process, nil while stopping.
+func (s *supervisor) start() (*exec.Cmd, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		s.last = nil // what ended was another process than the one that was asked to
+		return nil, nil
+	}
+	log, err := os.OpenFile(s.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("log of the daemon: %w", err)
+	}
+	defer log.Close() // the child has its own copy
+	cmd := exec.Command(s.program, s.args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = ownLife()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the daemon: %w", err)
+	}
+	s.cmd = cmd
+	s.starts++
+	if err := replaceFile(s.pidPath, []byte(strconv.Itoa(cmd.Process.Pid)+"\n")); err != nil {
+		return nil, errors.Join(fmt.Errorf("process id of the daemon: %w", err), cmd.Process.Kill(), cmd.Wait())
+	}
+	return cmd, nil
+}
+
+// restarts is how often the daemon had to be started again.
+func (s *supervisor) restarts() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.starts-1, 0)
+}
+
+// stop ends the daemon with SIGTERM and reports whether it ended cleanly.
+func (s *supervisor) stop() error {
+	s.mu.Lock()
+	s.stopping = true
+	if s.cmd != nil {
+		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			s.mu.Unlock()
+			return fmt.Errorf("stop the daemon: %w", err)
+		}
+	}
+	s.mu.Unlock()
+	select {
+	case <-s.ended:
+	case <-time.After(stopTime):
+		err := fmt.Errorf("the daemon did not stop within %s of SIGTERM and was killed; its log is %s", stopTime, s.logPath)
+		err = errors.Join(err, s.cmd.Process.Kill())
+		<-s.ended
+		return err
+	}
+	if err := os.Remove(s.pidPath); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last != nil {
+		return fmt.Errorf("the daemon did not stop cleanly (%w); the end of %s says: %s", s.last, s.logPath, lastLine(s.logPath))
+	}
+	return nil
+}
+
+// replaceFile replaces a file of secrets or state in one step.
+func replaceFile(path string, b []byte) error {
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// lastLine is the end of a log file, for an error message.
+func lastLine(path string) string {
+	const tail = 2000
+	f, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.Size() > tail {
+		if _, err := f.Seek(-tail, io.SeekEnd); err != nil {
+			return err.Error()
+		}
+	}
+	b, err := io.ReadAll(io.LimitReader(f, tail))
+	if err != nil {
+		return err.Error()
+	}
+	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
+	return string(lines[len(lines)-1])
+}
