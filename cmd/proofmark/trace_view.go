@@ -30,7 +30,7 @@ func printTrace(w io.Writer, t *tracing.Trace) {
 	}
 	withheld := ""
 	if t.Withheld > 0 {
-		withheld = "some fields of the request, by the country that asked"
+		withheld = "perhaps: the country that asked may know more than it disclosed" // decoys count too, so that nobody can tell
 	}
 	facts(w, "Trace", t.Number+" "+direction, "Id", t.ID, "State", string(t.State), "Case", t.Case, "Own record", t.Firearm, "Priority", r.Priority, "Reason", r.PriorityReason,
 		"Agency", r.Agency, "Officer", r.Officer, "Justification", r.LegalJustification, "Circumstances", r.Circumstances, "Intended use", r.IntendedUse,
