@@ -1,0 +1,123 @@
+package protocol
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCheckOfEveryBody(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("x", n) }
+	many := func(n int, v any) (out []any) {
+		for range n {
+			out = append(out, v)
+		}
+		return out
+	}
+	step := map[string]any{"role": "retailer", "country": "ES"}
+	reversed := map[string]any{"from": testTime, "to": testTime.Add(-time.Second)}
+	for typ, rows := range map[Type][]struct {
+		field string
+		value any
+		says  string // "" = allowed
+	}{
+		TypeSignature: {
+			{"signature", "", "1 to 16384"}, {"signature", make([]byte, MaxSignature+1), "1 to 16384"}, {"signature", make([]byte, MaxSignature), ""},
+			{"quality", 0, ""}, {"quality", 1, ""}, {"quality", 1.01, "quality"}, {"quality", -0.1, "quality"},
+			{"exhibit", "E-1", "exhibit"}, {"exhibit", strings.ToUpper(idB), "canonical"}, {"roi", " ", "roi: missing"}, {"roi", long(65), "roi"}, {"kind", "gun", "kind"}, {"kind", "", "kind"},
+			{"origin", "sale", "origin"}, {"calibre", "", "calibre: missing"}, {"firing_pin", "square", "firing_pin"}, {"firing_pin", Unknown, ""},
+			{"breech_face_pattern", "", "breech_face_pattern"}, {"algorithm", "", "algorithm"}, {"agency", long(257), "agency"}, {"agency", "A\nB", "agency: contains a line end"},
+			{"place", "A\u2028B", "place: contains a line end"}, {"case_reference", "\x1b[2J", "U+001B"}, {"exhibit_number", "\u202e1-E", "U+202E"}, {"narrative", "a\n\tb", ""}, {"narrative", "a\rb", "U+000D"},
+			{"narrative", long(MaxText), ""}, {"narrative", long(MaxText + 1), "narrative"}, {"offence", long(257), "offence"}, {"occurred", reversed, "ends"},
+			{"occurred", map[string]any{"from": testTime}, "both ends"}, {"occurred", nil, ""}, {"firearm.serial_state", "BROKEN", "serial_state"},
+			{"firearm.country_of_manufacture", "YU", "country_of_manufacture"}, {"firearm.year", 12, "year"}, {"firearm.year", 0, ""}, {"firearm.make", long(257), "make"},
+		},
+		TypeLead: {
+			{"caveat", Caveat + " ", "word for word"}, {"caveat", "", "caveat"}, {"reviewers", []string{"a"}, "two different"}, {"reviewers", []string{"a", "a"}, "two different"},
+			{"reviewers", []string{"Ana", " ana"}, "two different"}, {"reviewers", []string{"a", "b", "c"}, "two different"}, {"reviewers", []string{"a", " "}, "missing"},
+			{"primary_review", time.Time{}, "both times"}, {"secondary_review", time.Time{}, "both times"}, {"rank", 0, "rank"}, {"rank", -3, "rank"}, {"rank", 2, ""},
+			{"linked_cases", many(65, "C"), "limit is 64"}, {"linked_cases", many(64, "C"), ""}, {"linked_cases", []string{"a\nb"}, "linked_cases"},
+			{"own.country", "ES", "two countries"}, {"own.country", "XX", "own: country"}, {"other.signature", idA, "paired with itself"},
+			{"pair", PairID(idA, idA), "not the identity"}, {"own.origin", "", "own: origin"}, {"number", "", "number"}, {"roi", "", "roi"}, {"calibre", "", "calibre"}, {"algorithm", "", "algorithm"},
+			{"occurred", reversed, "occurred"}, {"firearm.year", 3000, "firearm: year"}, {"offence", "a\tb", "offence"}, {"place", long(257), "place"}, {"narrative", long(MaxText + 1), "narrative"},
+		},
+		TypeLeadAck: {
+			{"lead", "x", "lead"}, {"pair", "", "pair"}, {"case_reference", long(129), "case_reference"}, {"exhibit_number", "a\nb", "exhibit_number"}, {"note", "a\nb", ""}, {"note", long(MaxText + 1), "note"},
+		},
+		TypeLeadRetraction: {{"lead", "", "lead"}, {"pair", " ", "pair"}, {"reason", "", "reason: missing"}, {"reason", long(MaxText + 1), "reason"}},
+		TypeFeedback:       {{"lead", "x", "lead"}, {"pair", "", "pair"}, {"code", "GOOD", "code"}, {"code", "", "code"}, {"note", "", ""}, {"note", "\x00", "note"}},
+		TypeHit: {
+			{"verifier", "edgar", "another person"}, {"verifier", "Edgar ", "another person"}, {"examined", time.Time{}, "both times"}, {"verified", time.Time{}, "both times"}, {"items", []string{}, "items"},
+			{"items", many(33, "E"), "items"}, {"items", []string{""}, "items: missing"}, {"lead", "x", "lead"}, {"pair", "", "pair"}, {"conclusion", "", "conclusion"}, {"where", "", "where"},
+			{"examiner", " ", "examiner: missing"}, {"verifier", "", "verifier: missing"},
+		},
+		TypeTraceRequest: {
+			{"priority_reason", "", "says why"}, {"priority", "soon", "priority"}, {"recovery_date", reversed, "recovery_date"}, {"number", "", "number"}, {"firearm.year", 1, "firearm: year"},
+			{"legal_justification", "", "legal_justification"}, {"circumstances", " \n", "circumstances"}, {"intended_use", "", "intended_use"}, {"agency", "", "agency"},
+			{"recovery_place", "a\nb", "recovery_place"}, {"narrative", long(MaxText + 1), "narrative"}, {"officer", long(129), "officer"}, {"possessor", "a\tb", "possessor"}, {"possessor", "", ""},
+		},
+		TypeTraceStatus: {{"request", "x", "request"}, {"status", "COMPLETED", "status"}, {"note", long(MaxText + 1), "note"}},
+		TypeTraceAnswer: {
+			{"request", "", "request"}, {"outcome", "DONE", "outcome"}, {"chain", many(65, step), "limits are 64"}, {"chain", many(64, step), ""}, {"reasons", many(17, "NO_RECORD"), "16"},
+			{"reasons", []string{"BORED"}, "reasons"}, {"chain", []any{map[string]any{"role": "thief", "country": "ES"}}, "chain[0]: role"}, {"chain", []any{map[string]any{"role": "retailer"}}, "chain[0]: country"},
+			{"firearm.serial", long(257), "firearm: serial"}, {"record", "a\nb", "record"}, {"record_status", long(65), "record_status"}, {"point_of_diversion", long(MaxText + 1), "point_of_diversion"},
+			{"note", "\u0007", "note"},
+		},
+	} {
+		if err := bodies()[typ].Check(); err != nil {
+			t.Errorf("%s: a whole body is refused: %v", typ, err)
+		}
+		for _, r := range rows {
+			err := changed(t, typ, r.field, r.value).Check()
+			if r.says == "" && err != nil || r.says != "" && (err == nil || !strings.Contains(err.Error(), r.says)) {
+				t.Errorf("%s: %s = %.60v: got %v, want %q", typ, r.field, r.value, err, r.says)
+			}
+		}
+	}
+	if err := changed(t, TypeTraceAnswer, "outcome", "UNSUCCESSFUL").(*TraceAnswerBody); err.Check() != nil {
+		t.Error("a reason is given:", err.Check())
+	}
+	no := changed(t, TypeTraceAnswer, "outcome", "UNSUCCESSFUL").(*TraceAnswerBody)
+	no.Reasons = nil
+	wantError(t, no.Check(), "says why")
+}
+
+// A Check must not write into the slices that it reads: two goroutines may check one body.
+func TestCheckLeavesTheBodyAlone(t *testing.T) {
+	cases := append(make([]string, 0, 8), "C-2")
+	b := bodies()[TypeLead].(*LeadBody)
+	b.LinkedCases = cases
+	if err := b.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if rest := cases[1:3]; rest[0] != "" || rest[1] != "" {
+		t.Errorf("Check wrote %q behind the linked cases", rest)
+	}
+}
+
+func TestPairIDIsOneIdentity(t *testing.T) {
+	if PairID(idA, idB) != PairID(idB, idA) {
+		t.Error("the two sides compute different identities")
+	}
+	if PairID(idA, idB) == PairID(idA, idA) || len(PairID(idA, idB)) != 32 {
+		t.Error("not an identity of this pair")
+	}
+}
+
+func TestParseCountry(t *testing.T) {
+	for s, says := range map[string]string{
+		"PT": "", "ES": "", "FR": "", "KE": "", "AD": "", "ZW": "", "pt": `write it in capitals, "PT"`, "Pt": "capitals", "XX": "not an ISO", "UK": "not an ISO", "EU": "not an ISO",
+		"": "not an ISO", "P": "not an ISO", "PRT": "not an ISO", "T ": "not an ISO", " P": "not an ISO", "  ": "not an ISO", "P\x00": "not an ISO", strings.Repeat("PT", 99): "not an ISO",
+	} {
+		c, err := ParseCountry(s)
+		if says == "" && (err != nil || string(c) != s) || says != "" && (err == nil || c != "" || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%q: %q, %v, want %q", s, c, err, says)
+		}
+		if err != nil && len(err.Error()) > 150 {
+			t.Errorf("%q: an error of %d bytes", s, len(err.Error()))
+		}
+	}
+	if n := len(strings.Fields(iso3166)); n != 249 {
+		t.Errorf("%d codes, ISO 3166-1 has 249", n)
+	}
+}
