@@ -1,0 +1,82 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"proofmark/protocol"
+)
+
+// Memory must not grow with the backlog: forming a batch in front of 5,000 waiting documents allocates what it does in front of 500.
+func TestMemoryDoesNotGrowWithTheBacklog(t *testing.T) {
+	cost := func(backlog int) (bytes uint64) {
+		f := newFederation(t, "PT", "ES")
+		pt := f.bureaus["PT"]
+		pt.publishMany(backlog)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		b := must(pt.NextBatch(t.Context(), "ES", protocol.Bulk))
+		runtime.ReadMemStats(&after)
+		if b.Last != protocol.MaxBatchCount {
+			t.Fatalf("%+v", b)
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	small, large := cost(500), cost(5000)
+	t.Logf("a batch of %d in front of 500: %d KiB, of 5,000: %d KiB", protocol.MaxBatchCount, small>>10, large>>10)
+	if large > 2*small {
+		t.Errorf("a batch in front of 500 documents costs %d bytes, in front of 5,000 %d", small, large)
+	}
+}
+
+// BenchmarkNextBatch forms and packs a batch in front of a backlog; its receipt is taken in outside of the time.
+func BenchmarkNextBatch(b *testing.B) {
+	for _, backlog := range []int{500, 5000} {
+		b.Run(fmt.Sprintf("backlog=%d", backlog), func(b *testing.B) {
+			f := newFederation(b, "PT", "ES")
+			pt, es, ctx := f.bureaus["PT"], f.bureaus["ES"], context.Background()
+			pt.publishMany(backlog)
+			b.ReportAllocs()
+			for b.Loop() {
+				batch := must(pt.NextBatch(ctx, "ES", protocol.Bulk))
+				b.StopTimer()
+				receipt := must(es.AcceptBatch(ctx, "PT", batch.Manifest, batch.Payload))
+				if err := pt.AcceptReceipt(ctx, "ES", receipt); err != nil {
+					b.Fatal(err)
+				}
+				pt.publishMany(int(batch.Last - batch.First + 1))
+				es.got = nil
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// BenchmarkExchange measures everything but the network for one message, n of them in a batch: forming, signing, compressing; verifying, applying;
+// the receipt. Both stores sync every commit.
+func BenchmarkExchange(b *testing.B) {
+	for _, n := range []int{1, 16, protocol.MaxBatchCount} {
+		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
+			f := newFederation(b, "PT", "ES")
+			pt, es, ctx := f.bureaus["PT"], f.bureaus["ES"], context.Background()
+			b.ReportAllocs()
+			messages := 0
+			for b.Loop() {
+				b.StopTimer()
+				pt.publishMany(n)
+				es.got = nil
+				b.StartTimer()
+				batch := must(pt.NextBatch(ctx, "ES", protocol.Bulk))
+				receipt := must(es.AcceptBatch(ctx, "PT", batch.Manifest, batch.Payload))
+				if err := pt.AcceptReceipt(ctx, "ES", receipt); err != nil {
+					b.Fatal(err)
+				}
+				messages += int(batch.Last - batch.First + 1)
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(messages), "µs/message")
+			b.ReportMetric(float64(messages)/b.Elapsed().Seconds(), "messages/s")
+		})
+	}
+}
