@@ -44,10 +44,9 @@ func TestHostileBatches(t *testing.T) {
 	packed := func(payload []byte, size int) *Batch {
 		return pt.sealed("ES", protocol.Urgent, 1, payload, func(m *protocol.Manifest) { m.Count, m.Size, m.Head = 2, size, protocol.MessageHash(two) })
 	}
-	unchained := append([]byte(nil), two...)
 	other := pt.chainTo("ES", protocol.Urgent)
 	other.seq, other.prev = 1, protocol.MessageHash([]byte("another"))
-	unchained = other.add(jws, nil)
+	unchained := other.add(jws, nil)
 
 	for name, a := range map[string]struct {
 		from  *bureau
