@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -26,24 +25,16 @@ type candidatesListCmd struct {
 	Exhibit   string `xor:"list" help:"Ranked list of an own exhibit, by number or id." placeholder:"NUMBER"`
 	Signature string `xor:"list" help:"Ranked list of one signature, own or foreign." placeholder:"ID"`
 	Limit     int    `help:"At most so many." default:"100"`
-	All       bool   `help:"With --exhibit or --signature: also those that are decided."`
+	All       bool   `help:"Also those that are decided; a ranked list always shows them."`
 }
 
 func (c *candidatesListCmd) Run(a *app) error {
 	ranked := c.Exhibit != "" || c.Signature != ""
-	if c.All && !ranked {
-		return errors.New("--all shows what is decided in a ranked list: name it with --exhibit NUMBER or --signature ID")
-	}
 	list, err := ask[[]ballistics.CandidateView](a, "candidates.list",
 		ballistics.CandidateFilter{Exhibit: c.Exhibit, Signature: c.Signature, Decided: c.All, Limit: c.Limit})
 	if err != nil {
 		return err
 	}
-	before := len(list)
-	if !c.All {
-		list = slices.DeleteFunc(list, func(v ballistics.CandidateView) bool { return v.Outcome != "" })
-	}
-	decided := before - len(list)
 	return a.show(list, func(w io.Writer) {
 		rows := make([][]string, len(list))
 		for i := range list {
@@ -52,14 +43,8 @@ func (c *candidatesListCmd) Run(a *app) error {
 		empty := "Nothing awaits a review."
 		if ranked {
 			empty = "No candidates: nothing that this node holds resembles it, or its correlation is still under way (proofmark status)."
-			if decided > 0 {
-				empty = "Nothing awaits a review in this list."
-			}
 		}
 		table(w, empty, []string{"PAIR", "SCORE", "RANK", "CELLS", "OWN EXHIBIT", "CASE", "OTHER", "EXHIBIT", "CALIBRE", "PLACE", "STATE"}, rows)
-		if decided > 0 {
-			fmt.Fprintf(w, "%s not shown, being decided: add --all.\n", count(decided, "candidate"))
-		}
 		if len(list) > 0 {
 			fmt.Fprintln(w, "\nA candidate is no match: people decide.  proofmark candidates show PAIR")
 		}

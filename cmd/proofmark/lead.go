@@ -55,16 +55,14 @@ func leadNumbers(l *ballistics.Lead) string {
 
 // leadSides tells both sides as this country knows them: its own, and the other as its own notice or acknowledgement told it.
 func leadSides(l *ballistics.Lead) (own, other protocol.LeadSide) {
+	own = l.Own
 	if l.Sent != nil {
-		own, other = l.Sent.Body.Own, l.Sent.Body.Other
+		other = l.Sent.Body.Other
 		if l.Sent.OtherCase != "" {
 			other.CaseReference = l.Sent.OtherCase
 		}
 	}
 	if l.Received != nil { // the other country names its side itself
-		if own.Country == "" {
-			own = l.Received.Body.Other
-		}
 		other = l.Received.Body.Own
 	}
 	return own, other

@@ -45,7 +45,7 @@ type CandidateView struct {
 type CandidateFilter struct {
 	Exhibit   string `json:"exhibit,omitempty"`   // ranked list of an own exhibit, by number or id
 	Signature string `json:"signature,omitempty"` // ranked list of one signature, own or foreign
-	Decided   bool   `json:"decided,omitempty"`   // include those that were decided
+	Decided   bool   `json:"decided,omitempty"`   // of the worklist: also those that were decided, after those that await a review
 	Limit     int    `json:"limit,omitempty"`
 }
 
@@ -64,32 +64,33 @@ func (s *Service) Candidates(ctx context.Context, who desk.Actor, f CandidateFil
 		}
 		out := []*CandidateView{}
 		if lists == nil {
-			for _, c := range candidates.ByPrefix(tx, "worklist", "open/") {
-				if len(out) == f.Limit {
-					break
-				}
-				v, err := view(tx, c, who, "")
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, v)
+			if out, err = page(tx, out, who, f.Limit, "worklist", "open/", ""); err != nil || !f.Decided {
+				return out, err
 			}
-			return out, tx.Err()
+			return page(tx, out, who, f.Limit, "worklist", "decided/", "")
 		}
 		for _, list := range lists {
-			for _, c := range candidates.ByPrefix(tx, "ranked", list+"/") {
-				if len(out) == f.Limit {
-					break
-				}
-				v, err := view(tx, c, who, list)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, v)
+			if out, err = page(tx, out, who, f.Limit, "ranked", list+"/", list); err != nil {
+				return nil, err
 			}
 		}
-		return out, tx.Err()
+		return out, nil
 	})
+}
+
+// page appends the candidates of one list, seen from one side, up to the limit.
+func page(tx *store.Tx, out []*CandidateView, who desk.Actor, limit int, index, prefix, side string) ([]*CandidateView, error) {
+	for _, c := range candidates.ByPrefix(tx, index, prefix) {
+		if len(out) == limit {
+			break
+		}
+		v, err := view(tx, c, who, side)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, tx.Err()
 }
 
 // listsOf names the signatures whose ranked lists are asked for; nil for the worklist.

@@ -67,7 +67,7 @@ type NewIncident struct {
 	Links       []string          `json:"links,omitempty"`
 }
 
-// AddIncident records what happened in a case.
+// AddIncident records what happened in a case. The same place, time and offence again changes nothing.
 func (s *Service) AddIncident(ctx context.Context, who desk.Actor, key string, n NewIncident) (*Incident, error) {
 	if err := needed("case", n.Case, "place", n.Place, "offence", n.Offence); err != nil {
 		return nil, err
@@ -79,6 +79,14 @@ func (s *Service) AddIncident(ctx context.Context, who desk.Actor, key string, n
 	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Incident, error) {
 		c, err := oneBy(tx, cases, "reference", n.Case, "case")
 		if err != nil {
+			return nil, err
+		}
+		for _, old := range incidents.By(tx, "case", c.Reference) {
+			if old.Place == n.Place && old.Offence == n.Offence && old.Occurred.From.Equal(n.Occurred.From) && old.Occurred.To.Equal(n.Occurred.To) {
+				return old, nil
+			}
+		}
+		if err := tx.Err(); err != nil {
 			return nil, err
 		}
 		if n.Occurred.From.After(tx.Now().Add(time.Hour)) {

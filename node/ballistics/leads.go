@@ -73,7 +73,7 @@ func (s *Service) sendLead(tx *store.Tx, who desk.Actor, c *Candidate, lead *Lea
 		return nil, err
 	}
 	if lead == nil {
-		lead = &Lead{Pair: c.Pair, Counterpart: c.Country, OwnSignature: own.ID, State: LeadReleased, Handling: c.Handling}
+		lead = &Lead{Pair: c.Pair, Counterpart: c.Country, Own: leadSide(own), State: LeadReleased, Handling: c.Handling}
 	} else if lead.State == LeadRetracted {
 		lead.State = LeadReleased
 	}
@@ -142,11 +142,7 @@ func (s *Service) AcknowledgeLead(ctx context.Context, who desk.Actor, key, pair
 		if !lead.Received.Acknowledged.IsZero() {
 			return nil
 		}
-		own, err := signatures.Get(tx, lead.OwnSignature)
-		if err != nil {
-			return err
-		}
-		body := &protocol.LeadAckBody{Lead: lead.Received.Document, Pair: lead.Pair, CaseReference: own.Case, ExhibitNumber: own.Number, Note: note}
+		body := &protocol.LeadAckBody{Lead: lead.Received.Document, Pair: lead.Pair, CaseReference: lead.Own.CaseReference, ExhibitNumber: lead.Own.ExhibitNumber, Note: note}
 		if _, err := s.out.Issue(tx, protocol.TypeLeadAck, body, s.directed(lead, who, policy.LeadAck)); err != nil {
 			return err
 		}

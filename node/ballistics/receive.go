@@ -70,7 +70,7 @@ func (s *Service) receiveLead(tx *store.Tx, in dispatch.Received) error {
 		return err
 	}
 	if lead == nil {
-		lead = &Lead{Pair: body.Pair, Counterpart: in.From, OwnSignature: own.ID, State: LeadReceived}
+		lead = &Lead{Pair: body.Pair, Counterpart: in.From, Own: leadSide(own), State: LeadReceived}
 	}
 	if lead.Received != nil && lead.Received.Document == in.Document.ID {
 		return nil

@@ -132,17 +132,17 @@ type Review struct {
 // Lead is what became of a pair after two people of one side found it worth telling: one record for both directions, so that crossing leads
 // merge.
 type Lead struct {
-	Pair         string           `json:"pair"`
-	Counterpart  protocol.Country `json:"counterpart"`
-	State        LeadState        `json:"state"`
-	OwnSignature string           `json:"own_signature"`
-	Sent         *Notice          `json:"sent,omitempty"`
-	Received     *Notice          `json:"received,omitempty"`
-	Feedback     []Feedback       `json:"feedback,omitempty"`
-	Confirmation *Confirmation    `json:"confirmation,omitempty"` // of a hit, on this side
-	Hit          *Hit             `json:"hit,omitempty"`
-	Handling     []string         `json:"handling,omitempty"`
-	Timeline     []Stamp          `json:"timeline"`
+	Pair         string            `json:"pair"`
+	Counterpart  protocol.Country  `json:"counterpart"`
+	State        LeadState         `json:"state"`
+	Own          protocol.LeadSide `json:"own"` // this country's side, whole: the other one may not know all of it
+	Sent         *Notice           `json:"sent,omitempty"`
+	Received     *Notice           `json:"received,omitempty"`
+	Feedback     []Feedback        `json:"feedback,omitempty"`
+	Confirmation *Confirmation     `json:"confirmation,omitempty"` // of a hit, on this side
+	Hit          *Hit              `json:"hit,omitempty"`
+	Handling     []string          `json:"handling,omitempty"`
+	Timeline     []Stamp           `json:"timeline"`
 }
 
 // LeadState is where a lead stands.
@@ -236,7 +236,7 @@ var (
 		}},
 		store.Index[Candidate]{Name: "worklist", Keys: func(c *Candidate) []string {
 			if c.Outcome != "" {
-				return nil
+				return []string{rankedKey("decided", c.Comparison.Score, c.Pair)}
 			}
 			return []string{rankedKey("open", c.Comparison.Score, c.Pair)}
 		}})

@@ -40,7 +40,8 @@ type Services struct {
 
 // Limits of one command.
 const (
-	MaxRequest = 4 << 20   // bytes of JSON
+	maxOpen    = 64 << 10  // bytes of JSON of a command that needs no session
+	MaxRequest = 48 << 20  // bytes of JSON: a chain of rosters is the largest
 	MaxUpload  = 256 << 20 // bytes of a scan or a table
 )
 

@@ -76,6 +76,10 @@ func (s *Server) auditQuery(ctx context.Context, c call, r AuditRequest) ([]stor
 	if err != nil {
 		return nil, err
 	}
+	size, err := s.services.Store.AuditSize() // the query's own entry is not among what it finds
+	if err != nil {
+		return nil, err
+	}
 	act := desk.Act{Actor: c.actor, Action: policy.AuditQuery, Resource: policy.Resource{Type: policy.KindAudit}}
 	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindAudit, Event: "audit log queried", Details: map[string]string{"query": string(asked)}}}
 	if _, err := desk.Read(ctx, s.services.Desk, act, entry, func(*store.Tx) (None, error) { return None{}, nil }); err != nil {
@@ -83,6 +87,9 @@ func (s *Server) auditQuery(ctx context.Context, c call, r AuditRequest) ([]stor
 	}
 	q := store.AuditQuery{Actor: r.Actor, Action: r.Action, Object: r.Object, Counterpart: r.Counterpart, Decision: r.Decision, Kind: r.Kind, Case: r.Case,
 		Purpose: r.Purpose, Text: r.Text, Since: r.Since, Until: r.Until, Limit: r.Limit, Before: r.Before}
+	if q.Before <= 0 {
+		q.Before = max(size, 1)
+	}
 	if q.Limit <= 0 || q.Limit > 10000 {
 		q.Limit = 100
 	}

@@ -145,18 +145,22 @@ func read[Req any](s *Server, r *http.Request, needsSession bool) (c call, req R
 		}
 		c.token = token
 	}
+	limit := int64(maxOpen)
+	if needsSession {
+		limit = MaxRequest
+	}
 	var b []byte
-	if h := r.Header.Get(headerRequest); h != "" {
+	if h := r.Header.Get(headerRequest); h != "" && needsSession {
 		if b, err = base64.StdEncoding.DecodeString(h); err != nil {
 			return c, req, desk.Invalid("header %s: %v", headerRequest, err)
 		}
 		if c.body, err = readAll(r.Body, r.ContentLength, MaxUpload); err != nil {
 			return c, req, err
 		}
-	} else if b, err = readAll(r.Body, r.ContentLength, MaxRequest); err != nil {
+	} else if b, err = readAll(r.Body, r.ContentLength, limit); err != nil {
 		return c, req, err
 	}
-	if err := protocol.CheckJSON(b, MaxRequest, protocol.MaxDepth); err != nil {
+	if err := protocol.CheckJSON(b, int(limit), protocol.MaxDepth); err != nil {
 		return c, req, desk.Invalid("request: %v", err)
 	}
 	dec := json.NewDecoder(strings.NewReader(string(b)))
