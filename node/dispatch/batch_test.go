@@ -100,7 +100,8 @@ func TestHostileBatches(t *testing.T) {
 func TestABombCostsNoMoreThanItsBatch(t *testing.T) {
 	f := newFederation(t, "PT", "ES")
 	pt, es := f.bureaus["PT"], f.bureaus["ES"]
-	b := pt.sealed("ES", protocol.Bulk, 1, compressor.EncodeAll(make([]byte, 256<<20), nil), func(m *protocol.Manifest) { m.Size = 1 << 10 })
+	// A legal batch's worth of zeros, of which the manifest speaks as one kilobyte: no more than that is made of it.
+	b := pt.sealed("ES", protocol.Bulk, 1, compressor.EncodeAll(make([]byte, protocol.MaxBatch), nil), func(m *protocol.Manifest) { m.Size = 1 << 10 })
 	if _, err := es.accept(pt, b); err == nil {
 		t.Fatal("taken")
 	}
@@ -110,7 +111,7 @@ func TestABombCostsNoMoreThanItsBatch(t *testing.T) {
 		_, _ = es.accept(pt, b)
 	}
 	runtime.ReadMemStats(&after)
-	if got := (after.TotalAlloc - before.TotalAlloc) / 10; got > 4<<20 {
+	if got := (after.TotalAlloc - before.TotalAlloc) / 10; got > protocol.MaxBatch/2 {
 		t.Errorf("a bomb costs %d bytes", got)
 	}
 }
@@ -243,7 +244,7 @@ func traceRequest(text int) *protocol.TraceRequestBody {
 		Priority: "routine", Narrative: s}
 }
 
-// A batch that this node makes is legal, however large its messages are.
+// A batch that this node makes is legal, however large its messages are, and nothing is fixed beyond it.
 func TestOwnBatchesAreLegal(t *testing.T) {
 	f := newFederation(t, "PT", "ES")
 	pt, es := f.bureaus["PT"], f.bureaus["ES"]
@@ -254,6 +255,16 @@ func TestOwnBatchesAreLegal(t *testing.T) {
 			return err
 		})
 	}
+	first := must(pt.NextBatch(t.Context(), "ES", protocol.Urgent))
+	if err := pt.form(t.Context(), "ES", protocol.Urgent); err != nil { // by somebody else at the same time
+		t.Fatal(err)
+	}
+	pt.view(func(tx *store.Tx) error {
+		if head, err := tx.OutHead("ES", "urgent"); err != nil || head.Seq != first.Last {
+			t.Errorf("fixed up to %d, the batch ends at %d, %v", head.Seq, first.Last, err)
+		}
+		return nil
+	})
 	sent := deliver(pt, es, protocol.Urgent)
 	if len(es.got) != n || len(sent) < 3 {
 		t.Errorf("%d of %d arrived in %d batches", len(es.got), n, len(sent))

@@ -341,7 +341,7 @@ func TestOfferAllFitsItsTransactions(t *testing.T) {
 	if err := pt.OfferAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if commits := pt.store.Commits() - before; commits < 300*5/offersAtOnce || len(pt.queued) != 300*5 {
+	if commits := pt.store.Commits() - before; commits < (300*5+offersAtOnce-1)/offersAtOnce || len(pt.queued) != 300*5 {
 		t.Errorf("%d offers in %d transactions", len(pt.queued), commits)
 	}
 }
