@@ -16,9 +16,10 @@ build: ## one static binary in bin/
 demo: build ## three bureaus on this machine do the main job; Ctrl-C ends it
 	@$(BIN) demo $(DEMO)
 
-test: ## every test, with the race detector
+test: ## every test, with the race detector; what is pure computation also without it, in full
 	@scripts/need-gcc
 	$(GO) vet ./...
+	$(GO) test -timeout 10m ./correlate/...
 	CGO_ENABLED=1 $(GO) test -race -timeout 14m ./...
 
 bench: ## every benchmark, with allocations; BENCH=regexp and TIME=1s choose
