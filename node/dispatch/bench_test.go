@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"proofmark/protocol"
+	"proofmark/store"
 )
 
 // Memory must not grow with the backlog: forming a batch in front of 5,000 waiting documents allocates what it does in front of 500.
@@ -14,7 +15,15 @@ func TestMemoryDoesNotGrowWithTheBacklog(t *testing.T) {
 	cost := func(backlog int) (bytes uint64) {
 		f := newFederation(t, "PT", "ES")
 		pt := f.bureaus["PT"]
-		pt.publishMany(backlog)
+		pt.publishMany(2 * protocol.MaxBatchCount)
+		pt.update(func(tx *store.Tx) error { // behind them nothing is read: their intents are enough
+			for i := 2 * protocol.MaxBatchCount; i < backlog; i++ {
+				if err := tx.Enqueue("ES", "bulk", fmt.Sprintf("document-%d", i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		b := must(pt.NextBatch(t.Context(), "ES", protocol.Bulk))
