@@ -17,7 +17,7 @@ type container struct {
 	main   *zip.File
 	size   int64
 	limits Limits
-	warn   func(format string, args ...any)
+	warn   warner
 }
 
 var errBudget = errors.New("ZIP directory longer than the limit")
@@ -42,7 +42,7 @@ const (
 	entryBytes   = 1 << 10   // a directory entry with a long name and extra fields
 )
 
-func openContainer(r io.ReaderAt, size int64, l Limits, warn func(string, ...any)) (*container, error) {
+func openContainer(r io.ReaderAt, size int64, l Limits, warn warner) (*container, error) {
 	if size > l.MaxFile {
 		return nil, fault(ErrTooLarge, "container", "%d bytes, the limit is %d", size, l.MaxFile)
 	}
@@ -73,7 +73,7 @@ func (c *container) index(files []*zip.File) error {
 		name := f.Name
 		if strings.Contains(name, `\`) {
 			name = strings.ReplaceAll(name, `\`, "/")
-			c.warn("container: entry %q has backslashes in its name", f.Name)
+			c.warn(departs, "container: entry %q has backslashes in its name", f.Name)
 		}
 		if strings.HasSuffix(name, "/") || macLitter(name) {
 			continue
@@ -106,7 +106,7 @@ func (c *container) index(files []*zip.File) error {
 	c.main = byName[mainName]
 	folder := path.Dir(mainName)
 	if folder != "." {
-		c.warn("container: main.xml is nested in folder %q", path.Dir(c.main.Name))
+		c.warn(departs, "container: main.xml is nested in folder %q", path.Dir(c.main.Name))
 	}
 	for name, f := range byName {
 		if folder == "." {

@@ -105,7 +105,7 @@ func metaFields(m *Meta) []metaField {
 }
 
 // parseHeader reads main.xml without the points that may stand in it.
-func parseHeader(text []byte, l Limits, warn func(string, ...any)) (*header, error) {
+func parseHeader(text []byte, l Limits, warn warner) (*header, error) {
 	h := &header{leaves: map[string]string{}}
 	others := 0
 	root, err := walk(text, l.MaxDepth, func(path, text []byte) error {
@@ -139,7 +139,7 @@ func parseHeader(text []byte, l Limits, warn func(string, ...any)) (*header, err
 		return nil, fault(ErrNotX3P, "main.xml", "holds no element")
 	case "ISO5436_2":
 	default:
-		warn("main.xml: root element is %q instead of ISO5436_2", root)
+		warn(departs, "main.xml: root element is %q instead of ISO5436_2", root)
 	}
 	if err := h.checkFeature(); err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (h *header) checkFeature() error {
 	return nil
 }
 
-func (h *header) parseAxes(warn func(string, ...any)) error {
+func (h *header) parseAxes(warn warner) error {
 	for _, a := range []struct {
 		name string
 		axis *axis
@@ -183,7 +183,7 @@ func (h *header) parseAxes(warn func(string, ...any)) error {
 			return fault(nil, inMain(base+"AxisType"), "%.20q is neither I nor A", t)
 		}
 		if a.name == "CZ" && !a.axis.absolute {
-			warn("%s: I, but heights are absolute by definition; read as A", inMain(base+"AxisType"))
+			warn(departs, "%s: I, but heights are absolute by definition; read as A", inMain(base+"AxisType"))
 			a.axis.absolute = true
 		}
 		if err := h.parseAxis(base, a.axis); err != nil {
@@ -191,7 +191,7 @@ func (h *header) parseAxes(warn func(string, ...any)) error {
 		}
 	}
 	if (h.z.kind == 'F' || h.z.kind == 'D') && h.z.inc != 1 {
-		warn("main.xml: Record1/Axes/CZ/Increment: %g is not applied to floating-point heights", h.z.inc)
+		warn(remark, "main.xml: Record1/Axes/CZ/Increment: %g is not applied to floating-point heights", h.z.inc)
 	}
 	for i := 1; i <= 3; i++ {
 		for j := 1; j <= 3; j++ {
@@ -202,7 +202,7 @@ func (h *header) parseAxes(warn func(string, ...any)) error {
 			p := fmt.Sprintf("Record1/Axes/Rotation/r%d%d", i, j)
 			if t, ok := h.leaves[p]; ok {
 				if v, err := strconv.ParseFloat(t, 64); err != nil || v != unit {
-					warn("%s: %.20q: the rotation is not applied", inMain(p), t)
+					warn(remark, "%s: %.20q: the rotation is not applied", inMain(p), t)
 				}
 			}
 		}
@@ -245,12 +245,12 @@ func (h *header) parseAxis(base string, a *axis) error {
 	return nil
 }
 
-func (h *header) parseMatrix(l Limits, warn func(string, ...any)) error {
+func (h *header) parseMatrix(l Limits, warn warner) error {
 	size := map[string]uint64{}
 	for _, e := range []string{"SizeX", "SizeY", "SizeZ"} {
 		t := h.leaves[pathMatrix+e]
 		if t == "" && e == "SizeZ" {
-			warn("%s: is missing; taken for 1", inMain(pathMatrix+e))
+			warn(departs, "%s: is missing; taken for 1", inMain(pathMatrix+e))
 			t = "1"
 		}
 		v, err := strconv.ParseUint(t, 10, 64)

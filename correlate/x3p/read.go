@@ -36,10 +36,25 @@ type reader struct {
 	head   *header
 	text   []byte // main.xml as UTF-8
 	scan   *Scan
+	kinds  []kind // of scan.Warnings
+	sums   string // content of the checksum file
 }
 
-func (d *reader) warn(format string, args ...any) {
+// kind says what a warning means to those who decide about a file.
+type kind int
+
+const (
+	remark  kind = iota // the standard permits it
+	departs             // from the standard
+	suspect             // the standard permits it, a peer does not
+	corrupt             // departs from the standard, and a peer does not accept it
+)
+
+type warner func(k kind, format string, args ...any)
+
+func (d *reader) warn(k kind, format string, args ...any) {
 	d.scan.Warnings = append(d.scan.Warnings, fmt.Sprintf(format, args...))
+	d.kinds = append(d.kinds, k)
 }
 
 func (d *reader) read(r io.ReaderAt, size int64) (err error) {
@@ -55,7 +70,7 @@ func (d *reader) read(r io.ReaderAt, size int64) (err error) {
 		return err
 	}
 	if note != "" {
-		d.warn("%s", note)
+		d.warn(departs, "%s", note)
 	}
 	if d.head, err = parseHeader(d.text, d.limits, d.warn); err != nil {
 		return err
@@ -71,7 +86,7 @@ func (d *reader) read(r io.ReaderAt, size int64) (err error) {
 	}
 	if err := d.scan.CheckUnits(); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
-			d.warn("%s", line)
+			d.warn(suspect, "%s", line)
 		}
 	}
 	return nil
@@ -82,17 +97,18 @@ func (d *reader) checkMain(raw []byte) error {
 	name := d.head.leaves[pathSumFile]
 	if name == "" {
 		name = "md5checksum.hex"
-		d.warn("%s: is missing; taken for %q", inMain(pathSumFile), name)
+		d.warn(departs, "%s: is missing; taken for %q", inMain(pathSumFile), name)
 	}
 	f, err := d.box.linked(inMain(pathSumFile), name)
 	if err != nil {
-		d.warn("%s is missing: main.xml is not verified", name)
+		d.warn(departs, "%s is missing: main.xml is not verified", name)
 		return nil
 	}
 	b, err := d.box.readAll(f, name, 4<<10)
 	if err != nil {
 		return err
 	}
+	d.sums = string(b)
 	want := "" // the line is "digest *main.xml" or a bare digest, ended in any way
 	if fields := strings.Fields(string(b)); len(fields) > 0 {
 		want = fields[0]
@@ -106,12 +122,12 @@ func (d *reader) compare(statedIn, content, want string, sum []byte) error {
 	got := hex.EncodeToString(sum)
 	switch {
 	case want == "":
-		d.warn("%s: no checksum: %s is not verified", statedIn, content)
+		d.warn(departs, "%s: no checksum: %s is not verified", statedIn, content)
 	case strings.EqualFold(want, got):
 	case d.strict:
 		return fault(ErrChecksum, content, "has MD5 %s, but %s says %.40q", got, statedIn, want)
 	default:
-		d.warn("%s has MD5 %s, but %s says %.40q", content, got, statedIn, want)
+		d.warn(corrupt, "%s has MD5 %s, but %s says %.40q", content, got, statedIn, want)
 	}
 	return nil
 }
@@ -170,7 +186,7 @@ func (d *reader) readLinked(g *grid) error {
 		d.scan.Z = make([]float64, h.points())
 		infinite, err := readBinary(r, rec, d.scan.Z, g)
 		if infinite > 0 {
-			d.warn("%s: %d infinite heights read as missing", name, infinite)
+			d.warn(departs, "%s: %d infinite heights read as missing", name, infinite)
 		}
 		return err
 	})

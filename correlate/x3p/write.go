@@ -78,8 +78,8 @@ func (s *Scan) writable() error {
 		return nil
 	}
 	for name, t := range map[string]string{"date": s.Meta.Date, "calibration date": s.Meta.CalibrationDate} {
-		if !dateTime(t) {
-			return fmt.Errorf("meta: %s %q is not a date and time such as 2024-05-31T13:00:00Z", name, t)
+		if problem := dateTime(t); problem != "" {
+			return fmt.Errorf("meta: %s %s", name, problem)
 		}
 	}
 	switch s.Meta.ProbingType {
@@ -87,16 +87,6 @@ func (s *Scan) writable() error {
 		return nil
 	}
 	return fmt.Errorf("meta: probing type %q is none of Contacting, NonContacting, Software", s.Meta.ProbingType)
-}
-
-// dateTime tells an xsd:dateTime, whose time zone is optional.
-func dateTime(t string) bool {
-	for _, layout := range []string{"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999"} {
-		if _, err := time.Parse(layout, t); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 func writeHeights(w io.Writer, z []float64) error {

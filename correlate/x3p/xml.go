@@ -75,6 +75,12 @@ func toUTF8(b []byte) (text []byte, note string, err error) {
 // joined by slashes) and its own text, which is valid during the call only.
 // Namespaces are ignored: files in use lack the prefix, the namespace or both.
 func walk(text []byte, maxDepth int, leaf func(path, text []byte) error) (root string, err error) {
+	return visit(text, maxDepth, func([]byte, xml.StartElement) {}, leaf)
+}
+
+// visit is walk that also calls open where an element begins, the root (with an
+// empty path) among them.
+func visit(text []byte, maxDepth int, open func(path []byte, e xml.StartElement), leaf func(path, text []byte) error) (root string, err error) {
 	in := &tokenReader{text: text}
 	d := xml.NewDecoder(in)
 	d.CharsetReader = func(label string, in io.Reader) (io.Reader, error) {
@@ -117,6 +123,7 @@ func walk(text []byte, maxDepth int, leaf func(path, text []byte) error) (root s
 			default:
 				at = append(append(at, '/'), t.Name.Local...)
 			}
+			open(at, t)
 			body = body[:0]
 		case xml.CharData:
 			if len(body) <= maxLeaf { // what is longer only has to be seen to be longer
