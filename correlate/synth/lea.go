@@ -35,6 +35,15 @@ type barrelLand struct {
 	striae []comb  // the tool's, the barrel's own
 }
 
+// at returns metres of height at x metres from the land's middle.
+func (l *barrelLand) at(x float64) float64 {
+	sum := 0.0
+	for _, c := range l.striae {
+		sum += c.at(x)
+	}
+	return sum
+}
+
 // striaeSpectrum is the height of a usual land's striae by octave: spacing of
 // the lattice and RMS in metres. Most power of an octave lies at wavelengths of
 // two and a half to six spacings.

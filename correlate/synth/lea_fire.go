@@ -183,11 +183,7 @@ func (m *engraving) row(r *rand.Rand, dst []float64, y float64) {
 				contact = smoothstep((y - m.front*(1-t*t*m.bow/(m.front+m.bow))) / contactFade)
 			}
 			if contact > 0 {
-				striae := m.own.at(u) + grain.at(u)
-				for k := range m.land.striae {
-					striae += m.gain * m.land.striae[k].at(u)
-				}
-				z += contact * striae
+				z += contact * (m.gain*m.land.at(u) + m.own.at(u) + grain.at(u))
 			}
 			if contact < 1 {
 				z += (1 - contact) * rough.at(u)
