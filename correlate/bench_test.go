@@ -49,9 +49,15 @@ func BenchmarkNewTemplate(b *testing.B) {
 func BenchmarkCompare(b *testing.B) {
 	scans := benchScans(b)
 	p, q := mustTemplate(b, scans[0]), mustTemplate(b, scans[1])
-	b.ReportAllocs()
-	for b.Loop() {
-		Compare(p, q)
+	defer func(k kernel) { fastest = k }(fastest)
+	for _, k := range kernels {
+		b.Run("kernel="+k.String(), func(b *testing.B) {
+			fastest = k
+			b.ReportAllocs()
+			for b.Loop() {
+				Compare(p, q)
+			}
+		})
 	}
 }
 

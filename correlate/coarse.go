@@ -3,7 +3,6 @@ package correlate
 import (
 	"cmp"
 	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -72,25 +71,32 @@ func (t *Template) codesAt(r reach) *shiftedCodes {
 	return s.codes
 }
 
-// shiftedCodes holds a query's polar codes around each displaced centre, ring by
-// ring: for one ring all shifts lie side by side, sign words before mask words.
+// shiftedCodes holds a query's polar codes around each displaced centre, as the
+// kernels read them: eight shifts side by side, ring by ring, each word of a ring
+// as eight signs and eight masks.
 type shiftedCodes struct {
-	shifts int
-	rings  [rings][]ringBits // each nil where all shifts are empty
+	shifts   int
+	from, to int // the rings that hold anything at any shift
+	eights   [][]ringEight
 }
 
-type ringBits struct{ sign, mask [ringWords]uint64 }
+type ringEight [ringWords][2][lanes]uint64 // [word][sign, mask][shift]
 
 func newShiftedCodes(t *Template, shifts []offset) *shiftedCodes {
-	c := &shiftedCodes{shifts: len(shifts)}
 	// A shift moves the mark by so many rings at most.
 	far := int(shifts[len(shifts)-1].length())/(16*ringStep) + 1
 	from, to := t.code.span()
-	from, to = max(from-far, 0), min(to+far, rings)
-	for r := from; r < to; r++ {
-		c.rings[r] = make([]ringBits, len(shifts))
-		for i, at := range shifts {
-			c.rings[r][i].sign, c.rings[r][i].mask = sampleRing(&t.signs, at, r)
+	c := &shiftedCodes{shifts: len(shifts), from: max(from-far, 0), to: min(to+far, rings)}
+	c.eights = make([][]ringEight, (len(shifts)+lanes-1)/lanes)
+	for e := range c.eights {
+		c.eights[e] = make([]ringEight, c.to-c.from)
+		for lane, at := range shifts[e*lanes : min((e+1)*lanes, len(shifts))] {
+			for r := range c.eights[e] {
+				sign, mask := sampleRing(&t.signs, at, c.from+r)
+				for w := range ringWords {
+					c.eights[e][r][w][0][lane], c.eights[e][r][w][1][lane] = sign[w], mask[w]
+				}
+			}
 		}
 	}
 	return c
@@ -99,34 +105,53 @@ func newShiftedCodes(t *Template, shifts []offset) *shiftedCodes {
 // tally counts samples that both codes have, and those of them that differ.
 type tally struct{ common, differ int32 }
 
-// sweep scores every pose of a reference's code over a query's shifted codes.
-func (c *shiftedCodes) sweep(ref *polarCode, visit func(turn int, tallies []tally)) {
-	var used [rings]int
-	n := 0
-	for r := range rings {
-		if c.rings[r] != nil && ref.mask[r] != [ringWords]uint64{} {
-			used[n] = r
-			n++
+// turningCode is a reference's polar code, turned step by step, as the kernels
+// read it.
+type turningCode [rings][ringWords][2]uint64 // [ring][word][sign, mask]
+
+func newTurningCode(ref *polarCode) *turningCode {
+	c := new(turningCode)
+	for r := range c {
+		for w := range ringWords {
+			c[r][w] = [2]uint64{ref.sign[r][w], ref.mask[r][w]}
 		}
 	}
-	tallies := make([]tally, c.shifts)
-	for k := range turns {
-		clear(tallies)
-		for _, r := range used[:n] {
-			sign, mask := turnRing(&ref.sign[r], k), turnRing(&ref.mask[r], k)
-			s0, s1, s2 := sign[0], sign[1], sign[2]
-			m0, m1, m2 := mask[0], mask[1], mask[2]
-			ring := c.rings[r][:len(tallies)]
-			for i := range tallies {
-				q := &ring[i]
-				b0, b1, b2 := q.mask[0]&m0, q.mask[1]&m1, q.mask[2]&m2
-				d0, d1, d2 := (q.sign[0]^s0)&b0, (q.sign[1]^s1)&b1, (q.sign[2]^s2)&b2
-				t := &tallies[i]
-				t.common += int32(bits.OnesCount64(b0) + bits.OnesCount64(b1) + bits.OnesCount64(b2))
-				t.differ += int32(bits.OnesCount64(d0) + bits.OnesCount64(d1) + bits.OnesCount64(d2))
+	return c
+}
+
+// turn moves what stood at direction j of rings from ≤ r < to to j+1.
+func (c *turningCode) turn(from, to int) {
+	for r := from; r < to; r++ {
+		g := &c[r]
+		s0, s1, s2 := g[0][0], g[1][0], g[2][0]
+		m0, m1, m2 := g[0][1], g[1][1], g[2][1]
+		g[0] = [2]uint64{s0<<1 | s2>>63, m0<<1 | m2>>63}
+		g[1] = [2]uint64{s1<<1 | s0>>63, m1<<1 | m0>>63}
+		g[2] = [2]uint64{s2<<1 | s1>>63, m2<<1 | m1>>63}
+	}
+}
+
+// sweep scores every pose of a reference's code over a query's shifted codes:
+// into scores, turn by turn, one per shift.
+func (c *shiftedCodes) sweep(k kernel, ref *polarCode, scores []float32) {
+	from, to := ref.span()
+	from, to = max(from, c.from), min(to, c.to)
+	if from >= to {
+		clear(scores)
+		return
+	}
+	turning := newTurningCode(ref)
+	var acc [2 * lanes]uint64
+	for turn := range turns {
+		row := scores[turn*c.shifts : (turn+1)*c.shifts]
+		for e, codes := range c.eights {
+			k.tally(&acc, &codes[from-c.from][0][0][0], &turning[from][0][0], to-from)
+			eight := row[e*lanes : min((e+1)*lanes, len(row))]
+			for i := range eight {
+				eight[i] = tally{int32(acc[i]), int32(acc[lanes+i])}.score()
 			}
 		}
-		visit(k, tallies)
+		turning.turn(from, to)
 	}
 }
 
@@ -152,12 +177,7 @@ func coarse(query, ref *Template, keep int) []pose {
 	r := max(query.sig.centre.reach(), ref.sig.centre.reach())
 	shifts := reachShifts[r]
 	scores := make([]float32, turns*len(shifts))
-	query.codesAt(r).sweep(ref.code, func(turn int, tallies []tally) {
-		row := scores[turn*len(shifts) : (turn+1)*len(shifts)]
-		for i, t := range tallies {
-			row[i] = t.score()
-		}
-	})
+	query.codesAt(r).sweep(fastest, ref.code, scores)
 	return bestPoses(scores, shifts, keep)
 }
 
@@ -197,13 +217,10 @@ func bestPoses(scores []float32, shifts []offset, keep int) []pose {
 	return out
 }
 
-// scan is the best coarse score of a code over all poses of a query.
-func scan(query *Template, ref *polarCode, r reach) float32 {
-	best := float32(0)
-	query.codesAt(r).sweep(ref, func(_ int, tallies []tally) {
-		for _, t := range tallies {
-			best = max(best, t.score())
-		}
-	})
-	return best
+// likeness is the best coarse score of a code over all poses of a query; scores
+// is room for one per pose.
+func likeness(query *Template, ref *polarCode, r reach, scores []float32) float32 {
+	scores = scores[:turns*len(reachShifts[r])]
+	query.codesAt(r).sweep(fastest, ref, scores)
+	return slices.Max(scores)
 }

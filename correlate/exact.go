@@ -62,10 +62,12 @@ func sinCosDeg(deg float64) (sin, cos float64) {
 // mixer) for sampling consensus; it needs to be the same everywhere, not secret.
 type sequence uint64
 
-func (s *sequence) below(n int) int {
+func (s *sequence) next() uint64 {
 	*s += 0x9e3779b97f4a7c15
 	z := uint64(*s)
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return int((z ^ z>>31) % uint64(n))
+	return z ^ z>>31
 }
+
+func (s *sequence) below(n int) int { return int(s.next() % uint64(n)) }

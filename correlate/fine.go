@@ -31,32 +31,32 @@ func (g agreement) r() float64 {
 // evidence is r·√n, what the fine stage climbs.
 func (g agreement) evidence() float64 { return float64(g.r() * math.Sqrt(float64(g.n))) }
 
+// placing is a pose as the kernels read it: the rows of the turn in 1/2^14, and
+// the shift with half a unit more, so that >> 14 rounds to the nearest point.
+type placing struct {
+	x, y   [2]int16 // (cos, −sin), (sin, cos)
+	tx, ty int32
+}
+
+func (p pose) placing() placing {
+	sin, cos := int16(turnTable[p.turn][0]), int16(turnTable[p.turn][1])
+	return placing{[2]int16{cos, -sin}, [2]int16{sin, cos},
+		(p.shift.x+8*rasterSide)<<10 + 1<<13, (p.shift.y+8*rasterSide)<<10 + 1<<13}
+}
+
 // correlateAt compares marks of the reference with the query's raster at a pose.
 func correlateAt(query *raster, marks []mark, p pose) agreement {
-	sin, cos := turnTable[p.turn][0], turnTable[p.turn][1]
-	// Half a unit more, so that the shift below rounds to the nearest point.
-	tx := (p.shift.x+8*rasterSide)<<10 + 1<<13
-	ty := (p.shift.y+8*rasterSide)<<10 + 1<<13
-	// The sums stay below 19,600 × 104² < 2³¹.
-	var n, aa, bb, ab int32
-	for i := range marks {
-		m := &marks[i]
-		mx, my := int32(m.x), int32(m.y)
-		x := uint32(cos*mx-sin*my+tx) >> 14
-		y := uint32(sin*mx+cos*my+ty) >> 14
-		// A negative coordinate is a huge one here.
-		if x >= rasterSide || y >= rasterSide {
-			continue
-		}
-		a, b := int32(m.v), int32(query[y*rasterSide+x])
-		// All ones where b is not missing: the branch would be hard to foresee.
-		valid := (b | -b) >> 31
-		n -= valid
-		aa += a * a & valid
-		bb += b * b
-		ab += a * b
+	at := p.placing()
+	var sums, rest [4]int32
+	const step = 16
+	whole := len(marks) &^ (step - 1)
+	if whole > 0 {
+		fastest.agree(&sums, query, &marks[0], whole, &at)
 	}
-	return agreement{int(n), int64(aa), int64(bb), int64(ab)}
+	if whole < len(marks) {
+		agreePlain(&rest, query, &marks[whole], len(marks)-whole, &at)
+	}
+	return agreement{int(sums[0] + rest[0]), int64(sums[1] + rest[1]), int64(sums[2] + rest[2]), int64(sums[3] + rest[3])}
 }
 
 // climb improves a pose by coordinate descent in turn and shift, halving the

@@ -124,7 +124,8 @@ func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, ad
 		err := eachParallel(ctx, len(candidates), func(i int) {
 			it := candidates[i]
 			ranked[i].item = it
-			ranked[i].score = scan(q, it.code, max(q.sig.centre.reach(), it.centre.reach()))
+			r := max(q.sig.centre.reach(), it.centre.reach())
+			ranked[i].score = likeness(q, it.code, r, make([]float32, turns*len(reachShifts[r])))
 		})
 		if err != nil {
 			return nil, err

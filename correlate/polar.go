@@ -72,15 +72,3 @@ func (c *polarCode) span() (from, to int) {
 	}
 	return from, to
 }
-
-// turnRing turns a ring by k samples: what stood at direction j stands at j+k.
-func turnRing(src *[ringWords]uint64, k int) (dst [ringWords]uint64) {
-	words, bits := k>>6, uint(k&63)
-	for i := range ringWords {
-		lo := src[(i-words+ringWords)%ringWords]
-		below := src[(i-words-1+2*ringWords)%ringWords]
-		// A shift by 64 gives 0, so bits = 0 needs no case of its own.
-		dst[i] = lo<<bits | below>>(64-bits)
-	}
-	return dst
-}

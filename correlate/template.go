@@ -15,13 +15,15 @@ const (
 
 // raster holds heights in 1/55 RMS. 0 is missing; a height that rounds to 0 is
 // kept as 1.
-type raster [rasterSide * rasterSide]int8
+// The points beyond the last serve kernels that read four at once.
+type raster [rasterSide*rasterSide + 4]int8
 
 // mark is one valid pixel of a signature: its centre in raster points from the
 // frame's origin and its height in 1/55 RMS.
 type mark struct {
 	x, y int16
 	v    int16
+	_    int16 // for the kernels
 }
 
 // Template is a signature made ready for comparison. It is immutable and safe
@@ -69,7 +71,7 @@ func newTemplate(s *Signature, packed []byte) *Template {
 		if v == missing {
 			continue
 		}
-		m := mark{int16(2*(i%side) + 1 - side), int16(2*(i/side) + 1 - side), int16(v)}
+		m := mark{x: int16(2*(i%side) + 1 - side), y: int16(2*(i/side) + 1 - side), v: int16(v)}
 		t.marks = append(t.marks, m)
 		c := i/side/cellPixels*cellsPerSide + i%side/cellPixels
 		t.cells[c] = append(t.cells[c], m)
@@ -139,9 +141,8 @@ var signKernel = [3]int32{30, 15, 2}
 // signDead is the height in 1/55 RMS below which a sign is too unsure.
 const signDead = 3
 
-// signRaster low-passes the picture to waves above about 140 µm and marks where
-// it is clearly up or down.
-func signRaster(dst *raster, values *[side * side]int8, b box) {
+// smoothRaster low-passes the picture to waves above about 140 µm.
+func smoothRaster(dst *raster, values *[side * side]int8, b box) {
 	var rows, weights [side * side]int32
 	var smooth [side * side]int8
 	for y := b.y0; y < b.y1; y++ {
@@ -173,6 +174,11 @@ func signRaster(dst *raster, values *[side * side]int8, b box) {
 		}
 	}
 	interpolate(dst, &smooth, b)
+}
+
+// signRaster marks where the low-passed picture is clearly up or down.
+func signRaster(dst *raster, values *[side * side]int8, b box) {
+	smoothRaster(dst, values, b)
 	for i, v := range dst {
 		switch {
 		case v > -signDead && v < signDead: // missing ones too

@@ -1,0 +1,251 @@
+#include "textflag.h"
+
+// Offsets of type probe; a row of the table takes 384 words, 192 are read.
+#define ROW(i) (8*(i))(SI)
+#define SIGN(i) (64+8*(i))(SI)
+#define MASK(i) (128+8*(i))(SI)
+#define ROWBYTES (384*8)
+#define TURNBYTES (192*8)
+
+// One patch at eight turns: add the set bits of (row ^ sign) & mask to Z17.
+// $0x28 is the truth table of (A^B)&C; A is the destination.
+#define PATCH(row, sign, mask) \
+	VMOVDQU64 (row)(BX*1), Z16 \
+	VPTERNLOGQ $0x28, mask, sign, Z16 \
+	VPOPCNTQ Z16, Z16 \
+	VPADDQ Z16, Z17, Z17
+
+// The least of Z18's eight words, to AX.
+#define LEAST \
+	VEXTRACTI64X4 $1, Z18, Y16 \
+	VPMINUQ Y16, Y18, Y18 \
+	VEXTRACTI64X2 $1, Y18, X16 \
+	VPMINUQ X16, X18, X18 \
+	VPSHUFD $0x4e, X18, X16 \
+	VPMINUQ X16, X18, X18 \
+	VMOVQ X18, AX \
+	VZEROUPPER
+
+// func fewest4AVX512(p *probe, shifts int) uint64
+TEXT ·fewest4AVX512(SB), NOSPLIT, $0-24
+	MOVQ p+0(FP), SI
+	MOVQ shifts+8(FP), CX
+	MOVQ ROW(0), R8
+	MOVQ ROW(1), R9
+	MOVQ ROW(2), R10
+	MOVQ ROW(3), R11
+	VPBROADCASTQ SIGN(0), Z0
+	VPBROADCASTQ SIGN(1), Z1
+	VPBROADCASTQ SIGN(2), Z2
+	VPBROADCASTQ SIGN(3), Z3
+	VPBROADCASTQ MASK(0), Z8
+	VPBROADCASTQ MASK(1), Z9
+	VPBROADCASTQ MASK(2), Z10
+	VPBROADCASTQ MASK(3), Z11
+	VPTERNLOGQ $0xff, Z18, Z18, Z18
+shift:
+	XORQ BX, BX
+turn:
+	VPXORQ Z17, Z17, Z17
+	PATCH(R8, Z0, Z8)
+	PATCH(R9, Z1, Z9)
+	PATCH(R10, Z2, Z10)
+	PATCH(R11, Z3, Z11)
+	VPMINUQ Z17, Z18, Z18
+	ADDQ $64, BX
+	CMPQ BX, $TURNBYTES
+	JNE turn
+	ADDQ $ROWBYTES, R8
+	ADDQ $ROWBYTES, R9
+	ADDQ $ROWBYTES, R10
+	ADDQ $ROWBYTES, R11
+	DECQ CX
+	JNE shift
+	LEAST
+	MOVQ AX, ret+16(FP)
+	RET
+
+// func fewest8AVX512(p *probe, shifts int) uint64
+TEXT ·fewest8AVX512(SB), NOSPLIT, $0-24
+	MOVQ p+0(FP), SI
+	MOVQ shifts+8(FP), CX
+	VPBROADCASTQ SIGN(0), Z0
+	VPBROADCASTQ SIGN(1), Z1
+	VPBROADCASTQ SIGN(2), Z2
+	VPBROADCASTQ SIGN(3), Z3
+	VPBROADCASTQ SIGN(4), Z4
+	VPBROADCASTQ SIGN(5), Z5
+	VPBROADCASTQ SIGN(6), Z6
+	VPBROADCASTQ SIGN(7), Z7
+	VPBROADCASTQ MASK(0), Z8
+	VPBROADCASTQ MASK(1), Z9
+	VPBROADCASTQ MASK(2), Z10
+	VPBROADCASTQ MASK(3), Z11
+	VPBROADCASTQ MASK(4), Z12
+	VPBROADCASTQ MASK(5), Z13
+	VPBROADCASTQ MASK(6), Z14
+	VPBROADCASTQ MASK(7), Z15
+	MOVQ ROW(0), R8
+	MOVQ ROW(1), R9
+	MOVQ ROW(2), R10
+	MOVQ ROW(3), R11
+	MOVQ ROW(4), R12
+	MOVQ ROW(5), R13
+	MOVQ ROW(6), AX
+	MOVQ ROW(7), DX
+	VPTERNLOGQ $0xff, Z18, Z18, Z18
+shift:
+	XORQ BX, BX
+turn:
+	VPXORQ Z17, Z17, Z17
+	PATCH(R8, Z0, Z8)
+	PATCH(R9, Z1, Z9)
+	PATCH(R10, Z2, Z10)
+	PATCH(R11, Z3, Z11)
+	PATCH(R12, Z4, Z12)
+	PATCH(R13, Z5, Z13)
+	PATCH(AX, Z6, Z14)
+	PATCH(DX, Z7, Z15)
+	VPMINUQ Z17, Z18, Z18
+	ADDQ $64, BX
+	CMPQ BX, $TURNBYTES
+	JNE turn
+	ADDQ $ROWBYTES, R8
+	ADDQ $ROWBYTES, R9
+	ADDQ $ROWBYTES, R10
+	ADDQ $ROWBYTES, R11
+	ADDQ $ROWBYTES, R12
+	ADDQ $ROWBYTES, R13
+	ADDQ $ROWBYTES, AX
+	ADDQ $ROWBYTES, DX
+	DECQ CX
+	JNE shift
+	LEAST
+	MOVQ AX, ret+16(FP)
+	RET
+
+// func tallyAVX512(acc *[16]uint64, query, ref *uint64, rings int)
+//
+// Of the query, each word of a ring takes 128 bytes: eight shifts' signs, eight
+// shifts' masks; of the reference 16: sign, mask.
+TEXT ·tallyAVX512(SB), NOSPLIT, $0-32
+	MOVQ acc+0(FP), DI
+	MOVQ query+8(FP), SI
+	MOVQ ref+16(FP), DX
+	MOVQ rings+24(FP), CX
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	LEAQ (CX)(CX*2), CX
+	TESTQ CX, CX
+	JEQ done
+word:
+	VPBROADCASTQ (DX), Z2
+	VPBROADCASTQ 8(DX), Z3
+	VPANDQ 64(SI), Z3, Z3
+	VPOPCNTQ Z3, Z4
+	VPADDQ Z4, Z0, Z0
+	VMOVDQU64 (SI), Z5
+	VPTERNLOGQ $0x28, Z3, Z2, Z5
+	VPOPCNTQ Z5, Z5
+	VPADDQ Z5, Z1, Z1
+	ADDQ $16, DX
+	ADDQ $128, SI
+	DECQ CX
+	JNE word
+done:
+	VMOVDQU64 Z0, (DI)
+	VMOVDQU64 Z1, 64(DI)
+	VZEROUPPER
+	RET
+
+DATA even<>+0(SB)/8, $0x0000000200000000
+DATA even<>+8(SB)/8, $0x0000000600000004
+DATA even<>+16(SB)/8, $0x0000000a00000008
+DATA even<>+24(SB)/8, $0x0000000e0000000c
+DATA even<>+32(SB)/8, $0x0000001200000010
+DATA even<>+40(SB)/8, $0x0000001600000014
+DATA even<>+48(SB)/8, $0x0000001a00000018
+DATA even<>+56(SB)/8, $0x0000001e0000001c
+GLOBL even<>(SB), RODATA|NOPTR, $64
+
+// The sum of Z's sixteen words, to out.
+#define TOTAL(z, y, x, out) \
+	VEXTRACTI64X4 $1, z, Y16 \
+	VPADDD Y16, y, y \
+	VEXTRACTI128 $1, y, X15 \
+	VPADDD X15, x, x \
+	VPSHUFD $0x4e, x, X15 \
+	VPADDD X15, x, x \
+	VPSHUFD $0xb1, x, X15 \
+	VPADDD X15, x, x \
+	VMOVD x, out
+
+// func agreeAVX512(sums *[4]int32, query *raster, marks *mark, n int, at *placing)
+//
+// A mark is 8 bytes: x, y, v, 0. placing is (cos, −sin), (sin, cos) and tx, ty.
+// Sixteen marks at once; the gather reads three bytes beyond the raster's points.
+TEXT ·agreeAVX512(SB), NOSPLIT, $0-40
+	MOVQ sums+0(FP), DI
+	MOVQ query+8(FP), SI
+	MOVQ marks+16(FP), DX
+	MOVQ n+24(FP), CX
+	MOVQ at+32(FP), R8
+	VPBROADCASTD 0(R8), Z4
+	VPBROADCASTD 4(R8), Z5
+	VPBROADCASTD 8(R8), Z6
+	VPBROADCASTD 12(R8), Z7
+	XORL R10, R10 // n
+	VPXORQ Z1, Z1, Z1 // aa
+	VPXORQ Z2, Z2, Z2 // bb
+	VPXORQ Z3, Z3, Z3 // ab
+	MOVL $280, AX
+	VPBROADCASTD AX, Z8
+	MOVL $0xffff, AX
+	VPBROADCASTD AX, Z9
+	VMOVDQU32 even<>(SB), Z10
+	VPTERNLOGQ $0xff, Z11, Z11, Z11
+	VPSUBD Z11, Z10, Z11 // odd
+	SHRQ $4, CX
+	JEQ done
+sixteen:
+	VMOVDQU64 (DX), Z12
+	VMOVDQU64 64(DX), Z13
+	VMOVDQA64 Z10, Z14
+	VPERMI2D Z13, Z12, Z14 // x, y
+	VPERMT2D Z13, Z11, Z12 // v
+	VPMADDWD Z4, Z14, Z15
+	VPADDD Z6, Z15, Z15
+	VPSRLD $14, Z15, Z15
+	VPMADDWD Z5, Z14, Z16
+	VPADDD Z7, Z16, Z16
+	VPSRLD $14, Z16, Z16
+	VPCMPUD $1, Z8, Z15, K1
+	VPCMPUD $1, Z8, Z16, K1, K2
+	VPMADDWD Z8, Z16, Z16
+	VPADDD Z15, Z16, Z16
+	VPXORQ Z17, Z17, Z17
+	VPGATHERDD (SI)(Z16*1), K2, Z17
+	VPSLLD $24, Z17, Z17
+	VPSRAD $24, Z17, Z17
+	VPTESTMD Z17, Z17, K3
+	KMOVW K3, AX
+	POPCNTL AX, AX
+	ADDL AX, R10
+	VMOVDQA32.Z Z12, K3, Z12
+	VPANDD Z9, Z17, Z17
+	VPMADDWD Z12, Z12, Z13
+	VPADDD Z13, Z1, Z1
+	VPMADDWD Z17, Z17, Z13
+	VPADDD Z13, Z2, Z2
+	VPMADDWD Z12, Z17, Z13
+	VPADDD Z13, Z3, Z3
+	ADDQ $128, DX
+	DECQ CX
+	JNE sixteen
+done:
+	MOVL R10, 0(DI)
+	TOTAL(Z1, Y1, X1, 4(DI))
+	TOTAL(Z2, Y2, X2, 8(DI))
+	TOTAL(Z3, Y3, X3, 12(DI))
+	VZEROUPPER
+	RET

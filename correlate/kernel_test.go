@@ -1,0 +1,148 @@
+package correlate
+
+import (
+	"math/bits"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// word64 draws words with many and with few bits, all and none among them.
+func word64() *rapid.Generator[uint64] {
+	return rapid.Custom(func(t *rapid.T) uint64 {
+		w := rapid.Uint64().Draw(t, "w")
+		switch rapid.IntRange(0, 4).Draw(t, "kind") {
+		case 0:
+			return w & rapid.Uint64().Draw(t, "and")
+		case 1:
+			return 0
+		case 2:
+			return ^uint64(0)
+		}
+		return w
+	})
+}
+
+// fill spreads a seed over words; drawing each would take too long.
+func fill(seed uint64, words []uint64) {
+	s := sequence(seed)
+	for i := range words {
+		words[i] = s.next()
+	}
+}
+
+func eachKernel(t *testing.T, do func(t *testing.T, k kernel)) {
+	t.Logf("kernels of this processor: %v", kernels)
+	for _, k := range kernels {
+		t.Run("kernel="+k.String(), func(t *testing.T) { do(t, k) })
+	}
+}
+
+// Every kernel counts what a loop over single poses counts.
+func TestKernelsFindTheFewest(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k kernel) {
+		rapid.Check(t, func(t *rapid.T) {
+			shifts := rapid.IntRange(1, 5).Draw(t, "shifts")
+			table := make([]uint64, 3*shifts*rowTurns)
+			fill(rapid.Uint64().Draw(t, "table"), table)
+			var p probe
+			var at [scanWords]int
+			for w := range scanWords {
+				at[w] = rapid.IntRange(0, 2).Draw(t, "band")*shifts*rowTurns + rapid.IntRange(0, turns-1).Draw(t, "turn")
+				p.row[w] = &table[at[w]]
+				p.sign[w], p.mask[w] = word64().Draw(t, "sign"), word64().Draw(t, "mask")
+			}
+			want := [2]int{1 << 30, 1 << 30}
+			for s := range shifts {
+				for turn := range turns {
+					sum := 0
+					for w := range scanWords {
+						sum += bits.OnesCount64((table[at[w]+s*rowTurns+turn] ^ p.sign[w]) & p.mask[w])
+						if w == scanFirst-1 {
+							want[0] = min(want[0], sum)
+						}
+					}
+					want[1] = min(want[1], sum)
+				}
+			}
+			if got := [2]int{int(k.fewest4(&p, shifts)), int(k.fewest8(&p, shifts))}; got != want {
+				t.Fatalf("%v, want %v", got, want)
+			}
+		})
+	})
+}
+
+func TestKernelsTallyAlike(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k kernel) {
+		rapid.Check(t, func(t *rapid.T) {
+			n := rapid.IntRange(1, rings).Draw(t, "rings")
+			query := make([]uint64, n*ringWords*2*lanes)
+			ref := make([]uint64, n*ringWords*2)
+			fill(rapid.Uint64().Draw(t, "query"), query)
+			for i := range ref {
+				ref[i] = word64().Draw(t, "ref")
+			}
+			if rapid.Bool().Draw(t, "full") { // the largest counts there are
+				for i := range query {
+					query[i] = ^uint64(0)
+				}
+			}
+			var got, want [2 * lanes]uint64
+			for i := range n * ringWords {
+				for lane := range lanes {
+					both := query[2*lanes*i+lanes+lane] & ref[2*i+1]
+					want[lane] += uint64(bits.OnesCount64(both))
+					want[lanes+lane] += uint64(bits.OnesCount64((query[2*lanes*i+lane] ^ ref[2*i]) & both))
+				}
+			}
+			k.tally(&got, &query[0], &ref[0], n)
+			if got != want {
+				t.Fatalf("%v, want %v", got, want)
+			}
+		})
+	})
+}
+
+// Poses far beside the raster and the extreme heights are among them.
+func TestKernelsAgreeAlike(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k kernel) {
+		rapid.Check(t, func(t *rapid.T) {
+			s := sequence(rapid.Uint64().Draw(t, "seed"))
+			var query raster
+			for i := range query {
+				switch s.below(3) {
+				case 0:
+					query[i] = int8(s.below(209) - 104)
+				case 1:
+					query[i] = 104
+				}
+			}
+			marks := make([]mark, 16*rapid.IntRange(1, 40).Draw(t, "sixteens"))
+			for i := range marks {
+				marks[i] = mark{x: int16(2*s.below(side) + 1 - side), y: int16(2*s.below(side) + 1 - side), v: int16(s.below(209) - 104)}
+			}
+			reach := rapid.SampledFrom([]int32{0, 30, 300, 5000}).Draw(t, "reach")
+			at := pose{int32(s.below(turnUnits)), offset{int32(s.below(int(2*reach+1))) - reach, int32(s.below(int(2*reach+1))) - reach}}.placing()
+			var got, want [4]int32
+			agreePlain(&want, &query, &marks[0], len(marks), &at)
+			k.agree(&got, &query, &marks[0], len(marks), &at)
+			if got != want {
+				t.Fatalf("%v, want %v", got, want)
+			}
+		})
+	})
+}
+
+// Compare gives the same bits by every kernel.
+func TestKernelsCompareAlike(t *testing.T) {
+	a := mustTemplate(t, texture(5).scan(view{noise: 60, pitch: 12.5}))
+	b := mustTemplate(t, texture(5).scan(view{rotation: 77, noise: 61, pitch: 12.5}))
+	want := Compare(a, b)
+	defer func(k kernel) { fastest = k }(fastest)
+	eachKernel(t, func(t *testing.T, k kernel) {
+		fastest = k
+		if got := Compare(a, b); got.Score != want.Score || got.Pose != want.Pose || got.CongruentCells != want.CongruentCells {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	})
+}
