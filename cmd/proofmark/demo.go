@@ -16,6 +16,8 @@ type demoCmd struct {
 	Scans string `help:"Folder with X3P scans and their truth.csv (scan,source); ../shared/scans/fadul where it is there, otherwise simulated scans." type:"path" placeholder:"DIR"`
 	Dir   string `help:"Keep everything in this new folder; the default is a temporary one, removed at the end of --once." type:"path" placeholder:"DIR"`
 	Seed  uint64 `help:"Seed of the simulated scans." default:"1"`
+
+	Picture string `help:"Draw the day in this file (SVG); of simulated scans only." type:"path" placeholder:"FILE"`
 }
 
 func (c *demoCmd) Run(a *app) error {
@@ -23,12 +25,12 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("the demo starts this program again as daemon: %w", err)
 	}
-	if c.Scans == "" {
+	if c.Scans == "" && c.Picture == "" {
 		if st, err := os.Stat(demo.DefaultScans); err == nil && st.IsDir() {
 			c.Scans = demo.DefaultScans
 		}
 	}
-	o := demo.Options{Program: program, Dir: c.Dir, Scans: c.Scans, Seed: c.Seed, Once: c.Once, Out: a.out, Now: wallClock}
+	o := demo.Options{Program: program, Dir: c.Dir, Scans: c.Scans, Seed: c.Seed, Once: c.Once, Picture: c.Picture, Out: a.out, Now: wallClock}
 	if a.JSON {
 		o.Out = a.err
 	}

@@ -23,6 +23,7 @@ type Options struct {
 	Scans    string           // folder with X3P files and truth.csv; simulated scans if empty
 	Seed     uint64           // of the simulated scans
 	Once     bool             // end after the last step instead of waiting for Ctrl-C
+	Picture  string           // file to draw the day in, as SVG; only of simulated scans
 	Out      io.Writer        // where the story is told
 	Terminal bool             // Out is a terminal: progress is drawn as a bar
 	Now      func() time.Time // the wall clock
@@ -93,6 +94,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	f := &federation{narrator: &narrator{w: o.Out, terminal: o.Terminal}, o: o, begun: time.Now(), day: o.Now(), bureaus: map[protocol.Country]*bureau{},
 		marks: map[string]mark{}, result: &Result{Nodes: len(casts), Audit: map[string]Log{}, Steps: []Step{}}}
+	if o.Picture != "" && o.Scans != "" {
+		return f.result, errRealScans
+	}
 	temporary, err := f.choose()
 	if err != nil {
 		return f.result, err
@@ -104,6 +108,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	defer fail(nil)
 	err = f.play(ctx, fail)
 	f.result.Seconds = time.Since(f.begun).Seconds()
+	if err == nil && o.Picture != "" {
+		err = f.draw(ctx)
+	}
 	if err == nil && o.atEnd != nil {
 		err = o.atEnd(ctx, f)
 	}

@@ -36,6 +36,7 @@ type scan struct {
 	name   string
 	path   string
 	source string
+	shot   synth.Shot // of a simulated one: the picture asks it where the aperture is
 }
 
 // material is what the day is played with.
@@ -176,7 +177,7 @@ func shoot(dir string, f *synth.Firearm, seed uint64, i, j int) (scan, error) {
 	if (i+j)%4 == 3 {
 		shot.Contact = partialContact
 	}
-	s := scan{name: fmt.Sprintf("firearm-%02d-shot-%d.x3p", i+1, j+1), source: fmt.Sprintf("firearm-%02d", i+1)}
+	s := scan{name: fmt.Sprintf("firearm-%02d-shot-%d.x3p", i+1, j+1), source: fmt.Sprintf("firearm-%02d", i+1), shot: shot}
 	s.path = filepath.Join(dir, s.name)
 	var b bytes.Buffer
 	if err := x3p.Write(&b, f.Fire(seed<<8|uint64(j), shot)); err != nil {
