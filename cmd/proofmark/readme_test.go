@@ -300,6 +300,14 @@ func TestReadmeLinks(t *testing.T) {
 	}
 }
 
+// TestPictureFlag: the command that README.md names beside the picture is understood, and draws no real exhibits.
+func TestPictureFlag(t *testing.T) {
+	code, _, stderr := inProcess(t, "demo", "--once", "--picture", filepath.Join(t.TempDir(), "x.svg"), "--scans", t.TempDir())
+	if code != exitFailed || !strings.Contains(stderr, "simulated scans only") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
 func logs(dir string) string {
 	var b strings.Builder
 	found, _ := filepath.Glob(filepath.Join(dir, "tmp", "*", "*.log")) // the pattern is well formed

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"proofmark/correlate"
+	"proofmark/correlate/x3p"
+)
+
+// inProcess runs a command line as main does.
+func inProcess(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// TestPracticeScan: a practice scan says that it is generated, is the same for the same numbers, has mates, and replaces nothing.
+func TestPracticeScan(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string][]byte{}
+	template := map[string]*correlate.Template{}
+	for name, numbers := range map[string][2]string{"a": {"7", "1"}, "again": {"7", "1"}, "mate": {"7", "2"}, "other": {"8", "1"}} {
+		file := filepath.Join(dir, name+".x3p")
+		code, stdout, stderr := inProcess(t, "practice", "scan", "--firearm", numbers[0], "--shot", numbers[1], "--out", file)
+		if code != exitOK || !strings.Contains(stdout, "is generated, not measured") {
+			t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = b
+		scan, err := x3p.Decode(b, x3p.Options{Strict: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(scan.Meta.Comment, "simulated, not measured") {
+			t.Errorf("the scan's comment is %q", scan.Meta.Comment)
+		}
+		signature, _, err := correlate.Encode(scan, correlate.BreechFace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template[name] = correlate.NewTemplate(signature)
+	}
+	if !bytes.Equal(files["a"], files["again"]) {
+		t.Error("equal numbers give different files")
+	}
+	mate, other := correlate.Compare(template["a"], template["mate"]).Score, correlate.Compare(template["a"], template["other"]).Score
+	if mate < 2*other || mate < 0.3 {
+		t.Errorf("mates score %.2f, non-mates %.2f", mate, other)
+	}
+	file := filepath.Join(dir, "a.x3p")
+	if code, _, stderr := inProcess(t, "practice", "scan", "--firearm", "9", "--shot", "1", "--out", file); code != exitFailed || !strings.Contains(stderr, "never overwritten") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if b, err := os.ReadFile(file); err != nil || !bytes.Equal(b, files["a"]) {
+		t.Error("a file was overwritten")
+	}
+	for _, contact := range []string{"-0.1", "1.5", "NaN"} {
+		file := filepath.Join(dir, "contact.x3p")
+		code, _, stderr := inProcess(t, "practice", "scan", "--firearm", "7", "--shot", "1", "--contact="+contact, "--out", file)
+		if _, err := os.Stat(file); code != exitFailed || !strings.Contains(stderr, "is no share of a face") || err == nil {
+			t.Errorf("contact %s: exit code %d: %s", contact, code, stderr)
+		}
+	}
+}
