@@ -46,6 +46,9 @@ func Init(ctx context.Context, dir string, o InitOptions) (err error) {
 	if err := o.Config.Check(); err != nil {
 		return err
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if len(o.Passphrase) < 12 {
 		return errors.New("the passphrase has fewer than 12 bytes; it protects every key and record of the country")
 	}

@@ -194,13 +194,21 @@ func (l *lab) acquire(number string, scan []byte) *Acquisition {
 	return a
 }
 
+// shots keeps generated scans: making one takes longer than anything a test does with it.
+var shots sync.Map
+
 // shot is a generated scan of a firearm's breech face.
 func shot(t *testing.T, firearm, seed uint64) []byte {
 	t.Helper()
+	key := [2]uint64{firearm, seed}
+	if b, ok := shots.Load(key); ok {
+		return b.([]byte)
+	}
 	var buf bytes.Buffer
 	if err := x3p.Write(&buf, synth.NewMaker(1).Firearm(firearm).Fire(seed, synth.Shot{})); err != nil {
 		t.Fatal(err)
 	}
+	shots.Store(key, buf.Bytes())
 	return buf.Bytes()
 }
 
