@@ -79,6 +79,12 @@ func playedDay(t *testing.T, dir, scans string, atEnd func(context.Context, *fed
 	return states, result
 }
 
+// A day is shaken by so many kills: enough to meet every kind of moment, few enough to end.
+const (
+	leastKills = 15
+	mostKills  = 24
+)
+
 // killer kills daemons at random moments by the process ids in their folders.
 type killer struct {
 	dir   string
@@ -87,17 +93,17 @@ type killer struct {
 	total atomic.Int64
 }
 
-// run kills until stop is closed, and at least least times.
-func (k *killer) run(stop <-chan struct{}, least int64) {
-	for {
+// run kills leastKills to mostKills times, pause apart on the average; after stop is closed no more than it must.
+func (k *killer) run(stop <-chan struct{}, pause time.Duration) {
+	for k.total.Load() < mostKills {
 		select {
 		case <-stop:
-			if k.total.Load() >= least {
+			if k.total.Load() >= leastKills {
 				return
 			}
 		default:
 		}
-		time.Sleep(time.Duration(300+k.rng.IntN(1200)) * time.Millisecond)
+		time.Sleep(time.Duration(k.rng.Int64N(2 * int64(pause))))
 		c := countries[k.rng.IntN(len(countries))]
 		b, err := os.ReadFile(filepath.Join(k.dir, strings.ToLower(string(c)), "daemon.pid"))
 		if err != nil {
@@ -114,7 +120,6 @@ func (k *killer) run(stop <-chan struct{}, least int64) {
 // TestKilledDaemonsLeaveTheSameDay plays the same day twice, once while daemons are killed at random moments, and compares what the nodes hold at
 // the end.
 func TestKilledDaemonsLeaveTheSameDay(t *testing.T) {
-	const least = 15
 	scans := t.TempDir()
 	if _, err := generate(scans, 3, 3, func(int, int) {}); err != nil {
 		t.Fatal(err)
@@ -129,7 +134,7 @@ func TestKilledDaemonsLeaveTheSameDay(t *testing.T) {
 	k := &killer{dir: dir, rng: rand.New(rand.NewPCG(seed, 0)), kills: map[protocol.Country]int{}}
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { k.run(stop, least) })
+	wg.Go(func() { k.run(stop, time.Duration(first.Seconds/20*float64(time.Second))) })
 	var end sync.Once
 	finish := func() { end.Do(func() { close(stop) }); wg.Wait() }
 	defer finish()
@@ -140,8 +145,8 @@ func TestKilledDaemonsLeaveTheSameDay(t *testing.T) {
 	})
 	t.Logf("%d kills (%v), %d of them before the story's end after %.1f s", k.total.Load(), k.kills, during, result.Seconds)
 	t.Logf("steps: %+v", result.Steps)
-	if k.total.Load() < least {
-		t.Errorf("%d kills, want at least %d", k.total.Load(), least)
+	if k.total.Load() < leastKills {
+		t.Errorf("%d kills, want at least %d", k.total.Load(), leastKills)
 	}
 	for _, c := range countries {
 		a, b := reflect.ValueOf(*quiet[c]), reflect.ValueOf(*shaken[c])

@@ -113,7 +113,8 @@ func (f *federation) knockAt(ctx context.Context, stranger host.Host, b *bureau)
 func listen(ctx context.Context, stranger host.Host, at peer.AddrInfo) int64 {
 	ctx, cancel := context.WithTimeout(ctx, knock)
 	defer cancel()
-	defer stranger.Network().ClosePeer(at.ID) //nolint:errcheck // whatever is left of it
+	stranger.Peerstore().ClearAddrs(at.ID) // this address and no other
+	defer func() { _ = stranger.Network().ClosePeer(at.ID) }()
 	if err := stranger.Connect(ctx, at); err != nil {
 		return 0
 	}
@@ -121,7 +122,7 @@ func listen(ctx context.Context, stranger host.Host, at peer.AddrInfo) int64 {
 	if err != nil {
 		return 0
 	}
-	defer stream.Reset() //nolint:errcheck // nothing to lose
+	defer func() { _ = stream.Reset() }()
 	if err := protocol.WriteFrame(stream, []byte(`{"version":1}`)); err != nil {
 		return 0
 	}

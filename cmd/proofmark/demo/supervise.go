@@ -27,7 +27,8 @@ type supervisor struct {
 	stopping bool
 	starts   int
 	ended    chan struct{}
-	last     error // of the last process
+	begun    time.Time // of the last process
+	last     error     // its end, nil if it was clean
 }
 
 const (
@@ -51,7 +52,6 @@ func (s *supervisor) watch(started chan<- error) {
 	defer runtime.UnlockOSThread()
 	failures := 0
 	for first := true; ; first = false {
-		begun := time.Now()
 		cmd, err := s.start()
 		if first {
 			started <- err
@@ -64,15 +64,18 @@ func (s *supervisor) watch(started chan<- error) {
 			return
 		}
 		err = cmd.Wait()
+		killed := diedOf(err)
 		s.mu.Lock()
+		stopping, young := s.stopping, time.Since(s.begun) < tooSoon
 		s.last = err
-		stopping := s.stopping
+		if killed == syscall.SIGKILL || killed == syscall.SIGTERM && young { // somebody else was faster, or it could not listen yet
+			s.last = nil
+		}
 		s.mu.Unlock()
 		if stopping {
 			return
 		}
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ProcessState.Sys().(syscall.WaitStatus).Signaled() || time.Since(begun) > tooSoon {
+		if killed != 0 || !young {
 			failures = 0
 			continue
 		}
@@ -82,6 +85,17 @@ func (s *supervisor) watch(started chan<- error) {
 		}
 		time.Sleep(time.Duration(failures) * 100 * time.Millisecond)
 	}
+}
+
+// diedOf is the signal that ended a process, 0 if it ended by itself.
+func diedOf(err error) syscall.Signal {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return status.Signal()
+		}
+	}
+	return 0
 }
 
 // start starts one process, nil while stopping.
@@ -103,7 +117,7 @@ func (s *supervisor) start() (*exec.Cmd, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the daemon: %w", err)
 	}
-	s.cmd = cmd
+	s.cmd, s.begun = cmd, time.Now()
 	s.starts++
 	if err := replaceFile(s.pidPath, []byte(strconv.Itoa(cmd.Process.Pid)+"\n")); err != nil {
 		return nil, errors.Join(fmt.Errorf("process id of the daemon: %w", err), cmd.Process.Kill(), cmd.Wait())
