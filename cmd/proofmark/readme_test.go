@@ -214,7 +214,7 @@ func checkTargets(t *testing.T, root string, list []step) []step {
 }
 
 // wholeDay is how long the page may take: far longer than it does, also under the race detector on a busy machine.
-const wholeDay = 4 * time.Minute
+const wholeDay = 8 * time.Minute
 
 // typeAll has one shell run the commands, each with its output in N.out and its exit code in N.code, up to the first that fails though the page does not
 // show it fail. It returns how many commands were begun and ended. Nothing that the shell started is left behind.
