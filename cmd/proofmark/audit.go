@@ -22,10 +22,17 @@ func (c *auditVerifyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	shown := false
 	if !a.JSON {
-		client.Progress = func(done, total int64) { fmt.Fprintf(a.err, "\r%d of %d entries", done, total) }
+		client.Progress = func(done, total int64) {
+			shown = true
+			fmt.Fprintf(a.err, "\r%d of %d entries", done, total)
+		}
 	}
 	v, err := ask[control.AuditVerified](a, "audit.verify", control.None{})
+	if shown {
+		fmt.Fprintln(a.err)
+	}
 	if err != nil {
 		return err
 	}
