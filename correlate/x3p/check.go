@@ -70,6 +70,9 @@ func Check(r io.ReaderAt, size int64, l Limits) Report {
 	if d.box != nil {
 		d.checkContainer(add)
 	}
+	if d.head != nil {
+		d.checkOrigin(add)
+	}
 	if err == nil {
 		report.Scan = d.scan
 		return report
@@ -90,6 +93,19 @@ func CheckBytes(b []byte, l Limits) Report {
 }
 
 const partRoot = "main.xml: root element"
+
+// checkOrigin says where the scan lay in the instrument's coordinates: a Scan
+// counts from its own corner. The offset of heights is applied.
+func (d *reader) checkOrigin(add func(Finding)) {
+	for _, a := range []struct {
+		name string
+		off  float64
+	}{{"CX", d.head.x.off}, {"CY", d.head.y.off}} {
+		if a.off != 0 {
+			add(Finding{Part: inMain("Record1/Axes/" + a.name + "/Offset"), Problem: fmt.Sprintf("%g m is not kept: places are counted from the corner of the scan", a.off)})
+		}
+	}
+}
 
 // checkContainer says what the reader tolerates in silence: the form of the
 // checksum file, and members that nothing in main.xml names.

@@ -39,6 +39,7 @@ func TestCheck(t *testing.T) {
 		{"nested", file{folder: "a/"}.bytes(t), `nested in folder "a"`, true, false, true},
 		{"stranger", file{extra: map[string][]byte{"Notes.txt": nil}}.bytes(t), `"Notes.txt" is not named`, false, false, true},
 		{"units", file{edit: map[string]string{"1e-6": "1"}}.bytes(t), "x spacing is 1 m", false, true, true},
+		{"offset", file{edit: map[string]string{"<Offset>0<": "<Offset>0.5<"}}.bytes(t), "CX/Offset: 0.5 m is not kept", false, false, true},
 		{"order", file{edit: map[string]string{"<DataType>D</DataType><Increment>1e-6</Increment>": "<Increment>1e-6</Increment><DataType>D</DataType>"}}.bytes(t), "stands after Increment", true, false, true},
 		{"profile", file{edit: map[string]string{"SUR": "PRF"}}.bytes(t), "is a profile", false, true, false},
 		{"too few points", file{data: sixHeights()[:40]}.bytes(t), "is 40 bytes long", true, true, false},
@@ -107,22 +108,25 @@ func TestCheckRealFiles(t *testing.T) {
 				continue
 			}
 		}
-		b, err := os.ReadFile(filepath.Join(dir, e.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := CheckBytes(b, Limits{})
-		if r.Conforms() != want.conforms || r.Refused() != want.refused || (r.Scan == nil) != (e.complaint != "") {
-			t.Errorf("%s: conforms %v, refused %v, surface %v: %v", e.file, r.Conforms(), r.Refused(), r.Scan != nil, r.Findings)
-		}
-		for _, part := range want.says {
-			if says(r, part) == nil {
-				t.Errorf("%s: %q is not among %v", e.file, part, r.Findings)
+		t.Run(e.file, func(t *testing.T) {
+			t.Parallel()
+			b, err := os.ReadFile(filepath.Join(dir, e.file))
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		if want.conforms && !want.refused && len(r.Findings) > 0 {
-			t.Errorf("%s: %v", e.file, r.Findings)
-		}
+			r := CheckBytes(b, Limits{})
+			if r.Conforms() != want.conforms || r.Refused() != want.refused || (r.Scan == nil) != (e.complaint != "") {
+				t.Errorf("conforms %v, refused %v, surface %v: %v", r.Conforms(), r.Refused(), r.Scan != nil, r.Findings)
+			}
+			for _, part := range want.says {
+				if says(r, part) == nil {
+					t.Errorf("%q is not among %v", part, r.Findings)
+				}
+			}
+			if want.conforms && !want.refused && len(r.Findings) > 0 {
+				t.Errorf("%v", r.Findings)
+			}
+		})
 	}
 }
 

@@ -74,19 +74,7 @@ func (s *Scan) writable() error {
 			return fmt.Errorf("lateral spacing %g m is not above zero", inc)
 		}
 	}
-	if s.Meta == (Meta{}) {
-		return nil
-	}
-	for name, t := range map[string]string{"date": s.Meta.Date, "calibration date": s.Meta.CalibrationDate} {
-		if problem := dateTime(t); problem != "" {
-			return fmt.Errorf("meta: %s %s", name, problem)
-		}
-	}
-	switch s.Meta.ProbingType {
-	case "Contacting", "NonContacting", "Software":
-		return nil
-	}
-	return fmt.Errorf("meta: probing type %q is none of Contacting, NonContacting, Software", s.Meta.ProbingType)
+	return s.Meta.Check()
 }
 
 func writeHeights(w io.Writer, z []float64) error {

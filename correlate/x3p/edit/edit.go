@@ -118,20 +118,21 @@ func CropCircle(s *x3p.Scan, c Circle) (*x3p.Scan, error) {
 	return out, nil
 }
 
-// Scale multiplies spacings and heights: the correction of a file whose numbers
-// are not in metres.
-func Scale(s *x3p.Scan, spacing, height float64) (*x3p.Scan, error) {
+// InMetres corrects a file whose numbers are not metres: spacing and height say
+// how many of its units make one, 1e6 for µm, 1 where nothing is wrong. It divides
+// by them, because they are exact where 1e-6 is not.
+func InMetres(s *x3p.Scan, spacing, height float64) (*x3p.Scan, error) {
 	for _, f := range []float64{spacing, height} {
 		if !(f > 0) || math.IsInf(f, 0) {
-			return nil, fmt.Errorf("scale: the factor %g is not above zero", f)
+			return nil, fmt.Errorf("units: %g to the metre is not above zero", f)
 		}
 	}
-	out, err := empty(s, s.SizeX, s.SizeY, s.IncX*spacing, s.IncY*spacing)
+	out, err := empty(s, s.SizeX, s.SizeY, s.IncX/spacing, s.IncY/spacing)
 	if err != nil {
-		return nil, fmt.Errorf("scale: %w", err)
+		return nil, fmt.Errorf("units: %w", err)
 	}
 	for i, z := range s.Z {
-		out.Z[i] = z * height
+		out.Z[i] = z / height
 	}
 	return out, nil
 }

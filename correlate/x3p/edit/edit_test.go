@@ -177,15 +177,16 @@ func TestMaskFromPicture(t *testing.T) {
 	}
 }
 
-func TestScale(t *testing.T) {
+func TestInMetres(t *testing.T) {
 	s := rough(7, 3, 2, 0)
-	got := do(t)(Scale(s, 1e-3, 1e-6))
-	if got.IncX != s.IncX*1e-3 || got.IncY != s.IncY*1e-3 || got.Z[4] != s.Z[4]*1e-6 {
+	s.IncX, s.IncY, s.Z[4] = 6.25, 3.125, 0.7
+	got := do(t)(InMetres(s, 1e6, 1e3))
+	if got.IncX != 6.25e-6 || got.IncY != 3.125e-6 || got.Z[4] != 0.7e-3 {
 		t.Errorf("%+v", got)
 	}
 	for _, f := range []float64{0, -1, math.Inf(1), math.NaN()} {
-		if _, err := Scale(s, 1, f); err == nil {
-			t.Errorf("factor %g is no error", f)
+		if _, err := InMetres(s, 1, f); err == nil {
+			t.Errorf("%g to the metre is no error", f)
 		}
 	}
 }

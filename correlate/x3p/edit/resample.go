@@ -72,7 +72,7 @@ func ResampleTo(s *x3p.Scan, incX, incY float64) (*x3p.Scan, error) {
 		}
 	}
 	if !left {
-		return nil, fmt.Errorf("resample: %w at a spacing of %g m", ErrNothingLeft, max(incX, incY))
+		return nil, fmt.Errorf("resample: %w at a spacing of %.4g µm", ErrNothingLeft, 1e6*max(incX, incY))
 	}
 	return out, nil
 }
