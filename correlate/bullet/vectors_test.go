@@ -1,0 +1,192 @@
+//go:build !race
+
+package bullet
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"proofmark/correlate/synth"
+	"proofmark/correlate/x3p"
+)
+
+var writeVectors = flag.Bool("write-vectors", false, "generate testdata anew: a change of Algorithm")
+
+// vectors are testdata/vectors.json: what any implementation, on any
+// architecture, must make of the scans and signatures. Scores are IEEE 754
+// doubles in hexadecimal.
+type vectors struct {
+	Algorithm string
+	Scans     []scanVector
+	Bullets   []string // hexadecimal
+	Lands     []landVector
+	Pairs     []pairVector
+}
+
+type scanVector struct {
+	File      string
+	Signature string // of a bullet of one land
+	RMS       string // bits of Quality.RMS
+	Agreement string
+}
+
+type landVector struct {
+	A, B    int // scans
+	Z, R    string
+	Lag     float64
+	Overlap float64
+	Coarse  string
+}
+
+type pairVector struct {
+	A, B            int // bullets
+	All             bool
+	Score, Contrast string
+	Phase, Counted  int
+	Arrangement
+	Conclusive bool
+}
+
+func bitString(v float64) string { return fmt.Sprintf("%016x", math.Float64bits(v)) }
+
+// fill computes everything from the scans' files and the bullets' bytes.
+func (v *vectors) fill(t *testing.T) {
+	v.Algorithm = Algorithm
+	var lands []*Land
+	for i := range v.Scans {
+		raw, err := os.ReadFile(filepath.Join("testdata", v.Scans[i].File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := x3p.Decode(raw, x3p.Options{Strict: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, q, err := EncodeLand(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lands = append(lands, l)
+		b, _ := mustBullet(t, l).MarshalBinary()
+		v.Scans[i].Signature, v.Scans[i].RMS, v.Scans[i].Agreement = hex.EncodeToString(b), bitString(q.RMS), bitString(q.Agreement)
+	}
+	v.Lands = nil
+	for i := range lands {
+		for j := i + 1; j < len(lands); j++ {
+			c := CompareLands(lands[i], lands[j])
+			v.Lands = append(v.Lands, landVector{i, j, bitString(c.Z), bitString(c.R), c.Lag, c.Overlap, bitString(CoarseScore(lands[i], lands[j]))})
+		}
+	}
+	var all []*Template
+	for _, h := range v.Bullets {
+		raw, err := hex.DecodeString(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, NewTemplate(b))
+	}
+	v.Pairs = nil
+	for i := range all {
+		for j := i + 1; j < len(all); j++ {
+			for k, compare := range []func(a, b *Template) Comparison{Compare, CompareAll} {
+				c := compare(all[i], all[j])
+				v.Pairs = append(v.Pairs, pairVector{i, j, k == 1, bitString(c.Score), bitString(c.Contrast), c.Phase, c.Counted, c.Arrangement, c.Conclusive})
+			}
+		}
+	}
+}
+
+// generate makes the scans and bullets that the vectors are computed from.
+func (v *vectors) generate(t *testing.T) {
+	small := synth.LandShot{Pitch: 3.125e-6, Along: 12.5e-6, Rows: 16}
+	for i, s := range []struct {
+		barrel, shot uint64
+		mirrored     bool
+	}{{1, 1, false}, {1, 2, false}, {1, 3, true}} {
+		how := small
+		how.Mirrored = s.mirrored
+		scan := synth.NewBarrel(s.barrel, synth.Rifling{}).FireLand(s.shot, 0, how)
+		for k := range scan.Z { // nanometres: the files stay small
+			scan.Z[k] = math.Round(scan.Z[k]*1e9) / 1e9
+		}
+		var buf bytes.Buffer
+		if err := x3p.Write(&buf, scan); err != nil {
+			t.Fatal(err)
+		}
+		v.Scans = append(v.Scans, scanVector{File: fmt.Sprintf("land-%d.x3p", i+1)})
+		if err := os.WriteFile(filepath.Join("testdata", v.Scans[i].File), buf.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add := func(b *Bullet) {
+		raw, _ := b.MarshalBinary()
+		v.Bullets = append(v.Bullets, hex.EncodeToString(raw))
+	}
+	first, _ := fired(t, 1, 1, small)
+	second, _ := fired(t, 1, 2, small)
+	other, _ := fired(t, 2, 1, small)
+	part := &Bullet{append([]*Land(nil), second.lands...)}
+	part.lands[1], part.lands[4] = nil, nil
+	add(first)
+	add(second)
+	add(other)
+	add(part)
+	add(arranged(second, Arrangement{Mirrored: true, Descending: true}))
+}
+
+// These values must come out on every architecture and at every level of
+// optimisation: amd64 (GOAMD64=v1 and v3), 386, arm64.
+func TestVectors(t *testing.T) {
+	path := filepath.Join("testdata", "vectors.json")
+	if *writeVectors {
+		var v vectors
+		v.generate(t)
+		v.fill(t)
+		b, err := json.MarshalIndent(v, "", "\t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want vectors
+	if err := json.Unmarshal(raw, &want); err != nil {
+		t.Fatal(err)
+	}
+	got := vectors{Bullets: want.Bullets, Scans: append([]scanVector(nil), want.Scans...)}
+	got.fill(t)
+	if len(want.Scans) != 3 || len(want.Bullets) != 5 || len(want.Pairs) != 20 {
+		t.Fatalf("%d scans, %d bullets, %d pairs", len(want.Scans), len(want.Bullets), len(want.Pairs))
+	}
+	for i := range want.Scans {
+		if got.Scans[i] != want.Scans[i] {
+			t.Errorf("scan %d: %+v\nwant %+v", i, got.Scans[i], want.Scans[i])
+		}
+	}
+	if !reflect.DeepEqual(got.Lands, want.Lands) {
+		t.Errorf("lands: %+v\nwant %+v", got.Lands, want.Lands)
+	}
+	if !reflect.DeepEqual(got.Pairs, want.Pairs) {
+		t.Errorf("pairs: %+v\nwant %+v", got.Pairs, want.Pairs)
+	}
+	if got.Algorithm != want.Algorithm {
+		t.Errorf("vectors are of %s, this is %s", want.Algorithm, got.Algorithm)
+	}
+}
