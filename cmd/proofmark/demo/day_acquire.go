@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"proofmark/node/ballistics"
+	"proofmark/node/desk"
 	"proofmark/node/tracing"
 	"proofmark/protocol"
 )
@@ -41,6 +43,9 @@ func (f *federation) acquire(ctx context.Context) error {
 	f.say("%d cases with an incident each are open, %d of the incidents within 80 km of a border. In ES a pistol was recovered (%s) and test-fired.",
 		len(countries)*len(events[pt]), near, recoveryPlace)
 	if err := f.scanAll(ctx); err != nil {
+		return err
+	}
+	if err := f.setAside(); err != nil {
 		return err
 	}
 	total := 0
@@ -144,11 +149,33 @@ func (f *federation) scan(ctx context.Context, b *bureau, l *lot) error {
 		return fmt.Errorf("scan of %s: %w", l.number, err)
 	}
 	a, err := upload[*ballistics.Acquisition](ctx, b.technician, "acquire", ballistics.NewAcquisition{Exhibit: l.number, ROI: roi, File: l.name}, file)
+	if errors.Is(err, desk.ErrInvalid) { // an unusable scan is a fact of the day, not its end
+		l.refused = err.Error()
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	l.signature, l.bytes = a.Signature, a.Bytes
 	return check(a.Signature != "" && a.Bytes > 0, "the acquisition of %s has no signature", l.number)
+}
+
+// setAside takes the exhibits whose scans were refused out of the day, and says which and why. The story needs its test fire.
+func (f *federation) setAside() error {
+	kept := make([]*lot, 0, len(f.lots))
+	for _, l := range f.lots {
+		if l.refused == "" {
+			kept = append(kept, l)
+			continue
+		}
+		f.say("The scan of %s was refused, and the exhibit waits for a better one: %s", l.number, l.refused)
+		if l == f.testFire {
+			return fmt.Errorf("the scan of the test fire %s was refused, and the story needs it: use other scans, or repair it (%s)", l.number, l.refused)
+		}
+	}
+	f.result.Rejected = len(f.lots) - len(kept)
+	f.lots = kept
+	return check(len(kept) >= minScans, "%d of the scans can be used, the demo needs at least %d", len(kept), minScans)
 }
 
 // meanScan is how large a scan file is on the average.

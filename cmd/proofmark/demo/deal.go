@@ -16,6 +16,7 @@ type lot struct {
 
 	signature string // id of its signature document, once acquired
 	bytes     int    // of the signature
+	refused   string // why its scan was refused; empty if it was not
 }
 
 // deal gives the scans to the countries in turn. Scans are sorted by name, so those of one firearm stand together and fall to different

@@ -41,6 +41,7 @@ type Result struct {
 	SignaturesPublished int            `json:"signatures_published"`
 	SignaturesReceived  int            `json:"signatures_received"`      // of all nodes together
 	BytesPerSignature   int            `json:"bytes_per_signature"`      // mean
+	Rejected            int            `json:"rejected"`                 // scans that a node refused as unusable: they are no queries and nobody's mates
 	Mates               int            `json:"mates"`                    // (query, mate) pairs across borders
 	MatesRank1          int            `json:"mates_rank1"`              // of them, with no non-mate above
 	MatesTop10          int            `json:"mates_top10"`              // of them, with at most nine non-mates above

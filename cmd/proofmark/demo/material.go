@@ -72,13 +72,12 @@ func readScans(dir string) (*material, error) {
 	return &material{origin: filepath.Base(filepath.Clean(dir)), scans: scans}, nil
 }
 
-// parseTruth reads the lines "scan,source" under their header and sorts them by scan, so that the order of the file decides nothing.
+// parseTruth reads the lines "scan,source" under their header, further columns ignored, and sorts them by scan, so that the order of the file decides nothing.
 func parseTruth(b []byte) ([]scan, error) {
 	if len(b) > maxTruth {
 		return nil, fmt.Errorf("more than %d bytes", maxTruth)
 	}
 	r := csv.NewReader(bytes.NewReader(b))
-	r.FieldsPerRecord = 2
 	header, err := r.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, errors.New("the file is empty: its first line is scan,source")
@@ -86,7 +85,7 @@ func parseTruth(b []byte) ([]scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if header[0] != "scan" || header[1] != "source" {
+	if len(header) < 2 || header[0] != "scan" || header[1] != "source" {
 		return nil, fmt.Errorf("line 1: the header is %.60q, want scan,source", strings.Join(header, ","))
 	}
 	var out []scan

@@ -58,7 +58,7 @@ func demoOnce(t *testing.T, args ...string) (*Result, string) {
 		t.Fatalf("%v: %s", err, out.String())
 	}
 	for _, k := range []string{"nodes", "exhibits", "signatures_published", "signatures_received", "bytes_per_signature", "mates", "mates_rank1", "mates_top10",
-		"lead", "hit", "trace", "audit", "seconds", "first_candidates_seconds", "source", "steps", "retracted"} {
+		"lead", "hit", "trace", "audit", "seconds", "first_candidates_seconds", "source", "steps", "retracted", "rejected"} {
 		if keys[k] == nil {
 			t.Errorf("the result has no %s: %s", k, out.String())
 		}
@@ -67,7 +67,7 @@ func demoOnce(t *testing.T, args ...string) (*Result, string) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Nodes != 3 || r.SignaturesPublished != r.Exhibits || r.SignaturesReceived != 2*r.Exhibits || r.BytesPerSignature < 100 || r.BytesPerSignature > 4000 {
+	if r.Nodes != 3 || r.SignaturesPublished != r.Exhibits-r.Rejected || r.SignaturesReceived != 2*r.SignaturesPublished || r.BytesPerSignature < 100 || r.BytesPerSignature > 4000 {
 		t.Errorf("signatures: %+v", r)
 	}
 	if r.Mates == 0 || r.MatesRank1 > r.MatesTop10 || r.MatesTop10 > r.Mates {
