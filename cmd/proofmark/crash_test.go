@@ -163,7 +163,7 @@ func work(t *testing.T, tech, ncb *terminal) [][]any {
 // endState is what the node holds, by content: no ids, no times.
 func endState(t *testing.T, node *daemon, tech, ncb *terminal) string {
 	t.Helper()
-	eventuallyIdleHere(t, node)
+	node.awaitIdle(2)
 	var out strings.Builder
 	list := func(m *terminal, name string, keep func(map[string]any) any, args ...string) {
 		var rows []map[string]any
@@ -201,20 +201,20 @@ func endState(t *testing.T, node *daemon, tech, ncb *terminal) string {
 	return out.String()
 }
 
-// eventuallyIdleHere waits until the node has correlated everything; its deliveries go nowhere.
-func eventuallyIdleHere(t *testing.T, node *daemon) {
-	t.Helper()
-	aud := node.as("aud.session")
+// awaitIdle waits until so many signatures were correlated; nothing is said of deliveries, which go nowhere here.
+func (m *terminal) awaitIdle(signatures int) {
+	m.t.Helper()
+	aud := m.as("aud.session")
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		var rows []map[string]any
-		if err := json.Unmarshal(aud.run("--json", "audit", "query", "--action", "combine", "--limit", "100"), &rows); err != nil {
-			t.Fatal(err)
+		if err := json.Unmarshal(aud.run("--json", "audit", "query", "--action", "combine", "--text", "correlated", "--limit", "1000"), &rows); err != nil {
+			m.t.Fatal(err)
 		}
-		if len(rows) >= 2 { // one correlation for each of the two signatures
+		if len(rows) >= signatures {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%d of 2 correlations after %v", len(rows), patience)
+			m.t.Fatalf("%d of %d correlations after %v", len(rows), signatures, patience)
 		}
 	}
 }
