@@ -52,8 +52,12 @@ func (e *Evaluation) marginChart() plot.Chart {
 	for _, p := range e.Pairs {
 		lowest, highest = min(lowest, p.Score), max(highest, p.Score)
 	}
-	const bin = 0.02
-	from, n := math.Floor(lowest/bin)*bin, int(math.Ceil((min(highest+0.05, 1)-math.Floor(lowest/bin)*bin)/bin))
+	bin, label := 0.02, "score S"
+	if e.Bullets != nil {
+		bin, label = 0.05, "score z of two lands"
+	}
+	from := math.Floor(lowest/bin) * bin
+	n := int(math.Ceil((highest+2*bin-from)/bin - 1e-9))
 	histogram := func(v []float64) (x, y []float64) {
 		y = make([]float64, n+1)
 		for i := range n + 1 {
@@ -72,7 +76,7 @@ func (e *Evaluation) marginChart() plot.Chart {
 	}
 	return plot.Chart{
 		Title: "Scores: gap " + signed(e.Gap),
-		X:     plot.Axis{Label: "score S", Min: from, Max: from + float64(n)*bin},
+		X:     plot.Axis{Label: label, Min: from, Max: from + float64(n)*bin},
 		Y:     plot.Axis{Label: "pairs of the kind, %", Min: 0, Max: top * 1.1},
 		Series: []plot.Series{
 			{Name: "different source", Style: plot.Bars, X: dx, Y: dy, Colour: differentColour},
@@ -88,8 +92,12 @@ func (e *Evaluation) rocChart() plot.Chart {
 	for _, p := range e.roc {
 		x, y = append(x, 100*p.FalsePositive), append(y, 100*p.TruePositive)
 	}
+	title := fmt.Sprintf("ROC: AUC %s (95 %% %s to %s)", places(e.AUC, 4), places(e.AUCLow, 4), places(e.AUCHigh, 4))
+	if e.AUC == 1 {
+		title = "ROC: AUC 1, no error seen"
+	}
 	return plot.Chart{
-		Title: fmt.Sprintf("ROC: AUC %s (95 %% %s to %s)", places(e.AUC, 4), places(e.AUCLow, 4), places(e.AUCHigh, 4)),
+		Title: title,
 		X:     plot.Axis{Label: "false alarms, % of different-source pairs", Min: -1, Max: 101, Ticks: hundreds()},
 		Y:     plot.Axis{Label: "found, % of same-source pairs", Min: -1, Max: 101, Ticks: hundreds()},
 		Series: []plot.Series{

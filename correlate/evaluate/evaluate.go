@@ -42,6 +42,9 @@ func (o *Options) check() error {
 	if o.ROI == "" {
 		o.ROI = correlate.BreechFace
 	}
+	if o.ROI == correlate.LEA {
+		return o.checkLands()
+	}
 	if o.ROI != correlate.BreechFace {
 		return fmt.Errorf("evaluate %s: %w", o.ROI, correlate.ErrUnsupportedROI)
 	}
@@ -59,9 +62,12 @@ func (o *Options) check() error {
 }
 
 // Pair is one comparison with its truth; Query and Other count the set's marks.
+// Its sources are the firearms; the lands of one barrel are no mates unless one
+// land made both.
 type Pair struct {
 	calibrate.Pair
 	Query, Other int
+	Mates        bool
 }
 
 // Evaluation is everything measured on one set.
@@ -80,6 +86,9 @@ type Evaluation struct {
 func Run(ctx context.Context, folder fs.FS, set []Labelled, o Options) (*Evaluation, error) {
 	if err := o.check(); err != nil {
 		return nil, err
+	}
+	if o.ROI == correlate.LEA {
+		return runLands(ctx, folder, set, o)
 	}
 	p := parallel{ctx: ctx, progress: o.Progress}
 	marks, err := readMarks(p, folder, set, o)
@@ -155,12 +164,12 @@ func comparePairs(p parallel, marks []*mark, cut bool) ([]Pair, error) {
 			if i == j || (!cut && j < i) || a.query == nil || b.whole == nil {
 				continue
 			}
-			pairs = append(pairs, Pair{calibrate.Pair{SourceA: a.Source, SourceB: b.Source}, i, j})
+			pairs = append(pairs, Pair{calibrate.Pair{SourceA: a.Source, SourceB: b.Source}, i, j, a.Source == b.Source})
 		}
 	}
 	same := 0
 	for _, x := range pairs {
-		if x.Same() {
+		if x.Mates {
 			same++
 		}
 	}
@@ -177,7 +186,7 @@ func comparePairs(p parallel, marks []*mark, cut bool) ([]Pair, error) {
 // scores of a list of pairs by their truth.
 func scores(pairs []Pair) (same, different []float64) {
 	for _, p := range pairs {
-		if p.Same() {
+		if p.Mates {
 			same = append(same, p.Score)
 		} else {
 			different = append(different, p.Score)

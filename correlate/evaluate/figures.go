@@ -33,7 +33,7 @@ type Figures struct {
 	SamePairs      int     `json:"same_pairs"`
 	DifferentPairs int     `json:"different_pairs"`
 	AUC            float64 `json:"auc"`
-	AUCLow         float64 `json:"auc_low"`  // 95 %, firearms drawn with replacement
+	AUCLow         float64 `json:"auc_low"`  // 95 %, by firearm: see aucInterval
 	AUCHigh        float64 `json:"auc_high"` //
 	EER            float64 `json:"eer"`
 	TPRAtFPR0      float64 `json:"tpr_at_fpr0"`
@@ -60,6 +60,8 @@ type Figures struct {
 	EncodeMS        float64  `json:"encode_ms,omitempty"`  // from the decoded scan, one core
 	CompareUS       float64  `json:"compare_us,omitempty"` // 360°, one core
 	ShortlistRecall *float64 `json:"shortlist_recall,omitempty"`
+
+	Bullets *BulletFigures `json:"bullets,omitempty"`
 
 	Groups []Group  `json:"groups,omitempty"`
 	Notes  []string `json:"notes"`
@@ -94,10 +96,10 @@ func (e *Evaluation) describe(set []Labelled, o Options) {
 	e.Scans, e.Sources = len(set), len(Sources(set))
 	encoded := 0
 	for _, m := range e.marks {
-		if m.whole == nil {
+		if m.rejects != nil {
 			e.Rejected++
 			e.Rejections = append(e.Rejections, Rejection{m.Scan, m.rejects})
-		} else if m.query == nil {
+		} else if o.Sector > 0 && m.query == nil {
 			e.CutLost++
 		} else if m.cutLost != "" {
 			e.CutBelow++
@@ -121,10 +123,10 @@ func (e *Evaluation) separate(p parallel, seed uint64) error {
 	e.Gap = e.SameMin - e.DifferentMax
 	for _, x := range e.Pairs {
 		name := e.marks[x.Query].Scan + " / " + e.marks[x.Other].Scan
-		if x.Same() && x.Score == e.SameMin && e.SameMinPair == "" {
+		if x.Mates && x.Score == e.SameMin && e.SameMinPair == "" {
 			e.SameMinPair = name
 		}
-		if !x.Same() && x.Score == e.DifferentMax && e.DifferentPair == "" {
+		if !x.Mates && x.Score == e.DifferentMax && e.DifferentPair == "" {
 			e.DifferentPair = name
 		}
 	}
@@ -189,9 +191,9 @@ func (e *Evaluation) weigh(model *calibrate.Model) error {
 		for _, x := range e.Pairs {
 			a, b := e.marks[x.Query], e.marks[x.Other]
 			if !classed {
-				add(x.Same(), model.Log10LR(x.Features))
+				add(x.Mates, model.Log10LR(x.Features))
 			} else if v := model.Evaluate(x.Features, e.Algorithm, calibrate.Class{Make: a.Make, Calibre: a.Calibre}, calibrate.Class{Make: b.Make, Calibre: b.Calibre}); v.Calibrated {
-				add(x.Same(), v.Log10LR)
+				add(x.Mates, v.Log10LR)
 			} else {
 				c.NotCalibrated++
 			}
@@ -209,8 +211,8 @@ func (e *Evaluation) weigh(model *calibrate.Model) error {
 		if err != nil {
 			return err
 		}
-		for i, x := range pairs {
-			add(x.Same(), lr[i])
+		for i, x := range e.Pairs {
+			add(x.Mates, lr[i])
 		}
 		all := slices.Concat(e.evidence.same, e.evidence.different)
 		e.Calibration = &Calibration{Population: "this set, each pair weighed by a model fitted without its firearms", CrossFolds: folds, MaxLog10LR: slices.Max(all), MinLog10LR: slices.Min(all)}
@@ -279,10 +281,12 @@ func median(took []time.Duration) float64 {
 // remark adds what a reader must know to read the figures.
 func (e *Evaluation) remark(o Options) {
 	note := func(format string, args ...any) { e.Notes = append(e.Notes, fmt.Sprintf(format, args...)) }
-	note("The pairs come from %d firearms: pairs that share one are not independent. The AUC's interval draws whole firearms with replacement.", e.Sources)
-	if e.AUC == 1 {
-		note("No error was seen. That says: misses below %s and false alarms below %s at 95 %%, 3/n, if the pairs were independent; they are not, so less than that. The AUC's interval has no width for the same reason and says nothing.",
-			percent(3/float64(e.SamePairs)), percent(3/float64(e.DifferentPairs)))
+	note("The pairs come from %d firearms: pairs that share one are not independent.", e.Sources)
+	if e.AUC < 1 {
+		note("The AUC's interval draws whole firearms with replacement.")
+	} else {
+		note("No error was seen. That says: misses below %s and false alarms below %s at 95 %%, 3/n, if the pairs were independent; they are not, so less than that. The AUC's interval counts firearms with mates instead of pairs, %d: its lower end is 0.05^(1/%d).",
+			percent(min(3/float64(e.SamePairs), 1)), percent(min(3/float64(e.DifferentPairs), 1)), firearmsWithMates(e.Pairs), firearmsWithMates(e.Pairs))
 	}
 	if o.Sector > 0 {
 		note("Each query is one scan cut to a sector of %g %% of its area in a random, seeded direction and encoded anew: its centre and outline are found again, not carried over. %d cut queries were below the quality gate and compared all the same; of %d nothing could be encoded. Both directions of a pair count.",

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"proofmark/correlate"
+	"proofmark/correlate/bullet"
 	"proofmark/correlate/x3p"
 )
 
@@ -22,6 +23,7 @@ type mark struct {
 	query   *correlate.Template // whole, or cut to a sector; nil where nothing was left of it
 	rejects []string            // why whole is nil
 	cutLost string              // why query is nil or below the gate
+	land    *bullet.Land        // of a bullet; nil where it was rejected
 	patch   *patch              // where distractors are wanted
 }
 

@@ -70,7 +70,7 @@ func firstBySize(queries []ranked, size int) (chance float64, ok bool) {
 func (e *Evaluation) rankAll(p parallel, o Options) error {
 	mates, others := make([][]float64, len(e.marks)), make([][]float64, len(e.marks))
 	put := func(query int, x Pair) {
-		if x.Same() {
+		if x.Mates {
 			mates[query] = append(mates[query], x.Score)
 		} else {
 			others[query] = append(others[query], x.Score)

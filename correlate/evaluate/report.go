@@ -51,6 +51,19 @@ func (e *Evaluation) sections() []section {
 		}
 		out = append(out, g)
 	}
+	if b := f.Bullets; b != nil {
+		s := section{"Whole bullets", [][2]string{
+			{"bullets, comparable", fmt.Sprintf("%d, %d with three lands or more above the gate", b.Bullets, b.Comparable)},
+			{"pairs, same and different source", fmt.Sprintf("%d and %d, %d inconclusive", b.SamePairs, b.DifferentPairs, b.Inconclusive)},
+		}}
+		if b.AUC != nil {
+			s.facts = append(s.facts, [2]string{"AUC", places(*b.AUC, 5)}, [2]string{"least same, largest different", fmt.Sprintf("%.3f, %.3f", *b.SameMin, *b.DifferentMax)})
+		}
+		for _, x := range b.Pairs[:min(len(b.Pairs), 20)] {
+			s.facts = append(s.facts, [2]string{x.A + " / " + x.B, fmt.Sprintf("score %.3f over %d lands, phase %d, contrast %.3f", x.Score, x.Counted, x.Phase, x.Contrast)})
+		}
+		out = append(out, s)
+	}
 	search := section{"Finding the mate", [][2]string{
 		{"queries in a gallery of", fmt.Sprintf("%d in %d", f.Queries, f.Gallery)},
 		{"mate first", percent(f.Rank1)},
@@ -86,7 +99,7 @@ func (e *Evaluation) sections() []section {
 	}
 	cost := section{"Cost", [][2]string{{"signature, mean and largest", fmt.Sprintf("%.0f and %d bytes", f.BytesMean, f.BytesMax)}}}
 	if f.EncodeMS > 0 {
-		cost.facts = append(cost.facts, [2]string{"encode, one core", fmt.Sprintf("%.1f ms", f.EncodeMS)}, [2]string{"compare in 360°, one core", fmt.Sprintf("%.0f µs", f.CompareUS)})
+		cost.facts = append(cost.facts, [2]string{"encode, one core", fmt.Sprintf("%.1f ms", f.EncodeMS)}, [2]string{"compare at all poses, one core", fmt.Sprintf("%.0f µs", f.CompareUS)})
 	}
 	return append(out, cost)
 }

@@ -90,13 +90,17 @@ const intervalReplicates = 1000
 
 // aucInterval is the 95 % percentile interval of the AUC when whole firearms are
 // drawn with replacement: a pair counts as often as both its firearms were drawn
-// (a same-source pair as often as its one), so that pairs that share a firearm
+// (a pair of one firearm as often as that one), so that pairs that share a firearm
 // rise and fall together. Where no same pair scores below a different one, every
-// sample has AUC 1 and the interval says nothing.
+// sample has AUC 1; then the interval runs from the area at which k firearms with
+// mates would all have passed without an error with a chance of at most 5 %,
+// 0.05^(1/k), since a firearm's same pair beats every different one no more often
+// than a drawn one.
 func aucInterval(ctx parallel, pairs []Pair, seed uint64) (low, high float64, err error) {
 	type scored struct {
 		score float64
 		a, b  int
+		mates bool
 	}
 	number := map[string]int{}
 	index := func(s string) int {
@@ -107,10 +111,13 @@ func aucInterval(ctx parallel, pairs []Pair, seed uint64) (low, high float64, er
 	}
 	order := make([]scored, len(pairs))
 	for i, p := range pairs {
-		order[i] = scored{p.Score, index(p.SourceA), index(p.SourceB)}
+		order[i] = scored{p.Score, index(p.SourceA), index(p.SourceB), p.Mates}
 	}
 	slices.SortStableFunc(order, func(x, y scored) int { return cmp.Compare(x.score, y.score) })
 	n := min(max(200_000_000/max(len(pairs), 1), intervalReplicates/10), intervalReplicates)
+	if same, different := scores(pairs); slices.Min(same) > slices.Max(different) {
+		return math.Pow(0.05, 1/float64(firearmsWithMates(pairs))), 1, nil
+	}
 	sample := make([]float64, n)
 	err = ctx.each(n, func(r int) {
 		rng := rand.New(rand.NewPCG(seed, uint64(r)))
@@ -124,10 +131,15 @@ func aucInterval(ctx parallel, pairs []Pair, seed uint64) (low, high float64, er
 			var s, d float64
 			j := i
 			for ; j < len(order) && order[j].score == order[i].score; j++ {
-				if e := order[j]; e.a == e.b {
-					s += drawn[e.a]
+				e := order[j]
+				times := drawn[e.a]
+				if e.a != e.b {
+					times *= drawn[e.b]
+				}
+				if e.mates {
+					s += times
 				} else {
-					d += drawn[e.a] * drawn[e.b]
+					d += times
 				}
 			}
 			area += s * (below + d/2)
@@ -142,10 +154,21 @@ func aucInterval(ctx parallel, pairs []Pair, seed uint64) (low, high float64, er
 		return 0, 0, err
 	}
 	sample = slices.DeleteFunc(sample, func(v float64) bool { return math.IsNaN(v) })
-	if len(sample) == 0 {
+	if len(sample) == 0 { // too few firearms for any sample to hold both classes
 		return 0, 1, nil
 	}
 	slices.Sort(sample)
 	at := func(q float64) float64 { return sample[int(math.Round(q*float64(len(sample)-1)))] }
 	return at(0.025), at(0.975), nil
+}
+
+// firearmsWithMates counts the firearms that made both marks of a pair.
+func firearmsWithMates(pairs []Pair) int {
+	seen := map[string]bool{}
+	for _, p := range pairs {
+		if p.Mates {
+			seen[p.SourceA] = true
+		}
+	}
+	return len(seen)
 }
