@@ -35,7 +35,7 @@ func (c cell) congruent() bool { return c.r > cellThreshold }
 func cellsAt(query, ref *Template, p pose) []cell {
 	var out []cell
 	const need = cellPixels * cellPixels * cellFill / 100
-	for i, marks := range ref.cells {
+	for i, marks := range ref.cells() {
 		if len(marks) < need {
 			continue
 		}
@@ -43,7 +43,7 @@ func cellsAt(query, ref *Template, p pose) []cell {
 			cx: int32((i%cellsPerSide)*2*cellPixels + cellPixels - side),
 			cy: int32((i/cellsPerSide)*2*cellPixels + cellPixels - side),
 		}
-		g := correlateAt(&query.raster, marks, p)
+		g := correlateAt(query.raster(), marks, p)
 		if g.n < need {
 			continue
 		}
@@ -72,7 +72,7 @@ func (c *cell) try(query *Template, marks []mark, p, d pose, need int) bool {
 		at.shift.x += bx - ax
 		at.shift.y += by - ay
 	}
-	if g := correlateAt(&query.raster, marks, at); g.n >= need {
+	if g := correlateAt(query.raster(), marks, at); g.n >= need {
 		if r := g.r(); r > c.r {
 			c.r, c.own = r, d
 			return true

@@ -85,14 +85,14 @@ type ringEight [ringWords][2][lanes]uint64 // [word][sign, mask][shift]
 func newShiftedCodes(t *Template, shifts []offset) *shiftedCodes {
 	// A shift moves the mark by so many rings at most.
 	far := int(shifts[len(shifts)-1].length())/(16*ringStep) + 1
-	from, to := t.code.span()
+	from, to := t.polar().span()
 	c := &shiftedCodes{shifts: len(shifts), from: max(from-far, 0), to: min(to+far, rings)}
 	c.eights = make([][]ringEight, (len(shifts)+lanes-1)/lanes)
 	for e := range c.eights {
 		c.eights[e] = make([]ringEight, c.to-c.from)
 		for lane, at := range shifts[e*lanes : min((e+1)*lanes, len(shifts))] {
 			for r := range c.eights[e] {
-				sign, mask := sampleRing(&t.signs, at, c.from+r)
+				sign, mask := sampleRing(t.signRaster(), at, c.from+r)
 				for w := range ringWords {
 					c.eights[e][r][w][0][lane], c.eights[e][r][w][1][lane] = sign[w], mask[w]
 				}
@@ -177,7 +177,7 @@ func coarse(query, ref *Template, keep int) []pose {
 	r := max(query.sig.centre.reach(), ref.sig.centre.reach())
 	shifts := reachShifts[r]
 	scores := make([]float32, turns*len(shifts))
-	query.codesAt(r).sweep(fastest, ref.code, scores)
+	query.codesAt(r).sweep(fastest, ref.polar(), scores)
 	return bestPoses(scores, shifts, keep)
 }
 

@@ -62,7 +62,7 @@ func correlateAt(query *raster, marks []mark, p pose) agreement {
 // climb improves a pose by coordinate descent in turn and shift, halving the
 // steps after each round of at most sweeps.
 func climb(query *Template, marks []mark, p pose, turnStep, shift int32, rounds, sweeps int) (pose, float64) {
-	best := correlateAt(&query.raster, marks, p).evidence()
+	best := correlateAt(query.raster(), marks, p).evidence()
 	for range rounds {
 		for range sweeps {
 			moved := false
@@ -77,7 +77,7 @@ func climb(query *Template, marks []mark, p pose, turnStep, shift int32, rounds,
 					case 2:
 						c.shift.y += sign * shift
 					}
-					if e := correlateAt(&query.raster, marks, c).evidence(); e > best {
+					if e := correlateAt(query.raster(), marks, c).evidence(); e > best {
 						best, p, moved = e, c, true
 						break
 					}
@@ -121,7 +121,7 @@ func effortFor(ref *Template) effort {
 
 // refine finds the best pose of the reference over the query from coarse ones.
 func refine(query, ref *Template, start []pose, how effort) (pose, agreement) {
-	sample := func(n int) []mark { return ref.marks[:min(len(ref.marks), n)] }
+	sample := func(n int) []mark { return ref.marks()[:min(len(ref.marks()), n)] }
 	type climbed struct {
 		pose
 		evidence float64
@@ -136,10 +136,10 @@ func refine(query, ref *Template, start []pose, how effort) (pose, agreement) {
 	top := math.Inf(-1)
 	for _, c := range field[:min(len(field), how.climbed)] {
 		p, _ := climb(query, sample(how.some), c.pose, 12, 16, 2, 3)
-		if e := correlateAt(&query.raster, sample(how.many), p).evidence(); e > top {
+		if e := correlateAt(query.raster(), sample(how.many), p).evidence(); e > top {
 			best, top = p, e
 		}
 	}
 	best, _ = climb(query, sample(how.many), best, 8, 12, 2, 6)
-	return best, correlateAt(&query.raster, ref.marks, best)
+	return best, correlateAt(query.raster(), ref.marks(), best)
 }

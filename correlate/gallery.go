@@ -1,8 +1,8 @@
 package correlate
 
 import (
-	"cmp"
-	"context"
+	"encoding/binary"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -26,58 +26,135 @@ func agree(a, b string) bool {
 	return a == b || a == "" || b == "" || a == "unknown" || b == "unknown"
 }
 
-// Gallery is a set of templates in memory that many queries search at once.
-// The zero value is not ready; use NewGallery.
+// Gallery is a set of signatures in memory that many queries search at once while
+// it grows and shrinks. A signature takes 137 bytes that every scan reads, its
+// own bytes, about 0.5 kB of polar code, and its id; templates are made again for
+// those on a short list. The zero value is not ready; use NewGallery or
+// LoadGallery.
 type Gallery struct {
-	mu    sync.RWMutex
-	items []*item
-	index map[string]int
-	short int // length of the short list that is compared finely
+	mu      sync.Mutex // for those who change it
+	index   map[string]int
+	classes map[Class]*classUse
+	now     atomic.Pointer[contents]
+
+	cores    chan struct{} // a searching goroutine holds one for a stretch of work
+	expanded *templateCache
+	limits   limits
 }
 
-// item is what a gallery keeps of a template, about 2.5 kB: the rest is made
-// again for those on a short list.
-type item struct {
-	id     string
-	class  Class
-	packed []byte
-	code   *polarCode
-	centre centreKind
+// limits of a search's stages, see Search.
+type limits struct {
+	short int // entries that are compared finely
+	swept int // entries whose whole polar code is looked at
+	words int // a gallery up to this size needs no scan
 }
 
-func (it *item) template() *Template {
-	// packed was written by this package from a valid signature.
-	s, err := parseHeader(it.packed)
-	if err != nil {
-		panic("correlate: gallery holds an unreadable signature: " + err.Error())
-	}
-	s.decode(it.packed)
-	return newTemplate(s, it.packed)
+// classUse is a class that several entries share.
+type classUse struct {
+	Class
+	entries int
 }
 
-// Found is one entry of a ranked list.
-type Found struct {
-	ID string
-	Comparison
+// contents is the gallery at one moment. What it leads to never changes, so a search
+// reads it without a lock: a change makes new blocks where it touches old ones.
+type contents struct {
+	full []*block // of blockSize entries each
+	last *block
+}
+
+const blockSize = 1024
+
+// block holds entries side by side, the scanned part apart from the rest.
+type block struct {
+	codes   []scanCode
+	reaches []uint8
+	records []record
+}
+
+// record is what a gallery keeps of an entry beside its scan code.
+type record struct {
+	id    string
+	class *classUse
+	data  packedEntry
 }
 
 // NewGallery returns an empty gallery.
-func NewGallery() *Gallery { return &Gallery{index: map[string]int{}, short: shortList} }
+func NewGallery() *Gallery {
+	g := &Gallery{
+		index: map[string]int{}, classes: map[Class]*classUse{},
+		cores:    make(chan struct{}, runtime.GOMAXPROCS(0)),
+		expanded: newTemplateCache(cachedTemplates),
+		limits:   limits{short: 200, swept: 1024, words: 2048},
+	}
+	g.now.Store(&contents{last: newBlock()})
+	return g
+}
+
+func newBlock() *block {
+	return &block{make([]scanCode, 0, blockSize), make([]uint8, 0, blockSize), make([]record, 0, blockSize)}
+}
+
+// clone copies the first n entries, with room for a whole block.
+func (b *block) clone(n int) *block {
+	c := newBlock()
+	return &block{append(c.codes, b.codes[:n]...), append(c.reaches, b.reaches[:n]...), append(c.records, b.records[:n]...)}
+}
+
+func (v *contents) len() int { return len(v.full)*blockSize + len(v.last.records) }
+
+// at returns an entry's block and its place there.
+func (v *contents) at(i int) (*block, int) {
+	if b := i / blockSize; b < len(v.full) {
+		return v.full[b], i % blockSize
+	}
+	return v.last, i % blockSize
+}
 
 // Put adds a template or replaces the one of the same id.
 func (g *Gallery) Put(id string, c Class, t *Template) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	it := &item{id, c, t.packed, t.code, t.sig.centre}
-	if i, ok := g.index[id]; ok {
-		g.items[i] = it
-		return
-	}
-	g.index[id] = len(g.items)
-	g.items = append(g.items, it)
+	code := t.polar()
+	g.put(id, c, pack(code, t.packed), t.codes.scan, t.sig.centre.reach())
 }
 
-// Remove takes a template out; an unknown id changes nothing.
+// PutSignature adds a signature or replaces the one of the same id, without
+// keeping a template.
+func (g *Gallery) PutSignature(id string, c Class, s *Signature) { g.Put(id, c, NewTemplate(s)) }
+
+func (g *Gallery) put(id string, c Class, data packedEntry, code scanCode, r reach) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rec := record{id, g.use(c), data}
+	v := *g.now.Load()
+	if i, ok := g.index[id]; ok {
+		g.replace(&v, i, rec, code, uint8(r))
+		g.now.Store(&v)
+		return
+	}
+	g.index[id] = v.len()
+	// Older contents do not see beyond their own length, so they share the memory.
+	last := &block{append(v.last.codes, code), append(v.last.reaches, uint8(r)), append(v.last.records, rec)}
+	if v.last = last; len(last.records) == blockSize {
+		v.full, v.last = append(v.full, last), newBlock()
+	}
+	g.now.Store(&v)
+}
+
+// replace puts other contents in place i, giving up the class of the old ones.
+func (g *Gallery) replace(v *contents, i int, rec record, code scanCode, r uint8) {
+	old, at := v.at(i)
+	g.leave(old.records[at].class)
+	b := old.clone(len(old.records))
+	b.codes[at], b.reaches[at], b.records[at] = code, r, rec
+	if i/blockSize < len(v.full) {
+		v.full = slices.Clone(v.full)
+		v.full[i/blockSize] = b
+		return
+	}
+	v.last = b
+}
+
+// Remove takes an entry out; an unknown id changes nothing. Searches that have
+// begun still see it.
 func (g *Gallery) Remove(id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -85,112 +162,107 @@ func (g *Gallery) Remove(id string) {
 	if !ok {
 		return
 	}
-	last := len(g.items) - 1
-	g.items[i] = g.items[last]
-	g.index[g.items[i].id] = i
-	g.items[last] = nil
-	g.items = g.items[:last]
 	delete(g.index, id)
+	v := *g.now.Load()
+	if len(v.last.records) == 0 {
+		n := len(v.full) - 1
+		v.full, v.last = v.full[:n:n], v.full[n]
+	}
+	// The last entry takes the place of the one that goes.
+	end := v.len() - 1
+	b, at := v.at(end)
+	moved := b.records[at]
+	if i != end {
+		g.index[moved.id] = i
+		moved.class.entries++ // replace gives up the other's class, the cut below this one's
+		g.replace(&v, i, moved, b.codes[at], b.reaches[at])
+	}
+	g.leave(moved.class)
+	v.last = v.last.clone(at)
+	g.now.Store(&v)
 }
 
-// Len is the number of templates.
-func (g *Gallery) Len() int {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	return len(g.items)
+func (g *Gallery) use(c Class) *classUse {
+	u := g.classes[c]
+	if u == nil {
+		u = &classUse{Class: c}
+		g.classes[c] = u
+	}
+	u.entries++
+	return u
 }
 
-// The coarse score decides who is compared finely where the gallery is larger
-// than the short list.
-const (
-	shortList     = 200
-	shortListKeep = 4 // × keep
-)
+func (g *Gallery) leave(u *classUse) {
+	if u.entries--; u.entries == 0 {
+		delete(g.classes, u.Class)
+	}
+}
 
-// Search ranks the gallery against a query and returns the best keep entries,
-// best first, ties by id. Class characteristics exclude first, then admit (nil
-// admits all; it is called from one goroutine). The list is the same whatever
-// the number of cores. A cancelled context ends the search with its error.
-func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, admit func(id string) bool) ([]Found, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// Len is the number of entries.
+func (g *Gallery) Len() int { return g.now.Load().len() }
+
+// Template makes the template of an entry; false where there is none.
+func (g *Gallery) Template(id string) (*Template, bool) {
+	g.mu.Lock()
+	i, ok := g.index[id]
+	v := g.now.Load()
+	g.mu.Unlock()
+	if !ok {
+		return nil, false
 	}
-	if keep <= 0 {
-		return nil, nil
-	}
-	candidates := g.admitted(c, admit)
-	if short := max(g.short, shortListKeep*keep); len(candidates) > short {
-		ranked := make([]ranked, len(candidates))
-		err := eachParallel(ctx, len(candidates), func(i int) {
-			it := candidates[i]
-			ranked[i].item = it
-			r := max(q.sig.centre.reach(), it.centre.reach())
-			ranked[i].score = likeness(q, it.code, r, make([]float32, turns*len(reachShifts[r])))
-		})
-		if err != nil {
-			return nil, err
+	b, at := v.at(i)
+	return g.expanded.template(b.records[at].data), true
+}
+
+// packedEntry is an entry as a gallery keeps it, in one piece of memory: the
+// first and the last used ring, their polar code, the signature's bytes.
+type packedEntry []byte
+
+const ringBytes = 2 * ringWords * 8
+
+func pack(code *polarCode, signature []byte) packedEntry {
+	from, to := code.span()
+	p := make(packedEntry, 0, 2+(to-from)*ringBytes+len(signature))
+	p = append(p, byte(from), byte(to))
+	for r := from; r < to; r++ {
+		for w := range ringWords {
+			p = binary.LittleEndian.AppendUint64(p, code.sign[r][w])
+			p = binary.LittleEndian.AppendUint64(p, code.mask[r][w])
 		}
-		slices.SortFunc(ranked, byScore)
-		candidates = candidates[:0]
-		for _, r := range ranked[:short] {
-			candidates = append(candidates, r.item)
+	}
+	return append(p, signature...)
+}
+
+func (p packedEntry) span() (from, to int) { return int(p[0]), int(p[1]) }
+
+func (p packedEntry) signature() []byte {
+	from, to := p.span()
+	return p[2+(to-from)*ringBytes:]
+}
+
+// code unpacks the polar code.
+func (p packedEntry) code(c *polarCode) {
+	*c = polarCode{}
+	from, to := p.span()
+	rest := p[2:]
+	for r := from; r < to; r++ {
+		for w := range ringWords {
+			c.sign[r][w], c.mask[r][w] = binary.LittleEndian.Uint64(rest), binary.LittleEndian.Uint64(rest[8:])
+			rest = rest[16:]
 		}
 	}
-	found := make([]Found, len(candidates))
-	err := eachParallel(ctx, len(candidates), func(i int) {
-		found[i] = Found{candidates[i].id, Compare(q, candidates[i].template())}
-	})
+}
+
+// template expands an entry. Its bytes were checked when they came in.
+func (p packedEntry) template() *Template {
+	bytes := p.signature()
+	s, err := parseHeader(bytes)
 	if err != nil {
-		return nil, err
+		panic(fmt.Sprintf("correlate: gallery holds an unreadable signature: %v", err))
 	}
-	slices.SortFunc(found, func(a, b Found) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
-	})
-	return found[:min(keep, len(found))], nil
-}
-
-// admitted copies out the entries that class and caller let through.
-func (g *Gallery) admitted(c Class, admit func(id string) bool) []*item {
-	g.mu.RLock()
-	out := make([]*item, 0, len(g.items))
-	for _, it := range g.items {
-		if c.admits(it.class) {
-			out = append(out, it)
-		}
-	}
-	g.mu.RUnlock()
-	if admit != nil {
-		// The caller's question may take locks of its own: not under ours.
-		out = slices.DeleteFunc(out, func(it *item) bool { return !admit(it.id) })
-	}
-	return out
-}
-
-type ranked struct {
-	item  *item
-	score float32
-}
-
-func byScore(a, b ranked) int {
-	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.item.id, b.item.id))
-}
-
-// eachParallel calls do for 0 ≤ i < n on all cores and stops early when the
-// context ends.
-func eachParallel(ctx context.Context, n int, do func(i int)) error {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				do(i)
-			}
-		})
-	}
-	wg.Wait()
-	return ctx.Err()
+	s.decode(bytes)
+	t := newTemplate(s, bytes)
+	t.codes.polar = new(polarCode)
+	p.code(t.codes.polar)
+	return t
 }

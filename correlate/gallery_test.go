@@ -55,7 +55,7 @@ func TestGallerySearch(t *testing.T) {
 func TestGallerySearchBeyondShortList(t *testing.T) {
 	g, all := smallGallery(t, 4, 2)
 	filler := mustTemplate(t, texture(500).scan(view{pitch: 12.5}))
-	g.short = 8
+	g.limits = limits{short: 8, swept: 16, words: 24}
 	for i := range 40 {
 		g.Put(fmt.Sprintf("filler-%d", i), Class{}, filler)
 	}

@@ -8,8 +8,9 @@ import (
 // A kernel is a way of counting bits. Every processor has the plain one; all
 // give the same numbers, so which one runs is seen in time alone. Its methods:
 //
-//   - fewest4 and fewest8 return the fewest bits that differ over all turns and
-//     shifts, in the first four and in all eight patches of a probe;
+//   - fewest returns the fewest bits that differ in all eight patches of a probe,
+//     over those turns and shifts at which at most limit differ in the first four;
+//     none where there are no such;
 //   - tally counts what a turned polar code and eight shifted ones have in common
 //     and where they differ: acc is common × 8, differ × 8;
 //   - agree correlates a whole number of sixteens of marks with a raster; its sums
@@ -45,35 +46,28 @@ var kernels = append(platformKernels(), kernelPlain)
 // fastest is the kernel everything runs on.
 var fastest = kernels[0]
 
-func fewest4Plain(p *probe, shifts int) uint64 {
+// none is the result of fewest where no pose is promising.
+const none = ^uint32(0)
+
+func fewestPlain(p *probe, shifts int, limit uint64) uint32 {
 	s0, s1, s2, s3 := p.sign[0], p.sign[1], p.sign[2], p.sign[3]
 	m0, m1, m2, m3 := p.mask[0], p.mask[1], p.mask[2], p.mask[3]
-	best := 64 * scanFirst
+	best, most := none, int(limit)
 	for s := range shifts {
 		r0, r1, r2, r3 := p.at(0, s), p.at(1, s), p.at(2, s), p.at(3, s)
 		for k := range turns {
-			best = min(best, bits.OnesCount64((r0[k]^s0)&m0)+bits.OnesCount64((r1[k]^s1)&m1)+
-				bits.OnesCount64((r2[k]^s2)&m2)+bits.OnesCount64((r3[k]^s3)&m3))
-		}
-	}
-	return uint64(best)
-}
-
-func fewest8Plain(p *probe, shifts int) uint64 {
-	best := int32(64 * scanWords)
-	for s := range shifts {
-		var sum [turns]int32
-		for w := range scanWords {
-			row, sign, mask := p.at(w, s), p.sign[w], p.mask[w]
-			for k := range turns {
-				sum[k] += int32(bits.OnesCount64((row[k] ^ sign) & mask))
+			n := bits.OnesCount64((r0[k]^s0)&m0) + bits.OnesCount64((r1[k]^s1)&m1) +
+				bits.OnesCount64((r2[k]^s2)&m2) + bits.OnesCount64((r3[k]^s3)&m3)
+			if n > most {
+				continue
 			}
-		}
-		for _, n := range sum {
-			best = min(best, n)
+			for w := scanFirst; w < scanWords; w++ {
+				n += bits.OnesCount64((p.at(w, s)[k] ^ p.sign[w]) & p.mask[w])
+			}
+			best = min(best, uint32(n))
 		}
 	}
-	return uint64(best)
+	return best
 }
 
 func tallyPlain(acc *[2 * lanes]uint64, query, ref *uint64, rings int) {

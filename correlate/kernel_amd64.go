@@ -14,25 +14,14 @@ func platformKernels() []kernel {
 	return out
 }
 
-func (k kernel) fewest4(p *probe, shifts int) uint64 {
+func (k kernel) fewest(p *probe, shifts int, limit uint64) uint32 {
 	switch k {
 	case kernelAVX512:
-		return fewest4AVX512(p, shifts)
+		return fewestAVX512(p, shifts, limit)
 	case kernelAVX2:
-		return fewest4AVX2(p, shifts)
+		return fewestAVX2(p, shifts, limit)
 	default:
-		return fewest4Plain(p, shifts)
-	}
-}
-
-func (k kernel) fewest8(p *probe, shifts int) uint64 {
-	switch k {
-	case kernelAVX512:
-		return fewest8AVX512(p, shifts)
-	case kernelAVX2:
-		return fewest8AVX2(p, shifts)
-	default:
-		return fewest8Plain(p, shifts)
+		return fewestPlain(p, shifts, limit)
 	}
 }
 
@@ -57,10 +46,7 @@ func (k kernel) agree(sums *[4]int32, query *raster, marks *mark, n int, at *pla
 }
 
 //go:noescape
-func fewest4AVX512(p *probe, shifts int) uint64
-
-//go:noescape
-func fewest8AVX512(p *probe, shifts int) uint64
+func fewestAVX512(p *probe, shifts int, limit uint64) uint32
 
 //go:noescape
 func tallyAVX512(acc *[2 * lanes]uint64, query, ref *uint64, rings int)
@@ -69,10 +55,7 @@ func tallyAVX512(acc *[2 * lanes]uint64, query, ref *uint64, rings int)
 func agreeAVX512(sums *[4]int32, query *raster, marks *mark, n int, at *placing)
 
 //go:noescape
-func fewest4AVX2(p *probe, shifts int) uint64
-
-//go:noescape
-func fewest8AVX2(p *probe, shifts int) uint64
+func fewestAVX2(p *probe, shifts int, limit uint64) uint32
 
 //go:noescape
 func tallyAVX2(acc *[2 * lanes]uint64, query, ref *uint64, rings int)

@@ -29,17 +29,7 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $32
 	VMOVDQU nibbles<>(SB), Y14 \
 	MOVL $0x0f0f0f0f, AX \
 	VMOVD AX, X15 \
-	VPBROADCASTD X15, Y15 \
-	VPXOR Y13, Y13, Y13
-
-// The least of Y12's four words, to AX. They are below 2³², and so is VPMINUD's view.
-#define LEAST \
-	VEXTRACTI128 $1, Y12, X8 \
-	VPMINUD X8, X12, X12 \
-	VPSHUFD $0x4e, X12, X8 \
-	VPMINUD X8, X12, X12 \
-	VMOVQ X12, AX \
-	VZEROUPPER
+	VPBROADCASTD X15, Y15
 
 #define PATCH(row, sign, mask) \
 	VPXOR (row)(BX*1), sign, Y8 \
@@ -54,60 +44,25 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $32
 	VPAND Y9, Y8, Y8 \
 	COUNT(Y8, Y9, Y10)
 
-// func fewest4AVX2(p *probe, shifts int) uint64
-TEXT ·fewest4AVX2(SB), NOSPLIT, $0-24
+// func fewestAVX2(p *probe, shifts int, limit uint64) uint32
+//
+// Counts are below 2³²: 32-bit comparisons of the lower halves do.
+TEXT ·fewestAVX2(SB), NOSPLIT, $0-28
 	MOVQ p+0(FP), SI
 	MOVQ shifts+8(FP), CX
-	MOVQ ROW(0), R8
-	MOVQ ROW(1), R9
-	MOVQ ROW(2), R10
-	MOVQ ROW(3), R11
+	MOVQ limit+16(FP), AX
+	INCQ AX
+	VMOVQ AX, X13
+	VPBROADCASTQ X13, Y13
 	CONSTANTS
-	VPBROADCASTQ SIGN(0), Y0
-	VPBROADCASTQ SIGN(1), Y1
-	VPBROADCASTQ SIGN(2), Y2
-	VPBROADCASTQ SIGN(3), Y3
-	VPBROADCASTQ MASK(0), Y4
-	VPBROADCASTQ MASK(1), Y5
-	VPBROADCASTQ MASK(2), Y6
-	VPBROADCASTQ MASK(3), Y7
-	VPCMPEQD Y12, Y12, Y12
-shift:
-	XORQ BX, BX
-turn:
-	VPXOR Y10, Y10, Y10
-	PATCH(R8, Y0, Y4)
-	PATCH(R9, Y1, Y5)
-	PATCH(R10, Y2, Y6)
-	PATCH(R11, Y3, Y7)
-	VPSADBW Y13, Y10, Y10
-	VPMINUD Y10, Y12, Y12
-	ADDQ $32, BX
-	CMPQ BX, $TURNBYTES
-	JNE turn
-	ADDQ $ROWBYTES, R8
-	ADDQ $ROWBYTES, R9
-	ADDQ $ROWBYTES, R10
-	ADDQ $ROWBYTES, R11
-	DECQ CX
-	JNE shift
-	LEAST
-	MOVQ AX, ret+16(FP)
-	RET
-
-// func fewest8AVX2(p *probe, shifts int) uint64
-TEXT ·fewest8AVX2(SB), NOSPLIT, $0-24
-	MOVQ p+0(FP), SI
-	MOVQ shifts+8(FP), CX
 	MOVQ ROW(0), R8
 	MOVQ ROW(1), R9
 	MOVQ ROW(2), R10
 	MOVQ ROW(3), R11
 	MOVQ ROW(4), R12
 	MOVQ ROW(5), R13
-	MOVQ ROW(7), DX
-	CONSTANTS
 	MOVQ ROW(6), AX
+	MOVQ ROW(7), DX
 	VPBROADCASTQ SIGN(0), Y0
 	VPBROADCASTQ SIGN(1), Y1
 	VPBROADCASTQ SIGN(2), Y2
@@ -125,12 +80,12 @@ turn:
 	PATCH(R9, Y1, Y5)
 	PATCH(R10, Y2, Y6)
 	PATCH(R11, Y3, Y7)
-	FARPATCH(R12, 4)
-	FARPATCH(R13, 5)
-	FARPATCH(AX, 6)
-	FARPATCH(DX, 7)
-	VPSADBW Y13, Y10, Y10
-	VPMINUD Y10, Y12, Y12
+	VPXOR Y9, Y9, Y9
+	VPSADBW Y9, Y10, Y11
+	VPCMPGTD Y11, Y13, Y9
+	VPTEST Y9, Y9
+	JNE promising
+next:
 	ADDQ $32, BX
 	CMPQ BX, $TURNBYTES
 	JNE turn
@@ -144,9 +99,27 @@ turn:
 	ADDQ $ROWBYTES, DX
 	DECQ CX
 	JNE shift
-	LEAST
-	MOVQ AX, ret+16(FP)
+	VEXTRACTI128 $1, Y12, X8
+	VPMINUD X8, X12, X12
+	VPSHUFD $0x4e, X12, X8
+	VPMINUD X8, X12, X12
+	VMOVD X12, AX
+	VZEROUPPER
+	MOVL AX, ret+24(FP)
 	RET
+promising:
+	FARPATCH(R12, 4)
+	FARPATCH(R13, 5)
+	FARPATCH(AX, 6)
+	FARPATCH(DX, 7)
+	VPXOR Y8, Y8, Y8
+	VPSADBW Y8, Y10, Y10
+	// All ones where the first patches exceed the limit.
+	VPCMPGTD Y11, Y13, Y9
+	VPCMPEQD Y8, Y9, Y9
+	VPOR Y9, Y10, Y10
+	VPMINUD Y10, Y12, Y12
+	JMP next
 
 // One word of a ring at four shifts: common to Y10, differing to Y11.
 #define RINGWORD(i, half) \
@@ -177,6 +150,7 @@ TEXT ·tallyAVX2(SB), NOSPLIT, $0-32
 	MOVQ ref+16(FP), DX
 	MOVQ rings+24(FP), CX
 	CONSTANTS
+	VPXOR Y13, Y13, Y13
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6

@@ -4,9 +4,7 @@ package correlate
 
 func platformKernels() []kernel { return nil }
 
-func (kernel) fewest4(p *probe, shifts int) uint64 { return fewest4Plain(p, shifts) }
-
-func (kernel) fewest8(p *probe, shifts int) uint64 { return fewest8Plain(p, shifts) }
+func (kernel) fewest(p *probe, shifts int, limit uint64) uint32 { return fewestPlain(p, shifts, limit) }
 
 func (kernel) tally(acc *[2 * lanes]uint64, query, ref *uint64, rings int) {
 	tallyPlain(acc, query, ref, rings)

@@ -31,10 +31,11 @@ func (p *picture) code(s *Signature, bit func(m *model, bit int) int) {
 	values := &quantisers[s.steps].values
 	top := int8(s.steps)
 	for y := range h {
+		near := maskWindow(v, (y+pad)*stride+pad, stride)
 		for x := range w {
 			i := (y+pad)*stride + x + pad
 			pixel := s.pixels[(y0+y)*side+x0+x]
-			if bit(&p.mask[maskContext(v, i, stride)], b2i(pixel != 0)) == 0 {
+			if bit(&p.mask[near.next(v, i, stride)], b2i(pixel != 0)) == 0 {
 				s.pixels[(y0+y)*side+x0+x] = 0
 				continue
 			}
@@ -65,17 +66,26 @@ func b2i(b bool) int {
 	return 0
 }
 
-// maskContext packs which of ten neighbours above and to the left are valid.
-func maskContext(v []int8, i, stride int) int {
-	c := 0
-	for _, j := range [10]int{
-		i - 1, i - 2,
-		i - stride - 2, i - stride - 1, i - stride, i - stride + 1, i - stride + 2,
-		i - 2*stride - 1, i - 2*stride, i - 2*stride + 1,
-	} {
-		c = c<<1 | b2i(v[j] != 0)
+// neighbours holds which of a pixel's ten neighbours above and to the left are
+// valid, as it is carried along a row.
+type neighbours struct{ above2, above1 int } // the window's bits, leftmost first
+
+// maskWindow is the window before the first pixel of a row.
+func maskWindow(v []int8, i, stride int) neighbours {
+	at := func(j int) int { return b2i(v[j] != 0) }
+	return neighbours{
+		above2: at(i - 2*stride),
+		above1: at(i-stride)<<1 | at(i-stride+1),
 	}
-	return c
+}
+
+// next moves the window to pixel i and packs it: the two to the left, the row
+// above from two to the left to two to the right, the row above that from one to
+// the left to one to the right.
+func (n *neighbours) next(v []int8, i, stride int) int {
+	n.above1 = (n.above1<<1 | b2i(v[i-stride+2] != 0)) & 31
+	n.above2 = (n.above2<<1 | b2i(v[i-2*stride+1] != 0)) & 7
+	return b2i(v[i-1] != 0)<<9 | b2i(v[i-2] != 0)<<8 | n.above1<<3 | n.above2
 }
 
 // predict bins a weighted sum of the neighbours already coded. The weights are

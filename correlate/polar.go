@@ -60,6 +60,21 @@ func sampleRing(signs *raster, at offset, r int) (sign, mask [ringWords]uint64) 
 	return sign, mask
 }
 
+// codesOf makes both codes of a template from its sign raster.
+func codesOf(signs *raster) (*polarCode, scanCode) {
+	code := new(polarCode)
+	var sure [rings][ringWords]uint64
+	for r := range rings {
+		code.sign[r], code.mask[r] = sampleRing(signs, offset{}, r)
+		for k, o := range polarSteps[r*turns : (r+1)*turns] {
+			// The rings around the origin itself lie within the raster.
+			x, y := (16*rasterSide/2+8+o.x)>>4, (16*rasterSide/2+8+o.y)>>4
+			sure[r][k>>6] |= uint64(signs[y*rasterSide+x]) >> 2 & 1 << (k & 63)
+		}
+	}
+	return code, newScanCode(&code.sign, &sure)
+}
+
 // span is the range from ≤ r < to of the rings that hold anything.
 func (c *polarCode) span() (from, to int) {
 	for r := range rings {

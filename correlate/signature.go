@@ -62,9 +62,6 @@ type Signature struct {
 	pixels   [side * side]int8 // 0 missing, else −steps to steps
 }
 
-// value of a pixel in 1/55 RMS.
-func (s *Signature) value(i int) int { return int(quantisers[s.steps].values[s.pixels[i]+maxSteps]) }
-
 // ROI of the signature.
 func (s *Signature) ROI() ROI { return BreechFace }
 

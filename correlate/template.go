@@ -26,19 +26,32 @@ type mark struct {
 	_    int16 // for the kernels
 }
 
-// Template is a signature made ready for comparison. It is immutable and safe
-// for concurrent use, and takes about 250 kB; a [Gallery] keeps less.
+// Template is a signature made ready for comparison. To its callers it is
+// immutable and safe for concurrent use. What a comparison needs is made when it
+// is first needed and kept: up to about 250 kB. A [Gallery] keeps less.
 type Template struct {
 	sig    *Signature
 	packed []byte            // the signature's canonical bytes
 	digest [sha256.Size]byte // of packed: orders a pair
-	code   *polarCode
 
-	raster raster
-	signs  raster // bit 0 clearly up or down, bit 1 up
-	marks  []mark // in shuffled order: a prefix is a sample
-	cells  [cellsPerSide * cellsPerSide][]mark
-
+	codes struct { // both sides of the coarse stage
+		once  sync.Once
+		polar *polarCode
+		scan  scanCode
+	}
+	reference struct { // the side whose points are sampled
+		once  sync.Once
+		marks []mark // in shuffled order: a prefix is a sample
+		cells [cellsPerSide * cellsPerSide][]mark
+	}
+	heights struct { // the side that is looked up
+		once   sync.Once
+		raster *raster
+	}
+	signs struct {
+		once   sync.Once
+		raster *raster
+	}
 	shifted [reaches]struct {
 		once  sync.Once
 		codes *shiftedCodes
@@ -52,36 +65,94 @@ func NewTemplate(s *Signature) *Template {
 
 // newTemplate prepares a signature whose canonical bytes are known.
 func newTemplate(s *Signature, packed []byte) *Template {
-	t := &Template{sig: s, packed: packed, digest: sha256.Sum256(packed)}
-	var values [side * side]int8
+	return &Template{sig: s, packed: packed, digest: sha256.Sum256(packed)}
+}
+
+// values are the signature's heights in 1/55 RMS.
+func (s *Signature) values() *[side * side]int8 {
+	out := new([side * side]int8)
+	table := &quantisers[s.steps].values
 	for i, v := range s.pixels {
-		if v != 0 {
-			values[i] = int8(s.value(i))
+		out[i] = table[v+maxSteps] // 0 for missing
+	}
+	return out
+}
+
+// polar is the template's polar code.
+func (t *Template) polar() *polarCode {
+	t.makeCodes()
+	return t.codes.polar
+}
+
+func (t *Template) makeCodes() {
+	t.codes.once.Do(func() {
+		if t.codes.polar == nil { // a gallery knows it already
+			t.codes.polar, t.codes.scan = codesOf(t.signRaster())
 		}
-	}
-	b := s.box()
-	interpolate(&t.raster, &values, b)
-	signRaster(&t.signs, &values, b)
-	t.code = new(polarCode)
-	for r := range rings {
-		t.code.sign[r], t.code.mask[r] = sampleRing(&t.signs, offset{}, r)
-	}
-	t.marks = make([]mark, 0, s.valid)
-	for i, v := range &values {
-		if v == missing {
-			continue
+	})
+}
+
+// signRaster holds in bit 0 whether a point is clearly up or down, in bit 1
+// whether up, in bit 2 whether the scan may rely on it.
+func (t *Template) signRaster() *raster {
+	t.signs.once.Do(func() {
+		t.signs.raster = new(raster)
+		signRaster(t.signs.raster, t.sig.values(), t.sig.box())
+	})
+	return t.signs.raster
+}
+
+// raster is the picture at half its spacing.
+func (t *Template) raster() *raster {
+	t.heights.once.Do(func() {
+		t.heights.raster = new(raster)
+		interpolate(t.heights.raster, t.sig.values(), t.sig.box())
+	})
+	return t.heights.raster
+}
+
+// marks are the valid pixels in shuffled order.
+func (t *Template) marks() []mark {
+	t.makeMarks()
+	return t.reference.marks
+}
+
+// cells are the valid pixels of each cell.
+func (t *Template) cells() *[cellsPerSide * cellsPerSide][]mark {
+	t.makeMarks()
+	return &t.reference.cells
+}
+
+func (t *Template) makeMarks() {
+	t.reference.once.Do(func() {
+		f := &t.reference
+		f.marks = make([]mark, 0, t.sig.valid)
+		for i, v := range t.sig.values() {
+			if v != missing {
+				f.marks = append(f.marks, mark{x: int16(2*(i%side) + 1 - side), y: int16(2*(i/side) + 1 - side), v: int16(v)})
+			}
 		}
-		m := mark{x: int16(2*(i%side) + 1 - side), y: int16(2*(i/side) + 1 - side), v: int16(v)}
-		t.marks = append(t.marks, m)
-		c := i/side/cellPixels*cellsPerSide + i%side/cellPixels
-		t.cells[c] = append(t.cells[c], m)
-	}
-	rng := sequence(3)
-	for i := len(t.marks) - 1; i > 0; i-- {
-		j := rng.below(i + 1)
-		t.marks[i], t.marks[j] = t.marks[j], t.marks[i]
-	}
-	return t
+		cellOf := func(m mark) int {
+			return (int(m.y)+side)/2/cellPixels*cellsPerSide + (int(m.x)+side)/2/cellPixels
+		}
+		var count [cellsPerSide * cellsPerSide]int
+		for _, m := range f.marks {
+			count[cellOf(m)]++
+		}
+		room := make([]mark, len(f.marks))
+		for c, n := range count {
+			f.cells[c], room = room[:0:n], room[n:]
+		}
+		for _, m := range f.marks {
+			c := cellOf(m)
+			f.cells[c] = append(f.cells[c], m)
+		}
+		rng := sequence(3)
+		for i := len(f.marks) - 1; i > 0; i-- {
+			j := rng.below(i + 1)
+			f.marks[i], f.marks[j] = f.marks[j], f.marks[i]
+		}
+	})
 }
 
 // Signature the template was made from.
@@ -138,8 +209,13 @@ func roundDiv(num, den int32) int32 {
 // signKernel is half a Gaussian of σ = 0.1874 × 140 µm at 31.25 µm, in 1/64.
 var signKernel = [3]int32{30, 15, 2}
 
-// signDead is the height in 1/55 RMS below which a sign is too unsure.
-const signDead = 3
+// Heights in 1/55 RMS: below signDead a sign is too unsure for the coarse stage,
+// below signSure for the scan, which has few words and takes the best. signSure
+// was chosen among 3, 5, 8, 12 and 16 by how high mates stand in the scan.
+const (
+	signDead = 3
+	signSure = 8
+)
 
 // smoothRaster low-passes the picture to waves above about 140 µm.
 func smoothRaster(dst *raster, values *[side * side]int8, b box) {
@@ -176,17 +252,20 @@ func smoothRaster(dst *raster, values *[side * side]int8, b box) {
 	interpolate(dst, &smooth, b)
 }
 
-// signRaster marks where the low-passed picture is clearly up or down.
+// signRaster marks where the low-passed picture is up or down, see Template.signRaster.
 func signRaster(dst *raster, values *[side * side]int8, b box) {
 	smoothRaster(dst, values, b)
 	for i, v := range dst {
-		switch {
-		case v > -signDead && v < signDead: // missing ones too
-			dst[i] = 0
-		case v > 0:
-			dst[i] = 3
-		default:
-			dst[i] = 1
+		bits := int8(0)
+		if v >= signDead || v <= -signDead { // not so where missing
+			bits = 1
 		}
+		if v >= signDead {
+			bits |= 2
+		}
+		if v >= signSure || v <= -signSure {
+			bits |= 4
+		}
+		dst[i] = bits
 	}
 }

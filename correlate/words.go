@@ -16,7 +16,7 @@ const (
 	sectors    = turns / patchTurns     // patches around a ring
 	bands      = rings - patchRings + 1 // innermost rings a patch can begin at
 	scanWords  = 8                      // patches kept of an entry
-	scanFirst  = 4                      // of these, looked at in the first pass
+	scanFirst  = 4                      // of these, looked at at every pose
 	noPatch    = uint8(bands * sectors) // the place of a patch that is not there
 	leastPatch = 12                     // sure samples a patch must have
 )
@@ -27,15 +27,6 @@ const (
 type scanCode struct {
 	sign, mask [scanWords]uint64
 	place      [scanWords]uint8 // band × sectors + sector, or noPatch
-}
-
-// bits is the number of sure samples in the first n patches.
-func (c *scanCode) bits(n int) int {
-	sum := 0
-	for _, m := range c.mask[:n] {
-		sum += bits.OnesCount64(m)
-	}
-	return sum
 }
 
 // patchOf cuts the patch that begins at ring band and direction at.
@@ -53,15 +44,17 @@ func patchOf(code *[rings][ringWords]uint64, band, at int) uint64 {
 	return w
 }
 
+// patch is a candidate for a scan code.
+type patch struct {
+	place uint8
+	n     int // sure samples
+	mask  uint64
+}
+
 // newScanCode picks the fullest patches of a code, at most one row of them over
 // the same samples: within a sector the fullest band first, then what does not
 // overlap it.
 func newScanCode(sign, sure *[rings][ringWords]uint64) (c scanCode) {
-	type patch struct {
-		place uint8
-		n     int
-		mask  uint64
-	}
 	var all []patch
 	for s := range sectors {
 		var taken [rings]bool

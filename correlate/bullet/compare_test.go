@@ -1,3 +1,5 @@
+//go:build !race
+
 package bullet
 
 import (
@@ -9,42 +11,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// worn is another bullet of the same barrel: noise on every sample, its lands
-// cut short at the ends, beginning with the land that stands first.
-func worn(r *rand.Rand, b *Bullet, first int) *Bullet {
-	out := &Bullet{lands: make([]*Land, len(b.lands))}
-	for i := range b.lands {
-		l := b.lands[(i+first)%len(b.lands)]
-		if l == nil {
-			continue
-		}
-		cutLo, cutHi := r.IntN(12), r.IntN(12)
-		q := slices.Clone(l.q[cutLo : len(l.q)-cutHi])
-		for k := range q {
-			if q[k] == missing {
-				q[k] = 0
-			}
-			q[k] = int8(min(max(float64(q[k])+2*r.NormFloat64(), -7), 7))
-		}
-		out.lands[i], _ = newLand(l.rms, q)
-	}
-	return out
-}
-
-// arranged records a bullet in another way.
-func arranged(b *Bullet, how Arrangement) *Bullet {
-	lands := slices.Clone(b.lands)
-	for i, l := range lands {
-		if how.Mirrored && l != nil {
-			lands[i] = l.Mirrored()
-		}
-	}
-	if how.Descending {
-		slices.Reverse(lands)
-	}
-	return &Bullet{lands}
-}
 
 func TestPhases(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 1))

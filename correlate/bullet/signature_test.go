@@ -1,3 +1,5 @@
+//go:build !race
+
 package bullet
 
 import (
@@ -10,32 +12,6 @@ import (
 
 	"pgregory.net/rapid"
 )
-
-// randomLand is a land of smoothed noise with some samples missing.
-func randomLand(r *rand.Rand, samples int) *Land {
-	q := make([]int8, samples)
-	level := 0.0
-	for i := range q {
-		level = 0.6*level + 4*r.NormFloat64()
-		q[i] = int8(min(max(level, -7), 7))
-		if i > 0 && i < samples-1 && r.IntN(40) == 0 {
-			q[i] = missing
-		}
-	}
-	l, err := newLand(uint16(300+r.IntN(400)), q)
-	if err != nil {
-		panic(err)
-	}
-	return l
-}
-
-func randomBullet(r *rand.Rand, lands int) *Bullet {
-	b := &Bullet{}
-	for range lands {
-		b.lands = append(b.lands, randomLand(r, 280+r.IntN(41)))
-	}
-	return b
-}
 
 func TestSignatureRoundTripToTheBit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -2,8 +2,11 @@ package bullet
 
 import (
 	"encoding/csv"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -138,4 +141,79 @@ func generated(tb testing.TB, from uint64, n int) []*Bullet {
 	close(tasks)
 	wg.Wait()
 	return out
+}
+
+// randomLand is a land of smoothed noise with some samples missing.
+func randomLand(r *rand.Rand, samples int) *Land {
+	q := make([]int8, samples)
+	level := 0.0
+	for i := range q {
+		level = 0.6*level + 4*r.NormFloat64()
+		q[i] = int8(min(max(level, -7), 7))
+		if i > 0 && i < samples-1 && r.IntN(40) == 0 {
+			q[i] = missing
+		}
+	}
+	l, err := newLand(uint16(300+r.IntN(400)), q)
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+func randomBullet(r *rand.Rand, lands int) *Bullet {
+	b := &Bullet{}
+	for range lands {
+		b.lands = append(b.lands, randomLand(r, 280+r.IntN(41)))
+	}
+	return b
+}
+
+// worn is another bullet of the same barrel: noise on every sample, its lands
+// cut short at the ends, beginning with the land that stands first.
+func worn(r *rand.Rand, b *Bullet, first int) *Bullet {
+	out := &Bullet{lands: make([]*Land, len(b.lands))}
+	for i := range b.lands {
+		l := b.lands[(i+first)%len(b.lands)]
+		if l == nil {
+			continue
+		}
+		cutLo, cutHi := r.IntN(12), r.IntN(12)
+		q := slices.Clone(l.q[cutLo : len(l.q)-cutHi])
+		for k := range q {
+			if q[k] == missing {
+				q[k] = 0
+			}
+			q[k] = int8(min(max(float64(q[k])+2*r.NormFloat64(), -7), 7))
+		}
+		out.lands[i], _ = newLand(l.rms, q)
+	}
+	return out
+}
+
+// arranged records a bullet in another way.
+func arranged(b *Bullet, how Arrangement) *Bullet {
+	lands := slices.Clone(b.lands)
+	for i, l := range lands {
+		if how.Mirrored && l != nil {
+			lands[i] = l.Mirrored()
+		}
+	}
+	if how.Descending {
+		slices.Reverse(lands)
+	}
+	return &Bullet{lands}
+}
+
+// crowd is a gallery of n random bullets of six lands.
+func crowd(tb testing.TB, seed uint64, n int) *Gallery {
+	tb.Helper()
+	r := rand.New(rand.NewPCG(3, seed))
+	g := NewGallery()
+	for i := range n {
+		if err := g.Put(fmt.Sprintf("other %d", i), randomBullet(r, 6)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return g
 }

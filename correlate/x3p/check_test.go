@@ -137,6 +137,7 @@ func FuzzCheck(f *testing.F) {
 	for _, c := range breaks {
 		f.Add(file{edit: map[string]string{c.from: c.to}}.bytes(f))
 	}
+	f.Add(file{extra: map[string][]byte{maskFile: maskPicture(f, 3, 2, color.White)}}.bytes(f))
 	f.Add([]byte("PK\x05\x06"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := CheckBytes(b, fuzzLimits)

@@ -1,0 +1,241 @@
+package correlate
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Found is one entry of a ranked list.
+type Found struct {
+	ID string
+	Comparison
+}
+
+// How the stages of a search thin a gallery out. Measured on the real set among a
+// million generated distractors (docs/performance.md).
+const (
+	shortListKeep = 4   // × keep, at least, are compared finely
+	sweptShare    = 500 // 1 in so many survives the scan and is swept
+)
+
+// Search ranks the gallery against a query and returns the best keep entries,
+// best first, ties by id, each as Compare finds it. Class characteristics exclude
+// first, then admit (nil admits all; it is called from one goroutine, before
+// anything is compared). A large gallery is thinned out in stages: by four patches
+// at every pose and by eight at the promising ones, then by the whole polar code; a
+// query that is a partial mark would miss most patches and goes to the polar codes
+// at once. The list is the
+// same whatever the number of cores and the kernel. Searches at once share the
+// cores evenly. A cancelled context ends the search with its error.
+func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, admit func(id string) bool) ([]Found, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if keep <= 0 {
+		return nil, nil
+	}
+	s := &search{g: g, ctx: ctx, contents: g.now.Load(), query: q, kernel: fastest}
+	s.admit(c, admit)
+	if err := s.shorten(max(g.limits.short, shortListKeep*keep)); err != nil {
+		return nil, err
+	}
+	found := make([]Found, len(s.field))
+	err := s.parallel(len(s.field), 1, func() func(from, to int) {
+		return func(from, to int) {
+			for i := from; i < to; i++ {
+				rec := s.record(s.field[i])
+				found[i] = Found{rec.id, Compare(q, g.expanded.template(rec.data))}
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(found, func(a, b Found) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
+	})
+	return found[:min(keep, len(found))], nil
+}
+
+// search is one query on its way through the stages.
+type search struct {
+	g        *Gallery
+	ctx      context.Context
+	contents *contents
+	query    *Template
+	kernel   kernel
+	field    []int32 // the entries still in it
+	tables   [reaches]struct {
+		once  sync.Once
+		table *scanTable
+	}
+}
+
+func (s *search) record(i int32) *record {
+	b, at := s.contents.at(int(i))
+	return &b.records[at]
+}
+
+// admit fills the field with what class and caller let through.
+func (s *search) admit(c Class, admit func(id string) bool) {
+	n := s.contents.len()
+	s.field = make([]int32, 0, n)
+	known := map[*classUse]bool{}
+	var lastClass *classUse
+	lastVerdict := false
+	for i := 0; i < n; {
+		b, _ := s.contents.at(i)
+		for j := range b.records {
+			u := b.records[j].class
+			if u != lastClass {
+				verdict, ok := known[u]
+				if !ok {
+					verdict = c.admits(u.Class)
+					known[u] = verdict
+				}
+				lastClass, lastVerdict = u, verdict
+			}
+			if lastVerdict && (admit == nil || admit(b.records[j].id)) {
+				s.field = append(s.field, int32(i+j))
+			}
+		}
+		i += len(b.records)
+	}
+}
+
+// shorten thins the field out to n entries.
+func (s *search) shorten(n int) error {
+	l := s.g.limits
+	if all := len(s.field); all > max(l.words, n) && s.query.sig.valid >= partialMarks {
+		if err := s.thin(max(l.swept, n, all/sweptShare), 256, s.scanner()); err != nil {
+			return err
+		}
+	}
+	return s.thin(n, 8, s.sweeper())
+}
+
+// thin scores the field and keeps the best n, ties by id.
+func (s *search) thin(n, stretch int, scorer func() func(b *block, at int) float32) error {
+	if len(s.field) <= n {
+		return nil
+	}
+	scores := make([]float32, len(s.field))
+	err := s.parallel(len(s.field), stretch, func() func(from, to int) {
+		score := scorer()
+		return func(from, to int) {
+			for i := from; i < to; i++ {
+				scores[i] = score(s.contents.at(int(s.field[i])))
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	s.field = s.best(scores, n)
+	return nil
+}
+
+// scanner makes a goroutine's scorer by the scan's patches.
+func (s *search) scanner() func() func(*block, int) float32 {
+	own := s.query.sig.centre.reach()
+	return func() func(*block, int) float32 {
+		p := new(probe)
+		return func(b *block, at int) float32 {
+			return s.table(max(own, reach(b.reaches[at]))).score(s.kernel, p, &b.codes[at])
+		}
+	}
+}
+
+// sweeper makes a goroutine's scorer by the polar code.
+func (s *search) sweeper() func() func(*block, int) float32 {
+	own := s.query.sig.centre.reach()
+	return func() func(*block, int) float32 {
+		var code polarCode
+		var scores []float32
+		return func(b *block, at int) float32 {
+			b.records[at].data.code(&code)
+			r := max(own, reach(b.reaches[at]))
+			if need := turns * len(reachShifts[r]); len(scores) < need {
+				scores = make([]float32, need)
+			}
+			return likeness(s.query, &code, r, scores)
+		}
+	}
+}
+
+func (s *search) table(r reach) *scanTable {
+	t := &s.tables[r]
+	t.once.Do(func() { t.table = newScanTable(s.query, r) })
+	return t.table
+}
+
+// best returns the n entries of the field with the highest scores, ties by id, in
+// the order they lie in memory.
+func (s *search) best(scores []float32, n int) []int32 {
+	// Bits of floats that are not negative are in their order: a histogram of the
+	// upper ones finds the few that need sorting.
+	const low = 12
+	rank := func(score float32) uint32 { return math.Float32bits(max(score, 0)) >> low }
+	counts := make([]int, 1<<(32-low))
+	for _, score := range scores {
+		counts[rank(score)]++
+	}
+	cut, above := len(counts)-1, 0
+	for above+counts[cut] < n {
+		above += counts[cut]
+		cut--
+	}
+	kept := make([]int32, 0, n)
+	var tied []int
+	for i, score := range scores {
+		switch r := int(rank(score)); {
+		case r > cut:
+			kept = append(kept, s.field[i])
+		case r == cut:
+			tied = append(tied, i)
+		}
+	}
+	slices.SortFunc(tied, func(a, b int) int {
+		return cmp.Or(cmp.Compare(max(scores[b], 0), max(scores[a], 0)), cmp.Compare(s.record(s.field[a]).id, s.record(s.field[b]).id))
+	})
+	for _, i := range tied[:n-above] {
+		kept = append(kept, s.field[i])
+	}
+	slices.Sort(kept)
+	return kept
+}
+
+// parallel works through 0 ≤ i < n in stretches on all cores. For each stretch a
+// goroutine takes one of the gallery's cores and gives it back, so that searches
+// at once take turns, and a cancelled one ends soon. start makes what a goroutine
+// needs for itself.
+func (s *search) parallel(n, stretch int, start func() func(from, to int)) error {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(cap(s.g.cores), (n+stretch-1)/stretch) {
+		wg.Go(func() {
+			do := start()
+			for {
+				select {
+				case s.g.cores <- struct{}{}:
+				case <-s.ctx.Done():
+					return
+				}
+				from := int(next.Add(int64(stretch))) - stretch
+				if from < n && s.ctx.Err() == nil {
+					do(from, min(from+stretch, n))
+				}
+				<-s.g.cores
+				if from >= n {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return s.ctx.Err()
+}
