@@ -41,7 +41,8 @@ func newScanTable(q *Template, r reach) *scanTable {
 }
 
 // promising is how many standard deviations of chance the first patches must agree
-// at a pose for the others to be looked at there: by chance 1 pose in 44 does.
+// at a pose for the others to be looked at there: by chance 1 pose in 80 does. At
+// 2.25 no mate of the real set stands lower than without this economy.
 const promising = 2.25
 
 // score is, over the promising poses, the most by which agreeing exceed differing
@@ -60,11 +61,11 @@ func (t *scanTable) score(k kernel, p *probe, c *scanCode) float32 {
 			first = all
 		}
 	}
-	limit := float64(first)/2 - float64(promising/2*math.Sqrt(float64(first)))
+	limit := float64(first) - float64(promising*math.Sqrt(float64(first)))
 	if all == 0 || limit < 0 {
 		return 0
 	}
-	differ := k.fewest(p, t.shifts, uint64(limit))
+	differ := k.fewest(p, t.shifts, uint64(limit)/2)
 	if differ == none || 2*int(differ) >= all {
 		return 0
 	}

@@ -50,15 +50,16 @@ func recall(tb testing.TB, g *Gallery, set []signed, step int) (mates, listed, f
 
 func TestSearchFindsMatesInACrowd(t *testing.T) {
 	set := searchSet(t)
-	n := 20000
+	n := 8000
+	step := 2
 	if raceDetector {
-		n = 3000
+		step, n = 8, 2500
 	}
 	if s := os.Getenv("PROOFMARK_CROWD"); s != "" {
 		n, _ = strconv.Atoi(s)
 	}
 	g := crowd(t, set, n)
-	mates, listed, first := recall(t, g, set, 2)
+	mates, listed, first := recall(t, g, set, step)
 	t.Logf("%d distractors: of %d mates %d on the short list, %d above all others", n, mates, listed, first)
 	if 100*listed < 99*mates || first < listed {
 		t.Errorf("%d distractors: of %d mates %d on the short list, %d above all others", n, mates, listed, first)
