@@ -78,15 +78,22 @@ func (s *Service) correlate(ctx context.Context, sig *Signature) error {
 		return fmt.Errorf("signature %s: %w", sig.ID, err)
 	}
 	self := s.holding(sig.ID)
-	found, err := s.gallery.Search(ctx, self.template, filterClass(sig.Class), ListLength, func(id string) bool {
+	mark, ok := s.gallery.Template(sig.ID)
+	if self == nil || !ok {
+		return nil // withdrawn meanwhile
+	}
+	found, err := s.gallery.Search(ctx, mark, filterClass(sig.Class), ListLength, func(id string) bool {
 		return id != sig.ID && self.mayCompare(s.holding(id))
 	})
 	if err != nil {
 		return fmt.Errorf("search for %s: %w", sig.ID, err)
 	}
 	for i, f := range found {
-		if other := s.holding(f.ID); f.ID < sig.ID && other != nil { // a pair is told from the point of view of the older signature
-			found[i].Comparison = correlate.Compare(other.template, self.template)
+		if f.ID >= sig.ID {
+			continue
+		}
+		if older, ok := s.gallery.Template(f.ID); ok { // a pair is told from the point of view of the older signature
+			found[i].Comparison = correlate.Compare(older, mark)
 		}
 	}
 	return s.desk.Store.Update(ctx, func(tx *store.Tx) error {

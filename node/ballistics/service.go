@@ -33,7 +33,7 @@ type Service struct {
 	failed  map[string]bool     // jobs that failed in this run; they are tried again after a restart
 }
 
-// holding is a signature in memory: what decides whether two may be compared, and the template to compare.
+// holding is what decides in memory whether a signature may be compared with another; its marks are in the gallery.
 type holding struct {
 	country   protocol.Country
 	own       bool
@@ -44,7 +44,6 @@ type holding struct {
 	algorithm string
 	calibre   string
 	bare      bool // the calibre is a bare bore
-	template  *correlate.Template
 }
 
 // New registers the service's handlers with dispatch. Run must be called for correlation to happen.
@@ -78,7 +77,7 @@ func (s *Service) Load(ctx context.Context) error {
 	})
 }
 
-// hold makes a signature ready for comparison and puts it into the gallery.
+// hold puts a signature into the gallery, which keeps it compactly and makes it ready for comparison when a search comes to it.
 func (s *Service) hold(sig *Signature) error {
 	if s.holding(sig.ID) != nil {
 		return nil
@@ -88,11 +87,11 @@ func (s *Service) hold(sig *Signature) error {
 		return err
 	}
 	h := &holding{country: sig.Country, own: sig.Own, exhibit: sig.Exhibit, roi: sig.ROI, kind: sig.Kind, origin: sig.Origin, algorithm: sig.Algorithm,
-		calibre: sig.Class.Calibre, bare: tracing.Bare(sig.Class.Calibre), template: correlate.NewTemplate(decoded)}
+		calibre: sig.Class.Calibre, bare: tracing.Bare(sig.Class.Calibre)}
 	s.mu.Lock()
 	s.held[sig.ID] = h
 	s.mu.Unlock()
-	s.gallery.Put(sig.ID, filterClass(sig.Class), h.template)
+	s.gallery.PutSignature(sig.ID, filterClass(sig.Class), decoded)
 	return nil
 }
 
