@@ -170,7 +170,7 @@ func TestCutQueries(t *testing.T) {
 	folder, set := generatedSet()
 	set = set[:6] // two firearms
 	e := mustRun(t, folder, set, Options{Sector: 50, Seed: 1})
-	if e.SamePairs != 12 || e.DifferentPairs != 18 || e.AUC < 0.95 || e.Sector != 50 || e.CutLost != 0 {
+	if e.SamePairs != 12 || e.DifferentPairs != 18 || e.AUC < 0.95 || e.Sector != 50 || e.CutLost != 0 || !(e.CutCentreMedian > 0 && e.CutCentreMedian <= e.CutCentreMax) {
 		t.Errorf("%+v", e.Figures)
 	}
 	if e.Cllr != nil || !strings.Contains(strings.Join(e.Notes, " "), "No likelihood ratios") {

@@ -30,6 +30,10 @@ type Figures struct {
 	CutBelow   int         `json:"cut_queries_below_gate,omitempty"` // compared all the same
 	CutLost    int         `json:"cut_queries_lost,omitempty"`       // nothing left to encode
 
+	// Of the cut queries' centres from the whole scans', µm.
+	CutCentreMedian float64 `json:"cut_centre_error_median,omitempty"`
+	CutCentreMax    float64 `json:"cut_centre_error_max,omitempty"`
+
 	SamePairs      int     `json:"same_pairs"`
 	DifferentPairs int     `json:"different_pairs"`
 	AUC            float64 `json:"auc"`
@@ -111,6 +115,15 @@ func (e *Evaluation) describe(set []Labelled, o Options) {
 		}
 	}
 	e.BytesMean /= float64(max(encoded, 1))
+	var off []float64
+	for _, m := range e.marks {
+		if o.Sector > 0 && m.query != nil {
+			off = append(off, m.cutOff)
+		}
+	}
+	if slices.Sort(off); len(off) > 0 {
+		e.CutCentreMedian, e.CutCentreMax = off[len(off)/2], off[len(off)-1]
+	}
 }
 
 // separate measures how well scores tell same from different.
@@ -289,7 +302,7 @@ func (e *Evaluation) remark(o Options) {
 			percent(min(3/float64(e.SamePairs), 1)), percent(min(3/float64(e.DifferentPairs), 1)), firearmsWithMates(e.Pairs), firearmsWithMates(e.Pairs))
 	}
 	if o.Sector > 0 {
-		note("Each query is one scan cut to a sector of %g %% of its area in a random, seeded direction and encoded anew: its centre and outline are found again, not carried over. %d cut queries were below the quality gate and compared all the same; of %d nothing could be encoded. Both directions of a pair count.",
+		note("Each query is one scan cut to a sector of %g %% of its area in a random, seeded direction and encoded anew: its centre and outline are found again, not carried over. %d cut queries were below the quality gate and compared all the same; of %d nothing could be encoded, and they are in no figure. Both directions of a pair count.",
 			o.Sector, e.CutBelow, e.CutLost)
 	}
 	if e.Padded != nil {

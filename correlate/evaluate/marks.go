@@ -22,6 +22,7 @@ type mark struct {
 	whole   *correlate.Template // nil where the gate or the reader rejected it
 	query   *correlate.Template // whole, or cut to a sector; nil where nothing was left of it
 	rejects []string            // why whole is nil
+	cutOff  float64             // µm between the centres found in the cut and in the whole scan
 	cutLost string              // why query is nil or below the gate
 	land    *bullet.Land        // of a bullet; nil where it was rejected
 	patch   *patch              // where distractors are wanted
@@ -78,14 +79,15 @@ func readMark(folder fs.FS, l Labelled, o Options, rng *rand.Rand) (*mark, error
 	}
 	if o.Sector > 0 {
 		m.query = nil
-		part, q, err := correlate.Encode(cutSector(scan, q.OriginX, q.OriginY, o.Sector/100, rng.Float64()*360), o.ROI)
+		part, cut, err := correlate.Encode(cutSector(scan, q.OriginX, q.OriginY, o.Sector/100, rng.Float64()*360), o.ROI)
 		if err != nil {
 			m.cutLost = err.Error()
 			return m, nil
 		}
-		if !q.Accept {
-			m.cutLost = fmt.Sprintf("quality %.2f", q.Score)
+		if !cut.Accept {
+			m.cutLost = fmt.Sprintf("quality %.2f", cut.Score)
 		}
+		m.cutOff = math.Hypot(cut.OriginX-q.OriginX, cut.OriginY-q.OriginY)
 		m.query = correlate.NewTemplate(part)
 	}
 	return m, nil

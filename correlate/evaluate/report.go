@@ -28,6 +28,9 @@ func (e *Evaluation) sections() []section {
 		{"pairs, same and different source", fmt.Sprintf("%d and %d", f.SamePairs, f.DifferentPairs)},
 		{"seed", strconv.FormatUint(f.Seed, 10)},
 	}}}
+	if f.Sector > 0 {
+		out[0].facts = append(out[0].facts, [2]string{"centre of the cut from the whole's", fmt.Sprintf("%.0f µm in the median, %.0f µm at most", f.CutCentreMedian, f.CutCentreMax)})
+	}
 	if f.Rejected > 0 {
 		var r section
 		r.title = "Rejected"
