@@ -176,6 +176,10 @@ func TestRealFiles(t *testing.T) {
 			if s.Meta.Date == "N/A" || s.Meta.CalibrationDate == "Date of Calibration" || s.Meta.CalibrationDate == "N/A" {
 				s.Meta = Meta{} // not writable as it stands; write_test.go has the complaint
 			}
+			// Deflating millions of points under the race detector takes most of a minute and shows no more than some rows do.
+			if rows := 200_000 / s.SizeX; rows < s.SizeY {
+				s.SizeY, s.Z = rows, s.Z[:rows*s.SizeX]
+			}
 			again, err := Decode(written(t, s), Options{Strict: true})
 			if err != nil {
 				t.Fatalf("reading what was written: %v", err)
