@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"proofmark/policy"
@@ -39,7 +40,7 @@ type Act struct {
 	Action   policy.Action
 	Resource policy.Resource
 	Purpose  string
-	Request  any // the command's content, hashed with action, object and purpose: the same key with another content is refused
+	Request  any // the command's content, hashed with the actor's roles, action, object and purpose: the same key with another content is refused
 
 	// TwoPeople: two different people approved the act before, which meets a two-person approval that policy asks for.
 	TwoPeople bool
@@ -50,13 +51,18 @@ type Act struct {
 
 // Do authorises an act and runs fn in one transaction, once for each actor and key: a repeated key returns the first result, which therefore goes
 // through JSON. A refusal is itself audited, and returns ErrForbidden; it is not remembered under the key.
+//
+// A repetition does not ask policy again: the act has changed the very object that policy would be asked about (whoever gave the first review could
+// not give it again). So that a result is not handed to somebody who has lost the role for it meanwhile, the roles are part of the request: under
+// other roles the key counts as used for something else.
 func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, error)) (T, error) {
 	var zero, out T
 	request, err := json.Marshal(struct {
+		Roles             []string
 		Action            policy.Action
 		Type, ID, Purpose string
 		Request           any
-	}{a.Action, a.Resource.Type, a.Resource.ID, a.Purpose, a.Request})
+	}{slices.Sorted(slices.Values(a.Actor.Roles)), a.Action, a.Resource.Type, a.Resource.ID, a.Purpose, a.Request})
 	if err != nil {
 		return zero, fmt.Errorf("%s: %w", a.Action, err)
 	}

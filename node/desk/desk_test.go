@@ -158,6 +158,24 @@ func TestDoIsDoneOncePerKey(t *testing.T) {
 	}
 }
 
+func TestARepetitionUnderOtherRolesGetsNoResult(t *testing.T) {
+	r := newRig(t)
+	act := Act{Actor: tina, Key: "k", Action: policy.ExhibitAdd, Resource: exhibitA}
+	runs := 0
+	act.Actor.Roles = []string{policy.Technician, policy.Examiner}
+	if _, err := Do(t.Context(), r.Desk, act, write(&runs, "a")); err != nil {
+		t.Fatal(err)
+	}
+	act.Actor.Roles = []string{policy.Examiner, policy.Technician}
+	if got, err := Do(t.Context(), r.Desk, act, write(&runs, "a")); err != nil || got.N != 1 {
+		t.Errorf("the same roles in another order: %+v, %v", got, err)
+	}
+	act.Actor.Roles = []string{policy.Auditor}
+	if got, err := Do(t.Context(), r.Desk, act, write(&runs, "a")); !errors.Is(err, ErrConflict) || got != nil || runs != 1 {
+		t.Errorf("a role that was lost: %+v, %v, %d runs", got, err, runs)
+	}
+}
+
 func TestTheSameKeyAtTheSameTime(t *testing.T) {
 	r := newRig(t)
 	var wg sync.WaitGroup
