@@ -24,7 +24,15 @@ type Server struct {
 	services Services
 	listener net.Listener
 	http     *http.Server
+
+	bodyWithin, uploadWithin time.Duration // how long a command's body may take to arrive
 }
+
+// How long a body may take. Nothing but a local process is at the other end of the socket; the upload's limit is for a machine that is busy.
+const (
+	bodyWithin   = 30 * time.Second
+	uploadWithin = 10 * time.Minute
+)
 
 // maxSocketPath is what the kernel takes for a Unix socket's address (sun_path, unix(7)).
 const maxSocketPath = 107
@@ -45,9 +53,10 @@ func Listen(path string, s Services) (*Server, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("command socket: %w", err), l.Close())
 	}
-	srv := &Server{services: s, listener: l}
+	srv := &Server{services: s, listener: l, bodyWithin: bodyWithin, uploadWithin: uploadWithin}
 	mux := http.NewServeMux()
 	srv.routes(mux)
+	mux.HandleFunc("/", srv.unknown)
 	srv.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)}
 	return srv, nil
@@ -99,7 +108,7 @@ func serve[Req, Resp any](s *Server, w http.ResponseWriter, r *http.Request, nam
 			s.fail(w, name, errors.New("the command failed inside the node; its log says where"))
 		}
 	}()
-	c, req, err := read[Req](s, r, needsSession)
+	c, req, err := receive[Req](s, w, r, needsSession)
 	if err != nil {
 		s.fail(w, name, err)
 		return
@@ -129,46 +138,83 @@ func serve[Req, Resp any](s *Server, w http.ResponseWriter, r *http.Request, nam
 	_ = json.NewEncoder(w).Encode(reply[Resp]{Result: &resp})
 }
 
-// read authenticates before it reads a body.
-func read[Req any](s *Server, r *http.Request, needsSession bool) (c call, req Req, err error) {
+// receive authenticates twice: before the body, so that a stranger's costs nothing, and after it, because a body may take minutes in which the account
+// is disabled, its session ended or a role taken away.
+func receive[Req any](s *Server, w http.ResponseWriter, r *http.Request, needsSession bool) (c call, req Req, err error) {
+	upload := needsSession && r.Header.Get(headerRequest) != ""
+	within := s.bodyWithin
+	if upload {
+		within = s.uploadWithin
+	}
+	// Connections have deadlines of the wall clock, whatever clock the node goes by. Set before anything is refused: the server reads the rest of a
+	// refused body too.
+	deadline := http.NewResponseController(w)
+	if err = deadline.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return c, req, fmt.Errorf("limit the time of a request: %w", err)
+	}
 	c.key = r.Header.Get(headerKey)
 	if len(c.key) > 128 {
 		return c, req, desk.Invalid("the idempotency key is longer than 128 bytes")
 	}
 	if needsSession {
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || token == "" {
-			return c, req, fmt.Errorf("%w: proofmark login NAME", ErrNoSession)
-		}
-		if c.actor, err = s.services.People.Authenticate(r.Context(), token); err != nil {
+		if err = s.authenticate(r, &c); err != nil {
 			return c, req, err
 		}
-		c.token = token
 	}
+	req, err = read[Req](r, &c, needsSession, upload)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return c, req, desk.Invalid("the command did not arrive whole within %v, and nothing was done: send it again", within)
+	}
+	if err != nil {
+		return c, req, err
+	}
+	// The server goes on listening for the client's departure, and would take a passed deadline for it.
+	if err = deadline.SetReadDeadline(time.Time{}); err != nil {
+		return c, req, fmt.Errorf("lift the time limit of a request: %w", err)
+	}
+	if needsSession {
+		err = s.authenticate(r, &c)
+	}
+	return c, req, err
+}
+
+// authenticate finds the person behind a command, with the roles of this moment.
+func (s *Server) authenticate(r *http.Request, c *call) (err error) {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok || token == "" {
+		return fmt.Errorf("%w: proofmark login NAME", ErrNoSession)
+	}
+	c.token = token
+	c.actor, err = s.services.People.Authenticate(r.Context(), token)
+	return err
+}
+
+// read takes in a command's JSON and, of an upload, the file.
+func read[Req any](r *http.Request, c *call, needsSession, upload bool) (req Req, err error) {
 	limit := int64(maxOpen)
 	if needsSession {
 		limit = MaxRequest
 	}
 	var b []byte
-	if h := r.Header.Get(headerRequest); h != "" && needsSession {
-		if b, err = base64.StdEncoding.DecodeString(h); err != nil {
-			return c, req, desk.Invalid("header %s: %v", headerRequest, err)
+	if upload {
+		if b, err = base64.StdEncoding.DecodeString(r.Header.Get(headerRequest)); err != nil {
+			return req, desk.Invalid("header %s: %v", headerRequest, err)
 		}
 		if c.body, err = readAll(r.Body, r.ContentLength, MaxUpload); err != nil {
-			return c, req, err
+			return req, err
 		}
 	} else if b, err = readAll(r.Body, r.ContentLength, limit); err != nil {
-		return c, req, err
+		return req, err
 	}
 	if err := protocol.CheckJSON(b, int(limit), protocol.MaxDepth); err != nil {
-		return c, req, desk.Invalid("request: %v", err)
+		return req, desk.Invalid("request: %v", err)
 	}
 	dec := json.NewDecoder(strings.NewReader(string(b)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&req); err != nil {
-		return c, req, desk.Invalid("request: %v", err)
+		return req, desk.Invalid("request: %v", err)
 	}
-	return c, req, nil
+	return req, nil
 }
 
 func readAll(r io.Reader, announced, limit int64) ([]byte, error) {
@@ -183,6 +229,19 @@ func readAll(r io.Reader, announced, limit int64) ([]byte, error) {
 		return nil, desk.Invalid("more than %d bytes", limit)
 	}
 	return b, nil
+}
+
+// unknown answers what is no command.
+func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Connection", "close") // whatever body it has is not waited for
+	status, text := http.StatusNotFound, "this node knows no such command: the program that sent it is of another version than the node, or the path is wrong"
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		status, text = http.StatusMethodNotAllowed, "commands are sent with POST to /v1/ and the command's name"
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(reply[struct{}]{Error: &errorMsg{"unknown-command", text}})
 }
 
 // fail reports an error; what is the node's own fault is logged too.
