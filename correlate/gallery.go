@@ -201,6 +201,13 @@ func (g *Gallery) leave(u *classUse) {
 // Len is the number of entries.
 func (g *Gallery) Len() int { return g.now.Load().len() }
 
+func (g *Gallery) holds(id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.index[id]
+	return ok
+}
+
 // Template makes the template of an entry; false where there is none.
 func (g *Gallery) Template(id string) (*Template, bool) {
 	g.mu.Lock()
