@@ -30,6 +30,9 @@ func TestRealBullets(t *testing.T) {
 	}
 	for _, p := range c.Lands {
 		t.Logf("land %d on %d: z %.3f r %.3f lag %.1f counted %v", p.A, p.B, p.Z, p.R, p.Lag, p.Counted)
+		if p.LandComparison != CompareLands(a.Land(p.A-1), b.Land(p.B-1)) {
+			t.Errorf("land %d: the map differs from CompareLands", p.A)
+		}
 		for j := range b.Count() {
 			if z := CompareLands(a.Land(p.A-1), b.Land(j)).Z; j != p.B-1 && z >= p.Z {
 				t.Errorf("land %d: land %d agrees at %.3f, its mate %d at %.3f", p.A, j+1, z, p.B, p.Z)

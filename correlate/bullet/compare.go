@@ -162,8 +162,8 @@ func newGrid(a, b []profile) *grid {
 	g := new(grid)
 	for i := range a {
 		for j := range b {
-			if len(a[i].q) > 0 && len(b[j].q) > 0 {
-				g[i][j] = compareProfiles(a[i], b[j])
+			if a[i].land != nil && b[j].land != nil {
+				g[i][j] = a[i].compare(b[j])
 			}
 		}
 	}

@@ -27,14 +27,15 @@ type LandComparison struct {
 // CompareLands finds the lag at which two lands agree best. Exchanging them
 // changes the sign of Lag and no other bit. The quality gate is the caller's to
 // mind: see Land.Passes.
-func CompareLands(a, b *Land) LandComparison {
-	x, y := newProfile(a), newProfile(b)
-	if order(a, b) > 0 {
-		c := compareProfiles(y, x)
+func CompareLands(a, b *Land) LandComparison { return newProfile(a).compare(newProfile(b)) }
+
+func (p profile) compare(q profile) LandComparison {
+	if order(p.land, q.land) > 0 {
+		c := compareProfiles(q, p)
 		c.Lag = negate(c.Lag)
 		return c
 	}
-	return compareProfiles(x, y)
+	return compareProfiles(p, q)
 }
 
 // negate without making a negative zero, which is a different bit pattern.
@@ -57,52 +58,81 @@ func order(a, b *Land) int {
 
 // profile is a land ready for the 4-bit score.
 type profile struct {
-	q      []int16 // 0 where missing
-	energy []int32 // Σ q² before each sample
+	land  *Land
+	whole heights // the samples, 0 where missing
+	half  heights // 16 times the heights half a sample behind each but the last
+}
+
+type heights struct {
+	v      []int16
+	energy []int32 // Σ v² before each
+}
+
+func newHeights(v []int16) heights {
+	h := heights{v, make([]int32, len(v)+1)}
+	for i, x := range v {
+		h.energy[i+1] = h.energy[i] + int32(x)*int32(x)
+	}
+	return h
 }
 
 func newProfile(l *Land) profile {
-	p := profile{make([]int16, len(l.q)), make([]int32, len(l.q)+1)}
+	q := make([]int16, len(l.q)+2) // one more on both sides
 	for i, v := range l.q {
-		if v == missing {
-			v = 0
+		if v != missing {
+			q[i+1] = int16(v)
 		}
-		p.q[i] = int16(v)
-		p.energy[i+1] = p.energy[i] + int32(v)*int32(v)
 	}
-	return p
+	half := make([]int16, len(l.q)-1)
+	for i := range half { // cubic interpolation (Keys 1981)
+		half[i] = 9*(q[i+1]+q[i+2]) - q[i] - q[i+3]
+	}
+	return profile{l, newHeights(q[1 : len(q)-1]), newHeights(half)}
 }
 
-// compareProfiles is CompareLands for roles that are settled.
+// compareProfiles compares in roles that are settled. Striae of 20 µm
+// lose half of their correlation where two lands lie half a sample apart, so the
+// best lag's neighbours at half a sample are tried as well.
 func compareProfiles(a, b profile) LandComparison {
-	shorter := min(len(a.q), len(b.q))
+	na, nb := len(a.whole.v), len(b.whole.v)
+	shorter := min(na, nb)
 	least := min(leastOverlap, (6*shorter+9)/10)
-	// Lags are counted between middles; in half samples these may be off by one,
-	// so both profiles' first samples are the origin: j = i + lag + shift.
-	shift := (len(b.q) - len(a.q)) / 2
-	best := LandComparison{R: -2}
+	shift := (nb - na) / 2
+	best, at, n := -2.0, 0, 0
 	for lag := -maxLag; lag <= maxLag; lag++ {
-		d := lag + shift
-		lo, hi := max(0, -d), min(len(a.q), len(b.q)-d)
-		if hi-lo < least {
-			continue
-		}
-		aa, bb := a.energy[hi]-a.energy[lo], b.energy[hi+d]-b.energy[lo+d]
-		if aa == 0 || bb == 0 {
-			continue
-		}
-		r := float64(dot(a.q[lo:hi], b.q[lo+d:hi+d])) / math.Sqrt(float64(int64(aa)*int64(bb)))
-		if r > best.R {
-			// From middle to middle, which may lie half a sample off the grid.
-			middles := float64(2*d-(len(b.q)-len(a.q))) / 2
-			best = LandComparison{R: r, Lag: float64(middles * SamplePitch), Overlap: float64(float64(hi-lo) * SamplePitch)}
+		if r, overlap := correlate(a.whole, b.whole, lag+shift, least); r > best {
+			best, at, n = r, 2*(lag+shift), overlap
 		}
 	}
-	if best.R < -1 {
+	if best < -1 {
 		return LandComparison{} // nothing overlaps
 	}
-	best.Z = float64(atanh(min(max(best.R, -largestR), largestR)) * math.Sqrt(best.Overlap/unitOverlap))
-	return best
+	for _, d := range [2]int{at/2 - 1, at / 2} {
+		if r, overlap := correlate(a.whole, b.half, d, least); r > best {
+			best, at, n = r, 2*d+1, overlap
+		}
+	}
+	c := LandComparison{
+		R:       best,
+		Lag:     float64(float64(at-(nb-na)) * (SamplePitch / 2)), // from middle to middle
+		Overlap: float64(float64(n) * SamplePitch),
+	}
+	c.Z = float64(atanh(min(max(best, -largestR), largestR)) * math.Sqrt(c.Overlap/unitOverlap))
+	return c
+}
+
+// correlate a[i] with b[i+d]; below any correlation where fewer than least
+// samples overlap or one side is flat.
+func correlate(a, b heights, d, least int) (r float64, overlap int) {
+	lo, hi := max(0, -d), min(len(a.v), len(b.v)-d)
+	if hi-lo < least {
+		return -2, 0
+	}
+	aa, bb := a.energy[hi]-a.energy[lo], b.energy[hi+d]-b.energy[lo+d]
+	if aa == 0 || bb == 0 {
+		return -2, 0
+	}
+	return float64(dot(a.v[lo:hi], b.v[lo+d:hi+d])) / math.Sqrt(float64(int64(aa)*int64(bb))), hi - lo
 }
 
 func dot(a, b []int16) int32 {
