@@ -110,7 +110,7 @@ func (s LeadSide) check() error {
 		checkLine("case_reference", s.CaseReference, 128),
 		checkLine("exhibit_number", s.ExhibitNumber, 128),
 		oneOf("origin", s.Origin, Origins, false),
-		field("signature", CheckID(s.Signature)),
+		field("signature", CheckDocumentID(s.Signature, Country(s.Country))),
 	)
 }
 
@@ -177,9 +177,9 @@ func (b *LeadBody) Check() error {
 		return fmt.Errorf("own, other: a lead notification links two countries")
 	}
 	return first(
-		needLine("number", b.Number, 64),
 		field("own", b.Own.check()),
 		field("other", b.Other.check()),
+		CheckNumber(b.Number, Country(b.Own.Country), "L"),
 		checkPair(b.Pair, b.Own.Signature, b.Other.Signature),
 		needLine("roi", b.ROI, 64),
 		needLine("calibre", b.Calibre, 64),
@@ -260,6 +260,6 @@ func (b *HitBody) Check() error {
 			return err
 		}
 	}
-	return first(field("lead", CheckID(b.Lead)), needLine("pair", b.Pair, 64), needText("conclusion", b.Conclusion, MaxText),
+	return first(field("lead", CheckID(b.Lead)), needLine("pair", b.Pair, 64), oneOf("conclusion", b.Conclusion, []string{Identification}, false),
 		needLine("where", b.Where, 256), needLine("examiner", b.Examiner, 128), needLine("verifier", b.Verifier, 128))
 }

@@ -37,7 +37,7 @@ func TestCheckOfEveryBody(t *testing.T) {
 			{"reviewers", []string{"Ana", " ana"}, "two different"}, {"reviewers", []string{"a", "b", "c"}, "two different"}, {"reviewers", []string{"a", " "}, "missing"},
 			{"primary_review", time.Time{}, "both times"}, {"secondary_review", time.Time{}, "both times"}, {"rank", 0, "rank"}, {"rank", -3, "rank"}, {"rank", 2, ""},
 			{"linked_cases", many(65, "C"), "limit is 64"}, {"linked_cases", many(64, "C"), ""}, {"linked_cases", []string{"a\nb"}, "linked_cases"},
-			{"own.country", "ES", "two countries"}, {"own.country", "XX", "own: country"}, {"other.signature", idA, "paired with itself"},
+			{"own.country", "ES", "two countries"}, {"own.country", "XX", "own: country"}, {"other.signature", idA, "other: signature: id "}, {"own.signature", idB, "own: signature: id "}, {"number", "ES-L-2026-000001", "begin with PT-L-"},
 			{"pair", PairID(idA, idA), "not the identity"}, {"own.origin", "", "own: origin"}, {"number", "", "number"}, {"roi", "", "roi"}, {"calibre", "", "calibre"}, {"algorithm", "", "algorithm"},
 			{"occurred", reversed, "occurred"}, {"firearm.year", 3000, "firearm: year"}, {"offence", "a\tb", "offence"}, {"place", long(257), "place"}, {"narrative", long(MaxText + 1), "narrative"},
 		},

@@ -183,11 +183,11 @@ func Types() []Type {
 var typeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
 
 func (h Header) check() error {
-	if err := CheckID(h.ID); err != nil {
-		return err
-	}
 	if _, err := ParseCountry(string(h.Issuer)); err != nil {
 		return fmt.Errorf("issuer: %w", err)
+	}
+	if err := CheckDocumentID(h.ID, h.Issuer); err != nil {
+		return err
 	}
 	if h.Issued.IsZero() {
 		return errors.New("issued: missing")

@@ -132,7 +132,7 @@ func TestTheLongestTextsFit(t *testing.T) {
 			if err := json.Unmarshal(must(json.Marshal(bodies()[typ])), &fields); err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{"narrative", "note", "reason", "conclusion", "circumstances", "legal_justification", "intended_use", "priority_reason", "point_of_diversion"} {
+			for _, name := range []string{"narrative", "note", "reason", "circumstances", "legal_justification", "intended_use", "priority_reason", "point_of_diversion"} {
 				if _, ok := fields[name]; ok {
 					fields[name] = text
 				}

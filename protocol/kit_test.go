@@ -22,8 +22,8 @@ func must[T any](v T, err error) T {
 }
 
 var (
-	idA = must(NewID(testTime, noise(1)))
-	idB = must(NewID(testTime, noise(2)))
+	idA = must(NewDocumentID("PT", testTime, noise(1)))
+	idB = must(NewDocumentID("ES", testTime, noise(2)))
 )
 
 func headerOf(typ Type) Header {

@@ -37,9 +37,11 @@ const (
 	maxDisclosures  = 32
 	maxHandling     = 8
 	maxHandlingCode = 256
-	maxClockSkew    = 10 * time.Minute
 	zeroMessageHash = ""
 )
+
+// MaxClockSkew is how far the clocks of two nodes may differ: beyond it, expiry and audit would not mean the same on both sides.
+const MaxClockSkew = 10 * time.Minute
 
 // ErrBadMessage marks a message, batch or receipt that breaks the protocol.
 var ErrBadMessage = errors.New("malformed message")
@@ -255,8 +257,8 @@ func DecodeHello(b []byte) (*Hello, error) {
 
 // CheckSkew reports a clock that differs from ours by more than ten minutes: expiry and audit would not mean the same on both sides.
 func (h Hello) CheckSkew(now time.Time) error {
-	if d := h.Now.Sub(now); d > maxClockSkew || d < -maxClockSkew {
-		return fmt.Errorf("the clocks of the two nodes differ by %s; at most %s is tolerated", d.Round(time.Second), maxClockSkew)
+	if d := h.Now.Sub(now); d > MaxClockSkew || d < -MaxClockSkew {
+		return fmt.Errorf("the clocks of the two nodes differ by %s; at most %s is tolerated", d.Round(time.Second), MaxClockSkew)
 	}
 	return nil
 }

@@ -155,7 +155,7 @@ func TestHello(t *testing.T) {
 			t.Errorf("%.40q: %v", bad, err)
 		}
 	}
-	for d, ok := range map[time.Duration]bool{0: true, maxClockSkew: true, -maxClockSkew: true, maxClockSkew + 1: false, -maxClockSkew - 1: false} {
+	for d, ok := range map[time.Duration]bool{0: true, MaxClockSkew: true, -MaxClockSkew: true, MaxClockSkew + 1: false, -MaxClockSkew - 1: false} {
 		if err := whole.CheckSkew(testTime.Add(d)); (err == nil) != ok {
 			t.Errorf("skew %s: %v", d, err)
 		}

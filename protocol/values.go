@@ -51,6 +51,12 @@ const (
 // Verdicts lists what a reviewer may find.
 var Verdicts = []Verdict{VerdictLead, VerdictInconclusive, VerdictExcluded, VerdictUnsuitable}
 
+// Identification is the one conclusion that makes a hit.
+const Identification = "identification"
+
+// Conclusions lists what an examiner may conclude at the microscope (the range of conclusions of the Association of Firearm and Tool Mark Examiners).
+var Conclusions = []string{Identification, "inconclusive", "elimination", "unsuitable"}
+
 // FeedbackCodes lists what may come of a lead.
 var FeedbackCodes = []string{"USEFUL_NEW_SUSPECT", "USEFUL_LINK", "ALREADY_KNOWN", "NO_ACTION", "ARREST", "CHARGE", "CONVICTION",
 	"GUN_RECOVERED", "REJECTED_AT_MICROSCOPE"}
@@ -120,6 +126,18 @@ func (f FirearmDescription) Check() error {
 	}
 	if f.Year != 0 && (f.Year < 1500 || f.Year > 2200) {
 		return fmt.Errorf("year: %d is not a year of manufacture", f.Year)
+	}
+	return nil
+}
+
+// CheckNumber bounds a number that people say to each other, such as PT-L-2026-000001, and refuses one of another country or series: nobody's numbers
+// can be taken for another's.
+func CheckNumber(number string, of Country, series string) error {
+	if err := needLine("number", number, 64); err != nil {
+		return err
+	}
+	if prefix := string(of) + "-" + series + "-"; !strings.HasPrefix(number, prefix) || len(number) == len(prefix) {
+		return fmt.Errorf("number: %.64q is not one of %s, which begin with %s", number, of, prefix)
 	}
 	return nil
 }

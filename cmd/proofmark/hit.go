@@ -14,7 +14,7 @@ type hitCmd struct {
 
 type hitConfirmCmd struct {
 	Pair       string   `arg:"" help:"Lead number, or the pair or its first digits."`
-	Conclusion string   `help:"What was found at the microscope; needed from the first examiner." placeholder:"TEXT"`
+	Conclusion string   `help:"What was found at the microscope: identification, inconclusive, elimination or unsuitable; a verifier who agrees leaves it out." placeholder:"WORD"`
 	Item       []string `sep:"none" help:"Item or cast that was compared, once for each; needed from the first examiner."`
 	Where      string   `help:"Laboratory where they were compared; needed from the first examiner." placeholder:"PLACE"`
 }
@@ -28,6 +28,10 @@ func (c *hitConfirmCmd) Run(a *app) error {
 		printHit(w, &l)
 		if l.Hit != nil {
 			fmt.Fprintf(w, "\nNext:  %s is told of the hit; proofmark lead show %s\n", l.Counterpart, short(l.Pair))
+			return
+		}
+		if l.Confirmation == nil {
+			fmt.Fprintf(w, "\nNext:  tell %s what came of its lead (proofmark lead feedback), or retract your own; the comparison may also start over\n", l.Counterpart)
 			return
 		}
 		fmt.Fprintf(w, "\nNext:  another examiner verifies it in a session of their own: proofmark hit confirm %s\n", short(l.Pair))
@@ -44,7 +48,13 @@ func printHit(w io.Writer, l *ballistics.Lead) {
 			"Verifier", h.Verifier+", "+stamp(h.Verified))
 	case l.Confirmation != nil:
 		c := l.Confirmation
-		fmt.Fprintln(w, "Confirmed at the microscope, not verified yet: no hit before a second examiner verifies it.")
+		fmt.Fprintln(w, "Examined at the microscope, not verified yet: no hit before a second examiner verifies an identification.")
 		facts(w, "Conclusion", c.Conclusion, "Items", strings.Join(c.Items, ", "), "Where", c.Where, "Examiner", c.By+", "+stamp(c.At))
+	case len(l.Examinations) >= 2:
+		last := l.Examinations[len(l.Examinations)-2:]
+		fmt.Fprintln(w, "No hit: only two identifications make one.")
+		for _, e := range last {
+			facts(w, e.By, e.Conclusion+", "+stamp(e.At))
+		}
 	}
 }

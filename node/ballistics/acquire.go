@@ -124,7 +124,7 @@ func (s *Service) record(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate
 	if err != nil {
 		return nil, nil, err
 	}
-	sigID, err := protocol.NewID(tx.Now(), tx.Random())
+	sigID, err := protocol.NewDocumentID(s.desk.Country, tx.Now(), tx.Random())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sort"
+	"strings"
 
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
@@ -33,6 +34,9 @@ func (s *Service) ReleaseLead(ctx context.Context, who desk.Actor, key, pair, na
 		}
 		if lead != nil && lead.Sent != nil && lead.Sent.Retracted.IsZero() {
 			return lead, nil // released before
+		}
+		if lead != nil && lead.Counterpart != c.Country {
+			return nil, desk.Conflict("the lead of this pair is with %s, the candidate with %s: report this to the administrator", lead.Counterpart, c.Country)
 		}
 		return s.sendLead(tx, who, c, lead, narrative)
 	})
@@ -255,17 +259,35 @@ func (s *Service) Lead(ctx context.Context, who desk.Actor, ref string) (*Lead, 
 		func(tx *store.Tx) (*Lead, error) { return findLead(tx, ref) })
 }
 
+// findLead accepts what people type: a number that this country gave, one that the other country gave, the pair, or an unambiguous beginning of it.
 func findLead(tx *store.Tx, ref string) (*Lead, error) {
 	if lead, err := leads.Get(tx, ref); err == nil {
 		return lead, nil
 	}
+	var own, theirs, pairs []*Lead
 	for _, l := range leads.All(tx) {
-		if l.Sent != nil && l.Sent.Body.Number == ref || l.Received != nil && l.Received.Body.Number == ref ||
-			len(ref) >= 6 && len(ref) < len(l.Pair) && l.Pair[:len(ref)] == ref {
-			return l, tx.Err()
+		switch {
+		case l.Sent != nil && l.Sent.Body.Number == ref:
+			own = append(own, l)
+		case l.Received != nil && l.Received.Body.Number == ref:
+			theirs = append(theirs, l)
+		case len(ref) >= 6 && strings.HasPrefix(l.Pair, ref):
+			pairs = append(pairs, l)
 		}
 	}
-	return nil, errors.Join(tx.Err(), desk.NotFound("there is no lead %q in this node; `proofmark lead list` shows them", ref))
+	if err := tx.Err(); err != nil {
+		return nil, err
+	}
+	for _, found := range [][]*Lead{own, theirs, pairs} {
+		switch len(found) {
+		case 0:
+		case 1:
+			return found[0], nil
+		default:
+			return nil, desk.Invalid("%q names %d leads: give the whole pair, as `proofmark --json lead list` shows it", ref, len(found))
+		}
+	}
+	return nil, desk.NotFound("there is no lead %q in this node; `proofmark lead list` shows them", ref)
 }
 
 // directed says what policy and log must know of a document about a lead.

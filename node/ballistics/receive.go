@@ -2,6 +2,7 @@ package ballistics
 
 import (
 	"errors"
+	"time"
 
 	"proofmark/correlate"
 	"proofmark/node/desk"
@@ -72,8 +73,19 @@ func (s *Service) receiveLead(tx *store.Tx, in dispatch.Received) error {
 	if lead == nil {
 		lead = &Lead{Pair: body.Pair, Counterpart: in.From, Own: leadSide(own), State: LeadReceived}
 	}
-	if lead.Received != nil && lead.Received.Document == in.Document.ID {
+	switch {
+	case lead.Counterpart != in.From:
+		return desk.Conflict("the lead of this pair is with %s", lead.Counterpart)
+	case lead.Received != nil && lead.Received.Document == in.Document.ID:
 		return nil
+	case lead.Hit != nil:
+		return desk.Conflict("this pair is a hit already")
+	case lead.Received != nil && lead.Received.Retracted.IsZero():
+		return desk.Conflict("lead %s of this pair stands: a new one takes its retraction first", lead.Received.Body.Number)
+	case len(lead.Earlier) == maxEarlier:
+		return desk.Conflict("%d leads of this pair were retracted already", maxEarlier)
+	case lead.Received != nil:
+		lead.Earlier = append(lead.Earlier, *lead.Received)
 	}
 	if lead.State == LeadRetracted {
 		lead.State = LeadReceived
@@ -99,6 +111,12 @@ func theirLead(tx *store.Tx, in dispatch.Received, pair, document string, mine f
 	}
 	return lead, n, nil
 }
+
+// What one pair may collect from the other side.
+const (
+	maxFeedback = 50
+	maxEarlier  = 20
+)
 
 func sentNotice(l *Lead) *Notice     { return l.Sent }
 func receivedNotice(l *Lead) *Notice { return l.Received }
@@ -155,6 +173,9 @@ func (s *Service) receiveFeedback(tx *store.Tx, in dispatch.Received) error {
 			return nil
 		}
 	}
+	if len(lead.Feedback) >= maxFeedback {
+		return desk.Conflict("this lead has %d feedbacks already", maxFeedback)
+	}
 	lead.Feedback = append(lead.Feedback, Feedback{From: in.From, Code: body.Code, Note: body.Note, At: tx.Now()})
 	lead.stamp(tx, "feedback "+body.Code, "", in.From)
 	return leads.Put(tx, lead.Pair, lead)
@@ -172,9 +193,12 @@ func (s *Service) receiveHit(tx *store.Tx, in dispatch.Received) error {
 	if err != nil {
 		return err
 	}
-	exchanged := lead.Sent != nil && lead.Sent.Document == body.Lead || lead.Received != nil && lead.Received.Document == body.Lead
-	if !exchanged {
-		return desk.Invalid("it speaks of the lead document %s, which is not one exchanged for this pair", body.Lead)
+	stands := func(n *Notice) bool { return n != nil && n.Document == body.Lead && n.Retracted.IsZero() }
+	if !stands(lead.Sent) && !stands(lead.Received) {
+		return desk.Invalid("it speaks of the lead document %s, which does not stand between the two countries", body.Lead)
+	}
+	if body.Verified.Before(body.Examined) || body.Verified.After(tx.Now().Add(protocol.MaxClockSkew)) {
+		return desk.Invalid("it was verified on %s: before the examination, or in the future", body.Verified.Format(time.DateOnly))
 	}
 	if lead.Hit != nil {
 		return nil // both sides confirmed: the first report stands

@@ -139,7 +139,9 @@ type Lead struct {
 	Sent         *Notice           `json:"sent,omitempty"`
 	Received     *Notice           `json:"received,omitempty"`
 	Feedback     []Feedback        `json:"feedback,omitempty"`
-	Confirmation *Confirmation     `json:"confirmation,omitempty"` // of a hit, on this side
+	Confirmation *Confirmation     `json:"confirmation,omitempty"` // a first finding at the microscope that awaits its verification
+	Examinations []Confirmation    `json:"examinations,omitempty"` // findings that were verified or contradicted, in pairs
+	Earlier      []Notice          `json:"earlier,omitempty"`      // leads of the other side that were retracted and sent anew
 	Hit          *Hit              `json:"hit,omitempty"`
 	Handling     []string          `json:"handling,omitempty"`
 	Timeline     []Stamp           `json:"timeline"`

@@ -97,6 +97,9 @@ func (s *Service) Review(ctx context.Context, who desk.Actor, key string, n NewR
 		if decided != "" {
 			return nil, desk.Conflict("candidate %s was decided already: %s", c.Pair[:12], decided)
 		}
+		if due := permission(round); due != action { // the permission was asked for the round that was due before
+			return nil, desk.Conflict("somebody else reviewed candidate %s at this moment, and another review is due now: give the command again", c.Pair[:12])
+		}
 		c.Reviews = append(c.Reviews, Review{Round: round, Verdict: n.Verdict, By: who.Name, At: tx.Now(), Note: n.Note})
 		c.Outcome, _ = outcome(c.Reviews)
 		if c.Viewed.IsZero() {
@@ -132,10 +135,19 @@ func (s *Service) reviewAction(pair string, who desk.Actor) (action policy.Actio
 			return err
 		}
 		own := slices.IndexFunc(c.Reviews, func(r Review) bool { return r.By == who.Name })
-		if len(c.Reviews) == 0 || own == 0 {
-			action = policy.ReviewPrimary
+		_, round := outcome(c.Reviews)
+		if action = permission(round); own >= 0 {
+			action = permission(c.Reviews[own].Round)
 		}
 		return nil
 	})
 	return action, err
+}
+
+// permission is what a round's review needs.
+func permission(round string) policy.Action {
+	if round == Primary {
+		return policy.ReviewPrimary
+	}
+	return policy.ReviewSecondary
 }

@@ -270,7 +270,7 @@ func TestLeadToHit(t *testing.T) {
 	if _, err := es.ConfirmHit(t.Context(), exam1, "", n); err != nil {
 		t.Fatal(err)
 	}
-	n.Conclusion = "changed my mind"
+	n.Conclusion = "elimination"
 	if _, err := es.ConfirmHit(t.Context(), exam1, "", n); !errors.Is(err, desk.ErrForbidden) {
 		t.Errorf("one examiner confirmed and verified: %v", err)
 	}

@@ -16,7 +16,7 @@ import (
 // Issue composes and signs a document, keeps it, and queues an intent for each country that policy permits: all in the caller's
 // transaction. A document for one addressee that policy refuses is an error, and nothing is issued.
 func (d *Dispatch) Issue(tx *store.Tx, t protocol.Type, body protocol.Body, f Facts) (string, error) {
-	id, err := protocol.NewID(tx.Now(), tx.Random())
+	id, err := protocol.NewDocumentID(d.Country, tx.Now(), tx.Random())
 	if err != nil {
 		return "", fmt.Errorf("issue %s: %w", t, err)
 	}

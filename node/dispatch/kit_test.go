@@ -207,7 +207,7 @@ func (b *bureau) publishMany(n int) (ids []string) {
 		b.update(func(tx *store.Tx) error {
 			for range min(100, n-len(ids)) {
 				b.f.clock.add(time.Millisecond)
-				id, err := protocol.NewID(b.f.clock.now(), b.random)
+				id, err := protocol.NewDocumentID(b.country, b.f.clock.now(), b.random)
 				if err != nil {
 					return err
 				}
@@ -350,7 +350,7 @@ func (b *bureau) sealed(to protocol.Country, ch protocol.Channel, first uint64, 
 
 // document signs a document of a bureau; change edits its payload.
 func (b *bureau) document(typ protocol.Type, body protocol.Body, change func(doc map[string]any)) (jws string, all []protocol.Disclosure, id string) {
-	id = must(protocol.NewID(b.f.clock.now(), b.random))
+	id = must(protocol.NewDocumentID(b.country, b.f.clock.now(), b.random))
 	payload, all, err := protocol.Compose(protocol.Header{ID: id, Type: typ, Issuer: b.country, Issued: b.f.clock.now(), Purpose: "criminal-investigation"}, body, b.random)
 	if err != nil {
 		b.f.t.Fatal(err)

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,15 +49,19 @@ func TestDocumentsWithFaults(t *testing.T) {
 		return jws
 	}
 	change := func(from *bureau, key string, v any) string {
-		jws, _, _ := from.document(protocol.TypeLeadAck, ackBody("x"), func(doc map[string]any) { doc[key] = v })
+		jws, _, _ := from.document(protocol.TypeLeadAck, ackBody("x"), func(doc map[string]any) {
+			if doc[key] = v; key == "issuer" {
+				doc["id"] = idFor(doc, v.(string))
+			}
+		})
 		return jws
 	}
-	hit, _, _ := pt.document(protocol.TypeHit, &protocol.HitBody{Lead: must(protocol.NewID(begin, pt.random)), Pair: "p", Conclusion: "c", Items: []string{"E"}, Where: "w", Examiner: "a", Examined: begin,
+	hit, _, _ := pt.document(protocol.TypeHit, &protocol.HitBody{Lead: must(protocol.NewID(begin, pt.random)), Pair: "p", Conclusion: protocol.Identification, Items: []string{"E"}, Where: "w", Examiner: "a", Examined: begin,
 		Verifier: "b", Verified: begin}, nil)
 	sig, _, sigID := pt.document(protocol.TypeSignature, signature("x"), nil)
 	_, others, _ := pt.document(protocol.TypeSignature, signature("x"), nil)
 	good := ack("good")
-	stranger, _, _ := pt.document(protocol.TypeLeadAck, ackBody("x"), func(doc map[string]any) { doc["issuer"], doc["type"] = "FR", "weather" })
+	stranger, _, _ := pt.document(protocol.TypeLeadAck, ackBody("x"), func(doc map[string]any) { doc["issuer"], doc["type"], doc["id"] = "FR", "weather", idFor(doc, "FR") })
 	c := pt.chainTo("ES", protocol.Urgent)
 	cases := []struct {
 		name        string
@@ -71,6 +76,7 @@ func TestDocumentsWithFaults(t *testing.T) {
 		{"signed by another country", change(fr, "issuer", "PT"), nil, nil, Refused, "forged", "verification failed"},
 		{"issued by another country", change(pt, "issuer", "FR"), nil, nil, Refused, "forged", "issued by FR, sent by PT"},
 		{"issued by another, of an unknown type", stranger, nil, nil, Refused, "forged", "issued by FR, sent by PT"},
+		{"an id of another country", change(pt, "id", idFor(map[string]any{"id": sigID}, "FR")), nil, nil, Refused, "invalid", "is not one of PT"},
 		{"unknown type", change(pt, "type", "weather"), nil, nil, Unread, "unknown-type", "weather"},
 		{"newer schema", change(pt, "schema", 7), nil, nil, Unread, "unknown-type", "newer"},
 		{"broken rules", change(pt, "body", map[string]any{"lead": "x", "pair": "p"}), nil, nil, Refused, "invalid", "lead"},
@@ -243,7 +249,13 @@ func TestAWiderReleaseLosesNothing(t *testing.T) {
 	}
 }
 
-// A member that has seen another's document cannot keep its id occupied, neither with a refused document nor with an unread one.
+// idFor makes a document's id one of another country.
+func idFor(doc map[string]any, c string) string {
+	id := doc["id"].(string)
+	return id[:len(id)-4] + hex.EncodeToString([]byte(c))
+}
+
+// A member that has seen another's document cannot keep its id occupied: an id belongs to its issuer.
 func TestRefusedDocumentsHoldNoID(t *testing.T) {
 	f := newFederation(t, "PT", "ES", "FR")
 	pt, es, fr := f.bureaus["PT"], f.bureaus["ES"], f.bureaus["FR"]
@@ -259,7 +271,7 @@ func TestRefusedDocumentsHoldNoID(t *testing.T) {
 	if _, err := es.accept(fr, fr.batch("ES", protocol.Bulk, 1, nil, m1, m2, m3)); err != nil {
 		t.Fatal(err)
 	}
-	if es.record(id) != nil || len(es.kept(Refused)) != 2 || len(es.kept(Unread)) != 1 {
+	if es.record(id) != nil || len(es.kept(Refused)) != 3 || len(es.kept(Unread)) != 0 {
 		t.Fatal("a document that was not accepted holds an id")
 	}
 	deliver(pt, es, protocol.Bulk)
@@ -270,7 +282,7 @@ func TestRefusedDocumentsHoldNoID(t *testing.T) {
 	if _, err := es.accept(fr, fr.batch("ES", protocol.Bulk, 4, nil, m4)); err != nil {
 		t.Fatal(err)
 	}
-	if rec := es.record(id); rec.Issuer != "PT" || len(es.kept(Refused)) != 3 {
+	if rec := es.record(id); rec.Issuer != "PT" || len(es.kept(Refused)) != 4 {
 		t.Errorf("%+v", rec)
 	}
 	// And not with an own document of the receiver's.

@@ -29,6 +29,9 @@ func (s *Service) receiveRequest(tx *store.Tx, in dispatch.Received) error {
 	case !errors.Is(err, store.ErrNotFound):
 		return err
 	}
+	if err := protocol.CheckNumber(body.Number, in.From, "T"); err != nil {
+		return desk.Invalid("%v", err)
+	}
 	tr = &Trace{ID: in.Document.ID, Number: body.Number, Direction: Incoming, Counterpart: in.From, State: Draft, Request: *body, Withheld: in.Document.Withheld,
 		Handling: in.Terms.Handling, RetainUntil: in.Terms.RetainUntil, Created: tx.Now(), Advice: append(missing(body.Firearm), advice(body.Firearm, body.RecoveryDate)...)}
 	if err := tr.advance(Submit, Step{At: in.Document.Issued, Country: in.From, Document: tr.ID}); err != nil {

@@ -29,7 +29,7 @@ func TestRequestsThatCannotBeSearchedAreKept(t *testing.T) {
 		{"too long", protocol.FirearmDescription{Serial: strings.Repeat("A", 256)}, "256 letters and digits", 0},
 		{"hardly readable", protocol.FirearmDescription{Serial: "?B?0?8?"}, "fewer than 3 characters", 0},
 	} {
-		body := &protocol.TraceRequestBody{Number: "PT-" + c.name, Firearm: c.firearm, LegalJustification: "j", Circumstances: "c", IntendedUse: "u", Agency: "a", Priority: "routine"}
+		body := &protocol.TraceRequestBody{Number: "PT-T-" + strings.ReplaceAll(c.name, " ", "-"), Firearm: c.firearm, LegalJustification: "j", Circumstances: "c", IntendedUse: "u", Agency: "a", Priority: "routine"}
 		id := pt.issue("ES", protocol.TypeTraceRequest, body)
 		deliver(t, pt, es)
 		tr := ok[*Trace](t)(es.Trace(t.Context(), operator, id))

@@ -93,7 +93,7 @@ func (s *Service) send(tx *store.Tx, who desk.Actor, n NewTrace) (*Trace, error)
 	if err != nil {
 		return nil, err
 	}
-	id, err := protocol.NewID(tx.Now(), tx.Random())
+	id, err := protocol.NewDocumentID(s.desk.Country, tx.Now(), tx.Random())
 	if err != nil {
 		return nil, err
 	}

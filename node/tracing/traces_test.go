@@ -390,14 +390,17 @@ func TestWiderReleaseAndAmbiguousNumbers(t *testing.T) {
 		t.Errorf("%+v", wide)
 	}
 
-	body := tr.Request // FR gives the number that PT gave
-	fr.issue("ES", protocol.TypeTraceRequest, &body)
-	deliver(t, fr, es)
+	body := tr.Request
+	pt.issue("ES", protocol.TypeTraceRequest, &body) // PT gives its number twice
+	deliver(t, pt, es)
 	if _, err := es.Trace(t.Context(), operator, tr.Number); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "by its id") {
 		t.Errorf("an ambiguous number: %v", err)
 	}
-	fr.issue("PT", protocol.TypeTraceRequest, &body)
+	fr.issue("PT", protocol.TypeTraceRequest, &body) // and FR one that is PT's
 	deliver(t, fr, pt)
+	if list := ok[[]*Trace](t)(pt.ListTraces(t.Context(), operator, TraceFilter{Counterpart: "FR"})); len(list) != 0 {
+		t.Errorf("FR's request under a number of PT was taken: %+v", list[0])
+	}
 	if got := ok[*Trace](t)(pt.Trace(t.Context(), operator, tr.Number)); got.ID != tr.ID {
 		t.Error("a foreign number hides the own one")
 	}
