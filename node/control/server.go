@@ -168,7 +168,7 @@ func receive[Req any](s *Server, w http.ResponseWriter, r *http.Request, needsSe
 	if err != nil {
 		return c, req, err
 	}
-	// The server goes on listening for the client's departure, and would take a passed deadline for it.
+	// The server goes on listening for the client's departure; where the body is empty it would take a passed deadline for it.
 	if err = deadline.SetReadDeadline(time.Time{}); err != nil {
 		return c, req, fmt.Errorf("lift the time limit of a request: %w", err)
 	}

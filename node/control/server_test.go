@@ -193,12 +193,13 @@ func TestABodyHasItsTime(t *testing.T) {
 	}
 }
 
-// The limit is the body's alone: a command that takes longer is not taken for one whose client has left.
+// The limit is the body's alone: a command that takes longer is not taken for one whose client has left. The server watches for that from the start
+// where a body is empty.
 func TestAWorkflowOutlastsTheTimeOfTheBody(t *testing.T) {
 	s := serveSocket(t, func(srv *Server) {
-		srv.bodyWithin = 100 * time.Millisecond
+		srv.uploadWithin = 100 * time.Millisecond
 		mux := http.NewServeMux()
-		handleOpen(srv, mux, "slow", func(ctx context.Context, _ call, _ None) (None, error) {
+		handle(srv, mux, "slow", func(ctx context.Context, _ call, _ None) (None, error) {
 			select {
 			case <-ctx.Done():
 				return None{}, ctx.Err()
@@ -208,7 +209,7 @@ func TestAWorkflowOutlastsTheTimeOfTheBody(t *testing.T) {
 		})
 		srv.http.Handler = mux
 	})
-	_, r := s.begin("slow", "", "{}", 2)
+	_, r := s.begin("slow", "Authorization: Bearer "+s.enrol("anna", policy.Auditor)+"\r\n"+headerRequest+": e30=\r\n", "", 0)
 	if status, m := answer(t, r); status != http.StatusOK {
 		t.Errorf("%d %+v", status, m.Error)
 	}
