@@ -477,6 +477,6 @@ func FuzzCutEscaped(f *testing.F) {
 		if (escape(value) < escape(rest)) != (value < rest) {
 			t.Errorf("the order of %q and %q changed", value, rest)
 		}
-		cutEscaped(rest)
+		_, _, _ = cutEscaped(rest)
 	})
 }

@@ -157,7 +157,6 @@ func (l *lab) settle() {
 
 var (
 	tech   = desk.Actor{Name: "tech", Roles: []string{policy.Technician}}
-	tech2  = desk.Actor{Name: "tech2", Roles: []string{policy.Technician}}
 	exam1  = desk.Actor{Name: "exam1", Roles: []string{policy.Examiner}}
 	exam2  = desk.Actor{Name: "exam2", Roles: []string{policy.Examiner}}
 	exam3  = desk.Actor{Name: "exam3", Roles: []string{policy.Examiner}}
