@@ -169,3 +169,20 @@ func TestRandomBytesNeverPanic(t *testing.T) {
 		t.Error("everything was accepted")
 	}
 }
+
+// The signature that the specification prints.
+func TestSignatureOfTheSpecification(t *testing.T) {
+	q := make([]int8, 64)
+	for i := range q {
+		q[i] = int8(7 - 14*(i%2))
+	}
+	l, err := newLand(300, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := mustBullet(t, l).MarshalBinary()
+	want := append([]byte{0x50, 0x4d, 0x4c, 1, 2, 1, 1, 0, 0x2c, 1, 0x40, 0}, bytes.Repeat([]byte{0x0e}, 32)...)
+	if !bytes.Equal(raw, want) {
+		t.Errorf("% x", raw)
+	}
+}
