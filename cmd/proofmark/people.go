@@ -44,6 +44,7 @@ func (c *loginCmd) Run(a *app) error {
 	shown.Token = "" // it stands in the session file, for nobody to read over a shoulder
 	return a.show(shown, func(w io.Writer) {
 		fmt.Fprintf(w, "Logged in as %s (%s) until %s.\n", s.Name, strings.Join(s.Roles, ", "), stamp(s.Expires))
+		tellResets(w, s.Resets)
 	})
 }
 
@@ -70,7 +71,16 @@ func (c *whoamiCmd) Run(a *app) error {
 	}
 	return a.show(id, func(w io.Writer) {
 		fmt.Fprintf(w, "%s (%s) at %s, %s\n", id.Name, strings.Join(id.Roles, ", "), id.Node, id.Country)
+		tellResets(w, id.Resets)
 	})
+}
+
+// tellResets says when somebody else opened the way to a new secret: the person alone knows whether that was asked for.
+func tellResets(w io.Writer, resets []people.Reset) {
+	for _, r := range resets {
+		fmt.Fprintf(w, "Your secret was reset on %s with a code handed out by %s. If you did not do this, tell your auditor: somebody may have acted in your name.\n",
+			stamp(r.At), printable(r.By))
+	}
 }
 
 type userCmd struct {
@@ -94,11 +104,11 @@ func (c *userAddCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.handOut(code, c.CodeFile)
+	return a.handOut(code, c.CodeFile, "Account "+code.Name+" is made; its enrolment code")
 }
 
 // handOut gives an enrolment code to the administrator, who gives it to the person.
-func (a *app) handOut(code control.UserCode, file string) error {
+func (a *app) handOut(code control.UserCode, file, done string) error {
 	if file != "" {
 		if err := writeFile(file, []byte(code.Code+"\n"), 0o600); err != nil {
 			return err
@@ -107,9 +117,9 @@ func (a *app) handOut(code control.UserCode, file string) error {
 	}
 	return a.show(code, func(w io.Writer) {
 		if file != "" {
-			fmt.Fprintf(w, "Account %s is made; its enrolment code stands in %s.\n", code.Name, file)
+			fmt.Fprintf(w, "%s stands in %s.\n", done, file)
 		} else {
-			fmt.Fprintf(w, "Account %s is made; its enrolment code is  %s\n", code.Name, code.Code)
+			fmt.Fprintf(w, "%s is  %s\n", done, code.Code)
 		}
 		fmt.Fprintf(w, "Give the code to the person alone. It works once, for 72 hours:  proofmark login %s --enrol\n", code.Name)
 	})
@@ -118,14 +128,18 @@ func (a *app) handOut(code control.UserCode, file string) error {
 type userCodeCmd struct {
 	Name     string `arg:"" help:"Account name."`
 	CodeFile string `help:"Write the enrolment code to this file (mode 0600)." type:"path" placeholder:"FILE"`
+	Yes      bool   `help:"Do it without asking."`
 }
 
 func (c *userCodeCmd) Run(a *app) error {
+	if err := a.confirm(c.Yes, "End the secret and all sessions of "+c.Name+", and hand out a new code? The person is told that it came from you."); err != nil {
+		return err
+	}
 	code, err := change[control.UserCode](a, "user.code", control.UserRequest{Name: c.Name})
 	if err != nil {
 		return err
 	}
-	return a.handOut(code, c.CodeFile)
+	return a.handOut(code, c.CodeFile, "The secret and the sessions of "+code.Name+" are ended; the new code")
 }
 
 type userRolesCmd struct {

@@ -53,6 +53,7 @@ type Identity struct {
 	Node    string           `json:"node"`
 	Name    string           `json:"name"`
 	Roles   []string         `json:"roles"`
+	Resets  []people.Reset   `json:"resets,omitempty"` // of the own secret, in the last 30 days
 }
 
 func (s *Server) routePeople(mux *http.ServeMux) {
@@ -65,7 +66,8 @@ func (s *Server) routePeople(mux *http.ServeMux) {
 	})
 	handle(s, mux, "logout", func(ctx context.Context, c call, _ None) (None, error) { return None{}, p.Logout(ctx, c.token) })
 	handle(s, mux, "whoami", func(_ context.Context, c call, _ None) (Identity, error) {
-		return Identity{Country: s.services.Country, Node: s.services.Name, Name: c.actor.Name, Roles: c.actor.Roles}, nil
+		resets, err := p.Resets(c.actor.Name)
+		return Identity{Country: s.services.Country, Node: s.services.Name, Name: c.actor.Name, Roles: c.actor.Roles, Resets: resets}, err
 	})
 	handle(s, mux, "user.add", func(ctx context.Context, c call, r UserRequest) (UserCode, error) {
 		code, err := p.Add(ctx, c.actor, c.key, r.Name, r.FullName, r.Roles)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"proofmark/node/desk"
 	"proofmark/store"
 )
 
@@ -33,7 +34,7 @@ type issued struct {
 }
 
 // issueCode gives an account a new code and forgets the one before it.
-func issueCode(tx *store.Tx, a *Account) (issued, error) {
+func issueCode(tx *store.Tx, a *Account, by desk.Actor) (issued, error) {
 	key, err := tx.Get(rawCodeKey)
 	if errors.Is(err, store.ErrNotFound) {
 		if key, err = draw(tx, codeKeyLen); err == nil {
@@ -47,7 +48,7 @@ func issueCode(tx *store.Tx, a *Account) (issued, error) {
 	if err != nil {
 		return issued{}, err
 	}
-	a.Code, a.CodeUntil, a.CodeUsed = hashCode(deriveCode(key, a.Name, salt)), tx.Now().Add(codeValid), false
+	a.Code, a.CodeUntil, a.CodeUsed, a.CodeBy = hashCode(deriveCode(key, a.Name, salt)), tx.Now().Add(codeValid), false, by.Name
 	return issued{salt}, nil
 }
 

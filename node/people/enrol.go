@@ -55,7 +55,8 @@ func (s *Service) Enrol(ctx context.Context, name, code string, secret []byte) (
 			return desk.Conflict("the account changed while the secret was being set: try again, or ask an administrator for a new code")
 		}
 		a.Secret, a.CodeUsed, a.Changed = encoded, true, tx.Now()
-		session, err = open(tx, a, "enrolled with own secret")
+		event, details := enrolled(a, tx.Now())
+		session, err = open(tx, a, event, details)
 		return err
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ func (s *Service) Login(ctx context.Context, name string, secret []byte) (*Sessi
 		if ground != "" {
 			return refuse(tx, a, "log-in refused", ground)
 		}
-		session, err = open(tx, a, "logged in")
+		session, err = open(tx, a, "logged in", nil)
 		return err
 	})
 	if err != nil {

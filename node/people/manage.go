@@ -58,7 +58,7 @@ func (s *Service) Add(ctx context.Context, actor desk.Actor, key, name, fullName
 		}
 		now := tx.Now()
 		a := &Account{Name: name, FullName: fullName, Roles: sorted, Created: now, CreatedBy: actor.Name, Changed: now}
-		i, err := issueCode(tx, a)
+		i, err := issueCode(tx, a, actor)
 		if err != nil {
 			return issued{}, err
 		}
@@ -78,12 +78,13 @@ func (s *Service) ResetCode(ctx context.Context, actor desk.Actor, key, name str
 		if a.Disabled {
 			return issued{}, desk.Conflict("the account %s is disabled: enable it first", name)
 		}
+		a.CodeReset = a.CodeReset || a.Secret != "" // a second code before the enrolment is still a reset
 		a.Secret = ""
 		// Without this the node could be left with nobody who gets in before the code expires.
 		if err := keepAdministrator(tx, a); err != nil {
 			return issued{}, err
 		}
-		i, err := issueCode(tx, a)
+		i, err := issueCode(tx, a, actor)
 		if err != nil {
 			return issued{}, err
 		}

@@ -45,6 +45,9 @@ type Account struct {
 	Code      string    `json:"code,omitempty"`   // hash of the last enrolment code
 	CodeUntil time.Time `json:"code_until,omitzero"`
 	CodeUsed  bool      `json:"code_used,omitempty"`
+	CodeBy    string    `json:"code_by,omitempty"`    // administrator who handed the code out
+	CodeReset bool      `json:"code_reset,omitempty"` // it replaces a secret that the person had
+	Resets    []Reset   `json:"resets,omitempty"`     // the last ones, oldest first
 
 	Disabled    bool      `json:"disabled,omitempty"`
 	Failures    int       `json:"failures,omitempty"` // wrong secrets since the last log-in

@@ -29,6 +29,7 @@ type Session struct {
 	Name    string    `json:"name"`
 	Roles   []string  `json:"roles"`
 	Expires time.Time `json:"expires"`
+	Resets  []Reset   `json:"resets,omitempty"` // what the person is told of the own secret
 }
 
 // sessionRecord is kept under the SHA-256 of the token, in hexadecimal.
@@ -54,7 +55,7 @@ func tokenID(token string) string {
 }
 
 // open opens a session of an account and clears what stood against it.
-func open(tx *store.Tx, a *Account, event string) (*Session, error) {
+func open(tx *store.Tx, a *Account, event string, details map[string]string) (*Session, error) {
 	raw, err := draw(tx, tokenSize)
 	if err != nil {
 		return nil, err
@@ -72,8 +73,10 @@ func open(tx *store.Tx, a *Account, event string) (*Session, error) {
 	if err := accounts.Put(tx, a.Name, a); err != nil {
 		return nil, err
 	}
-	tx.Audit(entry(protocol.ActAdminister, a.Name, a.Name, event))
-	return &Session{Token: token, Name: a.Name, Roles: slices.Clone(a.Roles), Expires: r.Expires}, nil
+	e := entry(protocol.ActAdminister, a.Name, a.Name, event)
+	e.Details = details
+	tx.Audit(e)
+	return &Session{Token: token, Name: a.Name, Roles: slices.Clone(a.Roles), Expires: r.Expires, Resets: a.resetsToTell(now)}, nil
 }
 
 // makeRoom ends an account's sessions that are over, and its oldest if there are too many.
