@@ -16,6 +16,9 @@ import (
 )
 
 func TestGeneratedLands(t *testing.T) {
+	if plainOnly(t) {
+		return
+	}
 	folder := fstest.MapFS{"text.x3p": &fstest.MapFile{Data: []byte("no scan")}}
 	var set []Labelled
 	for barrel := range uint64(2) {
@@ -78,6 +81,9 @@ func TestLandTables(t *testing.T) {
 
 // The real lands of the recipe, where they are at hand.
 func TestRealLands(t *testing.T) {
+	if plainOnly(t) {
+		return
+	}
 	dir := filepath.Join("..", "..", "..", "shared", "scans", "hamby44")
 	f, err := os.Open(filepath.Join(dir, "truth.csv"))
 	if err != nil {

@@ -97,6 +97,9 @@ func labelledPairs(seed uint64, sources, marks int, gap, own float64) []Pair {
 }
 
 func TestIntervalHoldsTheTruthAndKnowsFirearms(t *testing.T) {
+	if plainOnly(t) {
+		return
+	}
 	p := parallel{ctx: context.Background()}
 	width := func(own float64) (w float64, held int) {
 		for seed := range uint64(20) {
