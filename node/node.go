@@ -87,13 +87,23 @@ func Open(dir string, passphrase []byte, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !o.offline {
+		if err := databasePresent(filepath.Join(dir, storeDir)); err != nil {
+			return nil, err
+		}
+	}
 	n.store, err = store.Open(store.Options{Dir: filepath.Join(dir, storeDir), Key: master.Derive("badger"), Now: o.Now, Random: rand.Reader, Signer: signer,
 		Reserve: c.Store.ReserveMB << 20, Log: o.Log.With("part", "store")})
 	if err != nil {
-		return nil, err
+		return nil, damagedDatabase(filepath.Join(dir, storeDir), err)
 	}
 	if err := n.assemble(o); err != nil {
 		return nil, errors.Join(err, n.store.Close())
+	}
+	if !o.offline {
+		if err := n.inhabited(); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
 	}
 	return n, nil
 }
@@ -107,14 +117,14 @@ func (n *Node) unlock(passphrase []byte) (crypto.MasterKey, error) {
 	}
 	master, err := crypto.UnwrapMasterKey(wrapped, passphrase)
 	if err != nil {
-		return none, fmt.Errorf("%s: %w", filepath.Join(n.dir, masterFile), err)
+		return none, damagedFile(filepath.Join(n.dir, masterFile), wrapped, err)
 	}
 	sealed, err := os.ReadFile(filepath.Join(n.dir, keysFile))
 	if err != nil {
 		return none, fmt.Errorf("keys: %w", err)
 	}
 	if n.keys, err = crypto.OpenKeys(sealed, master); err != nil {
-		return none, fmt.Errorf("%s: %w", filepath.Join(n.dir, keysFile), err)
+		return none, damagedFile(filepath.Join(n.dir, keysFile), sealed, err)
 	}
 	return master, nil
 }

@@ -151,6 +151,18 @@ func none(tx *store.Tx) error {
 	return err
 }
 
+// Empty reports whether there is no account at all, which is so only before the first administrator is made.
+func (s *Service) Empty() (bool, error) {
+	err := s.desk.Store.View(none)
+	if errors.Is(err, ErrNotFirst) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("count accounts: %w", err)
+	}
+	return true, nil
+}
+
 // find reads an account; nil if there is none.
 func find(tx *store.Tx, name string) (*Account, error) {
 	// A name that no account can have must not become a key: people type all kinds of things into the field, secrets too.
