@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -23,11 +24,15 @@ type Client struct {
 	http     *http.Client
 }
 
-// Dial makes a client for the node in dir; nothing is connected yet.
+// Dial makes a client for the node in dir; nothing is connected yet. What it sends, secrets and tokens among it, goes to a socket of this account or of
+// root alone, in a folder that nobody else can write.
 func Dial(dir string) *Client {
 	path := filepath.Join(dir, "proofmark.sock")
 	return &Client{dir: dir, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			if err := guardSocket(dir, path); err != nil {
+				return nil, err
+			}
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		},
 	}}}
@@ -108,6 +113,9 @@ func (c *Client) explain(err error) error {
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return fmt.Errorf("%w: it broke off before it answered; repeat the command, it is done at most once", ErrNoDaemon)
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return failed.Err // without the address, which is no place that a person knows
 	}
 	return err
 }
