@@ -115,7 +115,10 @@ func lay(dir string, o InitOptions) error {
 			return err
 		}
 	}
-	return os.CopyFS(filepath.Join(dir, policyDir), policy.DefaultFiles())
+	if err := os.CopyFS(filepath.Join(dir, policyDir), policy.DefaultFiles()); err != nil {
+		return err
+	}
+	return keepPrivate(filepath.Join(dir, policyDir))
 }
 
 // MemberEntry signs what a node says of itself for the roster.

@@ -73,6 +73,9 @@ func Open(dir string, passphrase []byte, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := guardFolder(dir); err != nil {
+		return nil, err
+	}
 	n := &Node{Config: c, dir: dir, log: o.Log, now: o.Now, offer: make(chan struct{}, 1)}
 	master, err := n.unlock(passphrase)
 	if err != nil {
