@@ -104,7 +104,11 @@ func Open(dir string, passphrase []byte, o Options) (*Node, error) {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	if !o.offline {
-		if err := n.inhabited(); err != nil {
+		err := n.inhabited()
+		if err == nil {
+			err = n.recordPolicy(context.Background())
+		}
+		if err != nil {
 			return nil, errors.Join(err, n.Close())
 		}
 	}
