@@ -59,10 +59,14 @@ func Init(ctx context.Context, dir string, o InitOptions) (err error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp(parent, ".proofmark-init-*")
+	if err := removeLeftovers(parent, time.Now()); err != nil {
+		return err
+	}
+	tmp, release, err := beginFolder(parent)
 	if err != nil {
 		return err
 	}
+	defer release()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.RemoveAll(tmp))
