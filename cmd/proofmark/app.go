@@ -24,8 +24,9 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 
-	client *control.Client
-	done   []string // files of keys of commands whose outcome is known
+	client  *control.Client
+	foreign string   // data folder of the node that the session file is for, where it is not this one
+	done    []string // files of keys of commands whose outcome is known
 }
 
 // settle forgets the keys of commands whose outcome the person has seen.
@@ -74,10 +75,12 @@ func (a *app) loadSession() (savedSession, error) {
 	if err != nil {
 		return s, err
 	}
-	b, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
+	if err := control.Guard(path, 0o077); errors.Is(err, os.ErrNotExist) {
 		return s, nil
+	} else if err != nil {
+		return s, fmt.Errorf("session file: %w; or remove it and log in again", err)
 	}
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return s, fmt.Errorf("session: %w", err)
 	}
@@ -93,6 +96,9 @@ func (a *app) saveSession(s savedSession) error {
 	if err != nil {
 		return err
 	}
+	if s.Data, err = filepath.Abs(s.Data); err != nil {
+		return err
+	}
 	b, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -103,14 +109,15 @@ func (a *app) saveSession(s savedSession) error {
 	return writeFile(path, b, 0o600)
 }
 
-// writeFile replaces a file in one step.
+// writeFile replaces a file in one step. mode is what the umask may still take from, as for any file that a program makes.
 func writeFile(path string, b []byte, mode os.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".proofmark-*")
+	name := filepath.Join(filepath.Dir(path), ".proofmark-"+rand.Text())
+	tmp, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}
 	_, err = tmp.Write(b)
-	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
+	err = errors.Join(err, tmp.Sync(), tmp.Close())
 	if err == nil {
 		err = os.Rename(tmp.Name(), path)
 	}
@@ -129,9 +136,25 @@ func (a *app) dial() (*control.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	data, err := filepath.Abs(a.Data)
+	if err != nil {
+		return nil, err
+	}
 	a.client = control.Dial(a.Data)
-	a.client.Token = s.Token
+	if s.Token == "" || s.Data == data {
+		a.client.Token = s.Token
+	} else {
+		a.foreign = s.Data // a token is for one node alone: whoever serves another could use it
+	}
 	return a.client, nil
+}
+
+// explain says why nobody is logged in where there is a session, but of another node.
+func (a *app) explain(err error) error {
+	if a.foreign != "" && errors.Is(err, control.ErrNoSession) {
+		return fmt.Errorf("this session is for the node in %s and was not sent; log in to this one (%w)", a.foreign, err)
+	}
+	return err
 }
 
 // ask runs a command that changes nothing.
@@ -141,7 +164,8 @@ func ask[Resp, Req any](a *app, name string, req Req) (Resp, error) {
 		var zero Resp
 		return zero, err
 	}
-	return control.Call[Resp](a.ctx, c, name, "", req)
+	resp, err := control.Call[Resp](a.ctx, c, name, "", req)
+	return resp, a.explain(err)
 }
 
 // change runs a command that changes something, exactly once: see pending.
@@ -178,7 +202,7 @@ func once[Resp any](a *app, name string, req any, file []byte, send func(c *cont
 	if err == nil || control.Definite(err) {
 		a.done = append(a.done, path)
 	}
-	return resp, err
+	return resp, a.explain(err)
 }
 
 // pendingPath names the file of a command's key: the same command of the same person at the same node has the same name.

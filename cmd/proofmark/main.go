@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -103,17 +104,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "proofmark: %v\nproofmark --help lists the commands, proofmark COMMAND --help the flags of one.\n", err)
+		fmt.Fprintf(stderr, "proofmark: %s\nproofmark --help lists the commands, proofmark COMMAND --help the flags of one.\n", printableLines(err.Error()))
 		return exitUsage
 	}
 	a := &app{Globals: c.Globals, ctx: ctx, in: stdin, out: stdout, err: stderr}
 	defer a.close()
 	err = parsed.Run(a)
 	if err != nil {
-		fmt.Fprintln(stderr, "proofmark:", err)
+		fmt.Fprintln(stderr, "proofmark:", printableLines(err.Error()))
 	}
 	if serr := a.settle(); serr != nil {
-		fmt.Fprintln(stderr, "proofmark:", serr)
+		fmt.Fprintln(stderr, "proofmark:", printableLines(serr.Error()))
 	}
 	if err != nil {
 		switch {
@@ -125,4 +126,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitFailed
 	}
 	return exitOK
+}
+
+// printableLines is printable for an error, which may have several lines and may quote what other countries or files say.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = printable(l)
+	}
+	return strings.Join(lines, "\n")
 }

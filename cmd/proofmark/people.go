@@ -52,6 +52,9 @@ type logoutCmd struct{}
 
 func (c *logoutCmd) Run(a *app) error {
 	_, err := ask[control.None](a, "logout", control.None{})
+	if a.foreign != "" {
+		return err // the session of another node is not this one's to end
+	}
 	path, perr := a.sessionPath()
 	if perr != nil {
 		return perr
