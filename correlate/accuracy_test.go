@@ -25,7 +25,7 @@ func measure(tb testing.TB, set []labelled) figures {
 	f := figures{scans: len(set), sameMin: 2, differentMax: -2, sameCellsMin: 1 << 30, sameCellShare: 2}
 	templates := make([]*Template, len(set))
 	for i, l := range set {
-		sig := mustEncode(tb, l.scan)
+		sig := l.signature(tb)
 		b, err := sig.MarshalBinary()
 		if err != nil {
 			tb.Fatalf("%s: %v", l.name, err)
@@ -102,7 +102,7 @@ func TestAccuracyOnRealScans(t *testing.T) {
 	}
 	f := measure(t, set)
 	t.Logf("%+v", f)
-	if f.samePairs != 63 || f.differentPairs != 717 {
+	if !raceDetector && (f.samePairs != 63 || f.differentPairs != 717) {
 		t.Errorf("%d same and %d different pairs, want 63 and 717", f.samePairs, f.differentPairs)
 	}
 	if f.auc != 1 || f.worstRank != 1 {
@@ -122,9 +122,13 @@ func TestAccuracyOnRealScans(t *testing.T) {
 // Nothing was fitted on simulated scans.
 func TestAccuracyOnSyntheticScans(t *testing.T) {
 	var set []labelled
-	for maker := range uint64(2) {
+	makers, firearms := uint64(2), uint64(3)
+	if raceDetector {
+		makers, firearms = 1, 2
+	}
+	for maker := range makers {
 		m := synth.NewMaker(40 + maker)
-		for firearm := range uint64(3) {
+		for firearm := range firearms {
 			f := m.Firearm(firearm)
 			for shot := range uint64(2) {
 				source := fmt.Sprintf("maker %d firearm %d", maker, firearm)
@@ -197,7 +201,7 @@ func (s *Signature) sector(rng *rand.Rand, share float64) *Signature {
 	return &cut
 }
 
-// Every second mark, cut to a sector, against all other whole marks.
+// Every second mark (a few under the race detector), cut to a sector, against all other whole marks.
 func TestPartialMarks(t *testing.T) {
 	set := realScans(t, "fadul")
 	if len(set) == 0 {
@@ -207,14 +211,18 @@ func TestPartialMarks(t *testing.T) {
 	var signatures []*Signature
 	var whole []*Template
 	for _, l := range set {
-		sig := mustEncode(t, l.scan)
+		sig := l.signature(t)
 		signatures = append(signatures, sig)
 		whole = append(whole, NewTemplate(sig))
+	}
+	step := 2
+	if raceDetector {
+		step = 5
 	}
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, c := range []struct{ share, auc float64 }{{0.25, 0.999}, {0.15, 0.99}} {
 		var same, different []float64
-		for i := 0; i < len(set); i += 2 {
+		for i := 0; i < len(set); i += step {
 			part := NewTemplate(signatures[i].sector(rng, c.share))
 			for j := range set {
 				if i == j {

@@ -1,8 +1,6 @@
 package correlate
 
 import (
-	"context"
-	"fmt"
 	"testing"
 
 	"proofmark/correlate/x3p"
@@ -54,31 +52,11 @@ func BenchmarkCompare(b *testing.B) {
 		b.Run("kernel="+k.String(), func(b *testing.B) {
 			fastest = k
 			b.ReportAllocs()
+			start := cpuTime()
 			for b.Loop() {
 				Compare(p, q)
 			}
-		})
-	}
-}
-
-func BenchmarkSearch(b *testing.B) {
-	q := mustTemplate(b, benchScans(b)[0])
-	var some []*Template
-	for i := range 20 {
-		some = append(some, mustTemplate(b, texture(100+i).scan(view{pitch: 12.5})))
-	}
-	for _, n := range []int{100, 1000, 10000} {
-		g := NewGallery()
-		for i := range n {
-			g.Put(fmt.Sprint(i), Class{}, some[i%len(some)])
-		}
-		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := g.Search(context.Background(), q, Class{}, 20, nil); err != nil {
-					b.Fatal(err)
-				}
-			}
+			b.ReportMetric((cpuTime()-start).Seconds()*1e6/float64(b.N), "cpu-µs/op")
 		})
 	}
 }

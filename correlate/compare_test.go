@@ -18,11 +18,15 @@ func angleBetween(a, b float64) float64 {
 func TestCompareFindsKnownPose(t *testing.T) {
 	const firearm = texture(7)
 	a := mustTemplate(t, firearm.scan(view{noise: 100}))
-	for i, v := range []view{
+	views := []view{
 		{rotation: 17.3}, {rotation: 93.1}, {rotation: 180}, {rotation: 271.9}, {rotation: 355.2},
 		{rotation: 44, shiftX: 61, shiftY: -87}, {rotation: 230, shiftX: -90, shiftY: 33, pitch: 3.125},
 		{rotation: 120, pitch: 10}, {rotation: 300, pitch: 15},
-	} {
+	}
+	if raceDetector {
+		views = views[5:8]
+	}
+	for i, v := range views {
 		v.noise = texture(200 + i)
 		b := mustTemplate(t, firearm.scan(v))
 		c := Compare(a, b)

@@ -151,3 +151,76 @@ func TestGalleryManyAtOnce(t *testing.T) {
 		t.Errorf("%d templates remain of %d", g.Len(), len(all))
 	}
 }
+
+// Entries in several blocks, put, replaced and removed at random, are those of a
+// map; a search that has begun keeps what it saw.
+func TestGalleryKeepsItsEntriesApart(t *testing.T) {
+	g := NewGallery()
+	want := map[string]string{}
+	tm := mustTemplate(t, texture(1).scan(view{pitch: 12.5}))
+	rng := sequence(5)
+	var old *contents
+	var oldIDs []string
+	for step := range 6000 {
+		id := fmt.Sprint(rng.below(4000))
+		if rng.below(5) == 0 {
+			delete(want, id)
+			g.Remove(id)
+		} else {
+			want[id] = fmt.Sprint(rng.below(3))
+			g.Put(id, Class{Calibre: want[id]}, tm)
+		}
+		if step == 3000 {
+			old, oldIDs = g.now.Load(), ids(g.now.Load())
+		}
+	}
+	now := g.now.Load()
+	if g.Len() != len(want) || len(ids(now)) != len(want) || len(now.full) < 2 {
+		t.Fatalf("%d entries in %d full blocks, want %d", g.Len(), len(now.full), len(want))
+	}
+	entries := 0
+	for i := range now.len() {
+		b, at := now.at(i)
+		r := b.records[at]
+		if want[r.id] != r.class.Calibre || g.index[r.id] != i {
+			t.Fatalf("entry %d is %s of class %s, want %s", i, r.id, r.class.Calibre, want[r.id])
+		}
+	}
+	for _, u := range g.classes {
+		entries += u.entries
+	}
+	if entries != len(want) {
+		t.Errorf("classes count %d entries, want %d", entries, len(want))
+	}
+	if !reflect.DeepEqual(ids(old), oldIDs) {
+		t.Error("what an older search sees has changed")
+	}
+}
+
+func ids(v *contents) []string {
+	var out []string
+	for i := range v.len() {
+		b, at := v.at(i)
+		out = append(out, b.records[at].id)
+	}
+	return out
+}
+
+func TestTemplateCacheIsBounded(t *testing.T) {
+	g, all := smallGallery(t, 2, 2)
+	g.expanded = newTemplateCache(2)
+	for range 2 {
+		for id, q := range all {
+			got, ok := g.Template(id)
+			if !ok || Compare(got, q).Score < 0.9 {
+				t.Fatalf("%s: not its template", id)
+			}
+		}
+	}
+	if n := len(g.expanded.byKey); n != 2 || g.expanded.order.Len() != 2 {
+		t.Errorf("%d templates are kept, room is for 2", n)
+	}
+	if _, ok := g.Template("nobody"); ok {
+		t.Error("a template of nobody")
+	}
+}

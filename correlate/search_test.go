@@ -50,10 +50,10 @@ func recall(tb testing.TB, g *Gallery, set []signed, step int) (mates, listed, f
 
 func TestSearchFindsMatesInACrowd(t *testing.T) {
 	set := searchSet(t)
-	n := 8000
-	step := 2
+	n := 4000
+	step := 4
 	if raceDetector {
-		step, n = 8, 2500
+		step, n = 5, 1200
 	}
 	if s := os.Getenv("PROOFMARK_CROWD"); s != "" {
 		n, _ = strconv.Atoi(s)

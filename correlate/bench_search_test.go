@@ -1,0 +1,143 @@
+package correlate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/bits"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+// stock is a set and distractors made once; a benchmark's gallery repeats them
+// under other ids, in memory of their own.
+var stock = sync.OnceValues(func() ([]signed, *contents) {
+	set := searchSet(benchTB)
+	return set, crowd(benchTB, set, 10000).now.Load()
+})
+
+// benchTB reports failures of making the stock.
+var benchTB testing.TB
+
+var galleries = map[int]*Gallery{} // by size: the larger ones take a while
+
+func benchGallery(b *testing.B, n int) (*Gallery, []signed) {
+	b.Helper()
+	benchTB = b
+	set, from := stock()
+	if g := galleries[n]; g != nil {
+		return g, set
+	}
+	g := NewGallery()
+	for i := range n {
+		block, at := from.at(i % from.len())
+		rec := block.records[at]
+		g.put(fmt.Sprintf("%032d", i), Class{}, bytes.Clone(rec.data), block.codes[at], reach(block.reaches[at]))
+	}
+	galleries[n] = g
+	return g, set
+}
+
+func memoryUsed() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+var benchSizes = []struct {
+	name string
+	n    int
+}{{"10k", 10_000}, {"100k", 100_000}, {"1M", 1_000_000}}
+
+// One core's scan of a whole gallery, by each kernel. limit= is what the scan
+// could reach if nothing but its words at every pose were counted, in the nearest
+// cache, one POPCNT each: for kernels that count several words at once no limit.
+func BenchmarkScan(b *testing.B) {
+	words := make([]uint64, 4096)
+	fill(1, words)
+	b.Run("limit=popcnt", func(b *testing.B) {
+		sum, n := 0, 0
+		start := cpuTime()
+		for b.Loop() {
+			for i := 0; i+4 <= len(words); i += 4 {
+				w := words[i : i+4 : i+4]
+				sum += bits.OnesCount64(w[0]) + bits.OnesCount64(w[1]) + bits.OnesCount64(w[2]) + bits.OnesCount64(w[3])
+			}
+			n += len(words)
+		}
+		runtime.KeepAlive(sum)
+		perSignature := float64(turns * len(reachShifts[reachTight]) * scanFirst)
+		b.ReportMetric(float64(n)/(cpuTime()-start).Seconds()/perSignature, "signatures/cpu-s")
+	})
+	for _, k := range kernels {
+		for _, size := range benchSizes {
+			b.Run(fmt.Sprintf("kernel=%v/n=%s", k, size.name), func(b *testing.B) {
+				g, set := benchGallery(b, size.n)
+				s := &search{g: g, ctx: context.Background(), contents: g.now.Load(), query: NewTemplate(set[0].Signature), kernel: k}
+				s.admit(Class{}, nil)
+				score := s.scanner()()
+				score(s.contents.at(0)) // makes the table
+				b.ReportAllocs()
+				i := 0
+				start := cpuTime()
+				for b.Loop() {
+					score(s.contents.at(int(s.field[i])))
+					if i++; i == len(s.field) {
+						i = 0
+					}
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "signatures/s")
+				b.ReportMetric(float64(b.N)/(cpuTime()-start).Seconds(), "signatures/cpu-s")
+			})
+		}
+	}
+}
+
+// A whole search on all cores, the short list compared.
+func BenchmarkSearch(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run("n="+size.name, func(b *testing.B) {
+			g, set := benchGallery(b, size.n)
+			b.ReportAllocs()
+			i := 0
+			start := cpuTime()
+			for b.Loop() {
+				q := NewTemplate(set[i%len(set)].Signature)
+				if _, err := g.Search(context.Background(), q, Class{}, 20, nil); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
+			b.ReportMetric((cpuTime()-start).Seconds()*1000/float64(b.N), "cpu-ms/op")
+		})
+	}
+}
+
+// What a gallery holds of one signature, all counted.
+func BenchmarkGalleryMemory(b *testing.B) {
+	for b.Loop() {
+		clear(galleries)
+		benchTB = b
+		stock()
+		before := memoryUsed()
+		g, _ := benchGallery(b, 100_000)
+		b.ReportMetric(float64(memoryUsed()-before)/float64(g.Len()), "B/signature")
+	}
+}
+
+func BenchmarkLoadGallery(b *testing.B) {
+	g, _ := benchGallery(b, 100_000)
+	var snapshot bytes.Buffer
+	if err := g.Save(&snapshot); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(snapshot.Len()))
+	for b.Loop() {
+		if _, err := LoadGallery(bytes.NewReader(snapshot.Bytes())); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(g.Len())*float64(b.N)/b.Elapsed().Seconds(), "signatures/s")
+}
