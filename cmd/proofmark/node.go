@@ -66,6 +66,9 @@ type runCmd struct {
 }
 
 func (c *runCmd) Run(a *app) error {
+	if err := keepMemory(); err != nil { // before the passphrase is read
+		return err
+	}
 	config, err := node.LoadConfig(a.Data)
 	if err != nil {
 		return err
