@@ -85,9 +85,9 @@ func (s *Service) confirm(tx *store.Tx, who desk.Actor, lead *Lead, n NewConfirm
 	return nil
 }
 
-// same reports whether a command repeats a finding, or leaves out what it said.
+// same reports whether a command repeats a finding word for word: then it was retried. With nothing but the pair it is a verification.
 func same(c *Confirmation, n NewConfirmation) bool {
-	return (n.Conclusion == "" || c.Conclusion == n.Conclusion) && (n.Where == "" || c.Where == n.Where) && (len(n.Items) == 0 || slices.Equal(c.Items, n.Items))
+	return c.Conclusion == n.Conclusion && c.Where == n.Where && slices.Equal(c.Items, n.Items)
 }
 
 func (s *Service) verify(tx *store.Tx, who desk.Actor, lead *Lead, n NewConfirmation) error {

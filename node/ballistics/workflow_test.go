@@ -274,6 +274,13 @@ func TestLeadToHit(t *testing.T) {
 	if _, err := es.ConfirmHit(t.Context(), exam1, "", n); !errors.Is(err, desk.ErrForbidden) {
 		t.Errorf("one examiner confirmed and verified: %v", err)
 	}
+	if _, err := es.ConfirmHit(t.Context(), exam1, "", NewConfirmation{Pair: pair}); !errors.Is(err, desk.ErrForbidden) {
+		t.Errorf("one examiner verified the own confirmation: %v", err)
+	}
+	n.Conclusion = protocol.Identification
+	if _, err := es.ConfirmHit(t.Context(), exam1, "", n); err != nil {
+		t.Errorf("the same confirmation again, as a client that was killed sends it: %v", err)
+	}
 	if _, err := es.ConfirmHit(t.Context(), exam2, "", NewConfirmation{Pair: pair}); err != nil {
 		t.Fatal(err)
 	}
