@@ -197,7 +197,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 	es := newBureaus(t, "ES")[0]
 	broken := file(3) + "R-9,gone,2024-05-31,Glock,17,9x19,1\n"
 	report, err := es.ImportFirearms(t.Context(), operator, "k0", "guns.csv", []byte(broken))
-	if !errors.Is(err, desk.ErrInvalid) || !strings.Contains(err.Error(), `guns.csv: 1 faults, nothing was stored`) || !strings.Contains(err.Error(), `line 5, status "gone"`) {
+	if !errors.Is(err, desk.ErrInvalid) || !strings.Contains(err.Error(), `guns.csv: nothing was stored, faults found: 1.`) || !strings.Contains(err.Error(), `line 5, status "gone"`) {
 		t.Fatalf("%v", err)
 	}
 	if len(report.Faults) != 1 || report.Rows != 3 || report.ID != "" || es.stored() != 0 {

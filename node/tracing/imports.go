@@ -142,7 +142,7 @@ func (s *Service) findConflicts(p *parsed) error {
 
 func brokenFile(r *ImportReport) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d faults, nothing was stored. Correct the file and import it again:", r.Name, len(r.Faults)+r.Unlisted)
+	fmt.Fprintf(&b, "%s: nothing was stored, faults found: %d. Correct the file and import it again:", r.Name, len(r.Faults)+r.Unlisted)
 	for i, f := range r.Faults {
 		if i == faultsInError {
 			fmt.Fprintf(&b, "\n  and %d more", len(r.Faults)+r.Unlisted-i)

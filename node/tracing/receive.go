@@ -88,7 +88,7 @@ func propose(tx *store.Tx, tr *Trace) error {
 	case len(hits) == 0:
 		tr.MatchNote = "no own record was found on any rung of the search ladder"
 	default:
-		tr.MatchNote = fmt.Sprintf("%d own records proposed, the surest by: %s", len(hits), hits[0].Rung)
+		tr.MatchNote = fmt.Sprintf("own records proposed: %d, the surest by: %s", len(hits), hits[0].Rung)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func TestRequestsThatCannotBeSearchedAreKept(t *testing.T) {
 		note    string
 		matches int
 	}{
-		{"found", protocol.FirearmDescription{Serial: "AB10482", Make: "Zastava"}, "1 own records proposed, the surest by: same serial and make", 1},
+		{"found", protocol.FirearmDescription{Serial: "AB10482", Make: "Zastava"}, "own records proposed: 1, the surest by: same serial and make", 1},
 		{"not found", protocol.FirearmDescription{Serial: "AB10482", Make: "Glock"}, "no own record was found", 0},
 		{"empty", protocol.FirearmDescription{}, "no serial number", 0},
 		{"obliterated", protocol.FirearmDescription{SerialState: Obliterated}, "no serial number", 0},
