@@ -30,6 +30,10 @@ import (
 const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
+	// A program under the race detector sleeps for a second before it exits; these tests run hundreds.
+	if os.Getenv("GORACE") == "" {
+		must(os.Setenv("GORACE", "atexit_sleep_ms=20"))
+	}
 	testscript.Main(m, map[string]func(){
 		"proofmark": func() {
 			argonCost = crypto.TestCost
@@ -53,6 +57,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, ".config"))
 			e.Setenv("TZ", "UTC")
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			for name, secret := range map[string]string{"pass": "seven red lamps in the harbour", "secret": "a grey heron stands on one leg"} {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(secret+"\n"), 0o600); err != nil {
 					return err
