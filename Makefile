@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GO    ?= go
 BIN   := bin/proofmark
 
-.PHONY: all build demo test bench lint fuzz clean help
+.PHONY: all build demo test portable bench lint fuzz clean help
 
 all: build
 
@@ -21,7 +21,11 @@ test: ## every test, with the race detector; what is pure computation also witho
 	@scripts/need-xmllint
 	$(GO) vet ./...
 	$(GO) test -timeout 10m ./correlate/...
+	@scripts/portable
 	CGO_ENABLED=1 $(GO) test -race -timeout 14m ./...
+
+portable: ## the same bits on amd64 v1 and v3, 386 and arm64 (qemu): scan, signature, score
+	@scripts/portable
 
 bench: ## every benchmark, with allocations; BENCH=regexp and TIME=1s choose
 	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime $(or $(TIME),1s) -benchmem ./...

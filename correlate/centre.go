@@ -3,6 +3,8 @@ package correlate
 import (
 	"math"
 	"slices"
+
+	"proofmark/correlate/exact"
 )
 
 // centreKind tells what the origin of a signature's frame is.
@@ -172,7 +174,7 @@ func fitEdge(m []bool, nx, ny int, cx, cy float64) (centre, bool) {
 // sectorBounds holds tan of the sectors' edges within one quadrant.
 var sectorBounds = func() (t [90/sectorDeg - 1]float64) {
 	for i := range t {
-		sin, cos := sinCosDeg(float64((i + 1) * sectorDeg))
+		sin, cos := exact.SinCosDeg(float64((i + 1) * sectorDeg))
 		t[i] = sin / cos
 	}
 	return t
@@ -268,11 +270,11 @@ func arcCentre(s *surface, opened []bool) (centre, bool) {
 	if len(edge) < minArcPoints {
 		return centre{}, false
 	}
-	rng := sequence(2)
+	rng := exact.Sequence(2)
 	var best centre
 	bestVotes := minArcPoints - 1
 	for range arcTriples {
-		c, ok := circleThrough(edge[rng.below(len(edge))], edge[rng.below(len(edge))], edge[rng.below(len(edge))])
+		c, ok := circleThrough(edge[rng.Below(len(edge))], edge[rng.Below(len(edge))], edge[rng.Below(len(edge))])
 		if !ok || c.radius < minAperture || c.radius > maxAperture {
 			continue
 		}

@@ -17,7 +17,7 @@
 // Everything from scan to score is made to give the same bits on every
 // architecture: floating-point products are rounded explicitly, float64(x*y)+z,
 // so that no compiler may fuse them, the few transcendental functions needed
-// are in exact.go, and everything after the signature is integer arithmetic but
+// are in package exact, and everything after the signature is integer arithmetic but
 // for single IEEE divisions and square roots.
 package correlate
 

@@ -1,6 +1,10 @@
 package correlate
 
-import "math"
+import (
+	"math"
+
+	"proofmark/correlate/exact"
+)
 
 // The band and the normalisation of breech-face marks. Wavelengths in µm; the
 // Gaussian profile filter of ISO 16610-21 has its 50 % point at wavelength λ
@@ -128,7 +132,7 @@ func gaussKernel(sigma float64) []float64 {
 	sum := 0.0
 	for i := range k {
 		q := float64(i) / sigma
-		k[i] = expNeg(-0.5 * float64(q*q))
+		k[i] = exact.ExpNeg(-0.5 * float64(q*q))
 		sum += k[i]
 		if i > 0 {
 			sum += k[i]

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"proofmark/correlate/exact"
 )
 
 // turnTable holds sine and cosine of each turn unit, in 1/2^14.
 var turnTable = func() (t [turnUnits][2]int32) {
 	for i := range t {
-		sin, cos := sinCosDeg(float64(i) * 360 / turnUnits)
+		sin, cos := exact.SinCosDeg(float64(i) * 360 / turnUnits)
 		t[i] = [2]int32{roundInt(sin * (1 << 14)), roundInt(cos * (1 << 14))}
 	}
 	return t

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+
+	"proofmark/correlate/exact"
 )
 
 func smallGallery(t testing.TB, firearms, shots int) (*Gallery, map[string]*Template) {
@@ -158,16 +160,16 @@ func TestGalleryKeepsItsEntriesApart(t *testing.T) {
 	g := NewGallery()
 	want := map[string]string{}
 	tm := mustTemplate(t, texture(1).scan(view{pitch: 12.5}))
-	rng := sequence(5)
+	rng := exact.Sequence(5)
 	var old *contents
 	var oldIDs []string
 	for step := range 6000 {
-		id := fmt.Sprint(rng.below(4000))
-		if rng.below(5) == 0 {
+		id := fmt.Sprint(rng.Below(4000))
+		if rng.Below(5) == 0 {
 			delete(want, id)
 			g.Remove(id)
 		} else {
-			want[id] = fmt.Sprint(rng.below(3))
+			want[id] = fmt.Sprint(rng.Below(3))
 			g.Put(id, Class{Calibre: want[id]}, tm)
 		}
 		if step == 3000 {

@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"testing"
 
+	"proofmark/correlate/exact"
+
 	"pgregory.net/rapid"
 )
 
@@ -25,9 +27,9 @@ func word64() *rapid.Generator[uint64] {
 
 // fill spreads a seed over words; drawing each would take too long.
 func fill(seed uint64, words []uint64) {
-	s := sequence(seed)
+	s := exact.Sequence(seed)
 	for i := range words {
-		words[i] = s.next()
+		words[i] = s.Next()
 	}
 }
 
@@ -110,22 +112,22 @@ func TestKernelsTallyAlike(t *testing.T) {
 func TestKernelsAgreeAlike(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k kernel) {
 		rapid.Check(t, func(t *rapid.T) {
-			s := sequence(rapid.Uint64().Draw(t, "seed"))
+			s := exact.Sequence(rapid.Uint64().Draw(t, "seed"))
 			var query raster
 			for i := range query {
-				switch s.below(3) {
+				switch s.Below(3) {
 				case 0:
-					query[i] = int8(s.below(209) - 104)
+					query[i] = int8(s.Below(209) - 104)
 				case 1:
 					query[i] = 104
 				}
 			}
 			marks := make([]mark, 16*rapid.IntRange(1, 40).Draw(t, "sixteens"))
 			for i := range marks {
-				marks[i] = mark{x: int16(2*s.below(side) + 1 - side), y: int16(2*s.below(side) + 1 - side), v: int16(s.below(209) - 104)}
+				marks[i] = mark{x: int16(2*s.Below(side) + 1 - side), y: int16(2*s.Below(side) + 1 - side), v: int16(s.Below(209) - 104)}
 			}
 			reach := rapid.SampledFrom([]int32{0, 30, 300, 5000}).Draw(t, "reach")
-			at := pose{int32(s.below(turnUnits)), offset{int32(s.below(int(2*reach+1))) - reach, int32(s.below(int(2*reach+1))) - reach}}.placing()
+			at := pose{int32(s.Below(turnUnits)), offset{int32(s.Below(int(2*reach+1))) - reach, int32(s.Below(int(2*reach+1))) - reach}}.placing()
 			var got, want [4]int32
 			agreePlain(&want, &query, &marks[0], len(marks), &at)
 			k.agree(&got, &query, &marks[0], len(marks), &at)

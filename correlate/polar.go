@@ -1,6 +1,10 @@
 package correlate
 
-import "math"
+import (
+	"math"
+
+	"proofmark/correlate/exact"
+)
 
 // The polar code: the sign of the marks at longer waves, sampled on rings
 // around a centre. Turning the exhibit turns the rings' bits, so all rotations
@@ -25,7 +29,7 @@ type offset struct{ x, y int32 }
 // polarSteps holds the samples' offsets from the centre in 1/16 raster points.
 var polarSteps = func() (t [rings * turns]offset) {
 	for k := range turns {
-		sin, cos := sinCosDeg(float64(k) * 360 / turns)
+		sin, cos := exact.SinCosDeg(float64(k) * 360 / turns)
 		for r := range rings {
 			radius := float64(16 * (firstRing + r*ringStep))
 			t[r*turns+k] = offset{roundInt(float64(radius * cos)), roundInt(float64(radius * sin))}

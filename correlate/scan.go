@@ -3,6 +3,8 @@ package correlate
 import (
 	"math"
 	"math/bits"
+
+	"proofmark/correlate/exact"
 )
 
 // scanTable holds a query's patches around each displaced centre at every
@@ -20,13 +22,13 @@ func newScanTable(q *Template, r reach) *scanTable {
 		t.rows[b] = make([]uint64, len(shifts)*rowTurns)
 	}
 	signs := q.signRaster()
-	drawn := sequence(1)
+	drawn := exact.Sequence(1)
 	for s, at := range shifts {
 		var code [rings][ringWords]uint64
 		for r := range code {
 			sign, mask := sampleRing(signs, at, r)
 			for w := range ringWords {
-				code[r][w] = sign[w]&mask[w] | drawn.next()&^mask[w]
+				code[r][w] = sign[w]&mask[w] | drawn.Next()&^mask[w]
 			}
 		}
 		for b := range t.rows {

@@ -3,6 +3,8 @@ package correlate
 import (
 	"fmt"
 	"sort"
+
+	"proofmark/correlate/exact"
 )
 
 // The constants of the segmentation come from three raw 9 mm primers of the
@@ -87,10 +89,10 @@ func dominantPlane(s *surface, points []int32) (plane, bool) {
 		p := int(points[i])
 		voters = append(voters, voter{float64(p % s.nx), float64(p / s.nx), s.z[p]})
 	}
-	rng := sequence(1)
+	rng := exact.Sequence(1)
 	best, bestVotes := plane{}, 0
 	for range planeTriples {
-		p, q, r := voters[rng.below(len(voters))], voters[rng.below(len(voters))], voters[rng.below(len(voters))]
+		p, q, r := voters[rng.Below(len(voters))], voters[rng.Below(len(voters))], voters[rng.Below(len(voters))]
 		ux, uy, uz := q.x-p.x, q.y-p.y, q.z-p.z
 		vx, vy, vz := r.x-p.x, r.y-p.y, r.z-p.z
 		det := float64(ux*vy) - float64(uy*vx)

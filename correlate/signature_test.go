@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"proofmark/correlate/exact"
+
 	"pgregory.net/rapid"
 )
 
@@ -21,15 +23,15 @@ func drawSignature(t *rapid.T) *Signature {
 	if s.centre.round() {
 		s.aperture = uint8(rapid.IntRange(1, 255).Draw(t, "aperture"))
 	}
-	rng := sequence(rapid.Uint64().Draw(t, "seed"))
+	rng := exact.Sequence(rapid.Uint64().Draw(t, "seed"))
 	w, h := rapid.IntRange(12, 70).Draw(t, "w"), rapid.IntRange(12, 70).Draw(t, "h")
 	x0, y0 := rapid.IntRange(0, side-w).Draw(t, "x0"), rapid.IntRange(0, side-h).Draw(t, "y0")
 	holes := rapid.IntRange(0, 3).Draw(t, "holes")
 	for y := range h {
 		for x := range w {
-			if rng.below(10) >= holes {
-				step := int8(1 + rng.below(int(s.steps)))
-				s.pixels[(y0+y)*side+x0+x] = step * int8(1-2*rng.below(2))
+			if rng.Below(10) >= holes {
+				step := int8(1 + rng.Below(int(s.steps)))
+				s.pixels[(y0+y)*side+x0+x] = step * int8(1-2*rng.Below(2))
 			}
 		}
 	}

@@ -3,6 +3,8 @@ package correlate
 import (
 	"crypto/sha256"
 	"sync"
+
+	"proofmark/correlate/exact"
 )
 
 // The raster: the signature's picture interpolated to half its spacing, for
@@ -147,9 +149,9 @@ func (t *Template) makeMarks() {
 			c := cellOf(m)
 			f.cells[c] = append(f.cells[c], m)
 		}
-		rng := sequence(3)
+		rng := exact.Sequence(3)
 		for i := len(f.marks) - 1; i > 0; i-- {
-			j := rng.below(i + 1)
+			j := rng.Below(i + 1)
 			f.marks[i], f.marks[j] = f.marks[j], f.marks[i]
 		}
 	})

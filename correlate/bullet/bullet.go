@@ -18,7 +18,7 @@
 //
 // Scan to score gives the same bits on every architecture: floating-point
 // products are rounded explicitly, float64(x*y)+z, so that no compiler may fuse
-// them, transcendental functions are in exact.go, and after the signature all is
+// them, transcendental functions are in package exact, and after the signature all is
 // integer arithmetic but for single IEEE operations and sums in a fixed order.
 package bullet
 

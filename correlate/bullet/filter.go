@@ -3,6 +3,8 @@ package bullet
 import (
 	"math"
 	"slices"
+
+	"proofmark/correlate/exact"
 )
 
 // line is a profile across the striae: heights in µm at workPitch.
@@ -25,7 +27,7 @@ func kernel(sigma float64) []float64 {
 	k := make([]float64, int(3*sigma/workPitch)+1)
 	for i := range k {
 		t := float64(float64(i)*workPitch) / sigma
-		k[i] = expNeg(-float64(t*t) / 2)
+		k[i] = exact.ExpNeg(-float64(t*t) / 2)
 	}
 	return k
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math"
 	"unsafe"
+
+	"proofmark/correlate/exact"
 )
 
 // Scores of two lands run over lags of up to 250 µm either way: lands are
@@ -117,7 +119,7 @@ func compareProfiles(a, b profile) LandComparison {
 		Lag:     float64(float64(at-(nb-na)) * (SamplePitch / 2)), // from middle to middle
 		Overlap: float64(float64(n) * SamplePitch),
 	}
-	c.Z = float64(atanh(min(max(best, -largestR), largestR)) * math.Sqrt(c.Overlap/unitOverlap))
+	c.Z = float64(exact.Atanh(min(max(best, -largestR), largestR)) * math.Sqrt(c.Overlap/unitOverlap))
 	return c
 }
 

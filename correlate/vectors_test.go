@@ -4,12 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
-	"os"
-	"os/exec"
-	"regexp"
-	"strings"
 	"testing"
 
+	"proofmark/correlate/exact"
 	"proofmark/correlate/x3p"
 )
 
@@ -18,9 +15,9 @@ import (
 func pixelScan(seed uint64, quarterTurns int) *x3p.Scan {
 	const n = 300 // 12.5 µm
 	noise := make([]int, n*n)
-	rng := sequence(seed)
+	rng := exact.Sequence(seed)
 	for i := range noise {
-		noise[i] = rng.below(4001) - 2000
+		noise[i] = rng.Below(4001) - 2000
 	}
 	s := &x3p.Scan{SizeX: n, SizeY: n, IncX: 12.5e-6, IncY: 12.5e-6, Z: make([]float64, n*n)}
 	for y := range n {
@@ -93,43 +90,3 @@ const (
 	wantSame      = 0x3fee61cdabba6afe
 	wantOther     = 0x3fb088abf2f3abbc
 )
-
-func TestExactFunctions(t *testing.T) {
-	for x := 0.0; x > -40; x -= 0.37 {
-		if got, want := expNeg(x), math.Exp(x); math.Abs(got-want) > 1e-12*want {
-			t.Errorf("exp(%g) = %g, want %g", x, got, want)
-		}
-	}
-	if expNeg(-1000) != 0 {
-		t.Error("exp(−1000) is not 0")
-	}
-	for d := -725.0; d < 725; d += 7.3 {
-		sin, cos := sinCosDeg(d)
-		ws, wc := math.Sincos(d * math.Pi / 180)
-		if math.Abs(sin-ws) > 1e-12 || math.Abs(cos-wc) > 1e-12 {
-			t.Errorf("%g°: %g, %g, want %g, %g", d, sin, cos, ws, wc)
-		}
-	}
-}
-
-// TestNoFusedProducts reads the compiler's output for architectures that fuse
-// x*y+z where the source lets them: none may be left in this package.
-func TestNoFusedProducts(t *testing.T) {
-	fused := regexp.MustCompile(`\t(F|FN|WF|VF)(N?M)(ADD|SUB)[A-Z0-9]*\t`)
-	for _, arch := range []string{"arm64", "ppc64le"} {
-		cmd := exec.Command("go", "build", "-gcflags=-S", ".")
-		cmd.Env = append(os.Environ(), "GOARCH="+arch, "CGO_ENABLED=0")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("build for %s: %v\n%.500s", arch, err, out)
-		}
-		if !strings.Contains(string(out), "correlate.Compare") {
-			t.Fatalf("%s: the compiler printed no assembly", arch)
-		}
-		for _, line := range strings.Split(string(out), "\n") {
-			if fused.MatchString(line) {
-				t.Errorf("%s: %s", arch, line)
-			}
-		}
-	}
-}
