@@ -3,9 +3,6 @@ package correlate
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"os"
-	"strings"
 	"testing"
 
 	"proofmark/correlate/exact"
@@ -133,31 +130,4 @@ func FuzzDecodeSignature(f *testing.F) {
 			t.Fatalf("score %v", c.Score)
 		}
 	})
-}
-
-// The test vector of docs/signature.md: there it stands for other
-// implementations, here it keeps this one from changing unseen.
-func TestDocumentedVector(t *testing.T) {
-	s := &Signature{centre: centreMask, quality: 128, rms: 500, steps: 3}
-	for y := range 8 {
-		for x := range 8 {
-			step := int8(1 + (x+y)%3)
-			if x%2 == 1 {
-				step = -step
-			}
-			s.pixels[(66+y)*side+66+x] = step
-		}
-	}
-	s.bound()
-	raw, err := s.MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := os.ReadFile("../docs/signature.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := fmt.Sprintf("% x", raw); !strings.Contains(strings.Join(strings.Fields(string(doc)), " "), got) {
-		t.Errorf("docs/signature.md does not hold the vector\n%s", got)
-	}
 }
