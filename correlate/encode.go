@@ -40,6 +40,12 @@ const (
 // is wrong with the scan's units. A signature comes with its quality even where
 // Accept is false: the caller decides whether a person may overrule the gate.
 func Encode(scan *x3p.Scan, roi ROI) (*Signature, Quality, error) {
+	return EncodeWith(scan, roi, Options{})
+}
+
+// EncodeWith is [Encode] with options. A mask that does not fit the scan and a
+// sector of nothing are errors too.
+func EncodeWith(scan *x3p.Scan, roi ROI, o Options) (*Signature, Quality, error) {
 	if roi != BreechFace {
 		if _, err := ParseROI(string(roi)); err != nil {
 			return nil, Quality{}, err
@@ -52,14 +58,10 @@ func Encode(scan *x3p.Scan, roi ROI) (*Signature, Quality, error) {
 	if err := scan.CheckUnits(); err != nil {
 		return nil, Quality{}, fmt.Errorf("encode %s: %w", roi, err)
 	}
-	s, err := resample(scan)
+	s, c, err := o.region(scan)
 	if err != nil {
 		return nil, Quality{}, fmt.Errorf("encode %s: %w", roi, err)
 	}
-	if err := segmentFace(s); err != nil {
-		return nil, Quality{}, fmt.Errorf("encode %s: %w", roi, err)
-	}
-	c := findCentre(s)
 	m := bandPass(s)
 	sig := quantise(m, c, maxSteps)
 	if len(sig.encode()) > MaxSignatureSize {
