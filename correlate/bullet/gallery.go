@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unique"
 )
 
 // Gallery is a set of bullets in memory that many queries search at once, about
@@ -21,6 +22,7 @@ type Gallery struct {
 // item keeps of a bullet its bytes and what the first pass reads.
 type item struct {
 	id     string
+	class  unique.Handle[Class]
 	packed []byte
 	lands  int
 	usable uint8     // bit i: land i passes the gate
@@ -40,6 +42,9 @@ type Search struct {
 	// numbered the other way around as well; four times the work, and chance
 	// agreement rises a little.
 	Arrangements bool
+	// Class characteristics of the query's barrel, as far as they are known; they
+	// exclude before Admit does.
+	Class Class
 	// Admit excludes by class characteristics or permission before anything is
 	// compared; nil admits all. It is called from one goroutine.
 	Admit func(id string) bool
@@ -55,14 +60,17 @@ const (
 // NewGallery returns an empty gallery.
 func NewGallery() *Gallery { return &Gallery{index: map[string]int{}} }
 
-// Put adds a bullet or replaces the one of the same id. A bullet with fewer than
-// three lands above the quality gate is refused with ErrBelowGate: it could
+// Put is PutClass for a barrel of which nothing but the number of lands is known.
+func (g *Gallery) Put(id string, b *Bullet) error { return g.PutClass(id, Class{}, b) }
+
+// PutClass adds a bullet or replaces the one of the same id. A bullet with fewer
+// than three lands above the quality gate is refused with ErrBelowGate: it could
 // never be found.
-func (g *Gallery) Put(id string, b *Bullet) error {
+func (g *Gallery) PutClass(id string, c Class, b *Bullet) error {
 	if b.Passing() < MinLands {
 		return fmt.Errorf("put %s: %w", id, ErrBelowGate)
 	}
-	it := &item{id: id, lands: b.Count(), codes: make([]ternary, b.Count())}
+	it := &item{id: id, class: unique.Make(c.settled()), lands: b.Count(), codes: make([]ternary, b.Count())}
 	it.packed, _ = b.MarshalBinary() // never fails
 	for i, l := range b.lands {
 		if b.usable(i) {
@@ -122,7 +130,7 @@ func (g *Gallery) Search(ctx context.Context, q *Template, how Search) ([]Found,
 	if how.Arrangements {
 		arrangements = allArrangements
 	}
-	candidates := g.admitted(q.bullet.Count(), how.Admit)
+	candidates := g.admitted(q.bullet.Count(), how.Class, how.Admit)
 	if short := max(len(candidates)/shortShare, shortLeast, shortKeep*how.Keep); len(candidates) > short {
 		if err := newScan(q.bullet, arrangements).shorten(ctx, candidates); err != nil {
 			return nil, err
@@ -153,16 +161,35 @@ type candidate struct {
 	score float64
 }
 
-// admitted copies out the bullets that class and caller let through.
-func (g *Gallery) admitted(lands int, admit func(id string) bool) []candidate {
+func (g *Gallery) holds(id string) bool {
 	g.mu.RLock()
-	out := make([]candidate, 0, len(g.items))
-	for _, it := range g.items {
-		if it.lands == lands {
+	defer g.mu.RUnlock()
+	_, ok := g.index[id]
+	return ok
+}
+
+// all are the bullets there are now. They never change; the gallery does.
+func (g *Gallery) all() []*item {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return slices.Clone(g.items)
+}
+
+// admitted copies out the bullets that class and caller let through.
+func (g *Gallery) admitted(lands int, class Class, admit func(id string) bool) []candidate {
+	class = class.settled()
+	verdicts := map[unique.Handle[Class]]bool{}
+	var out []candidate
+	for _, it := range g.all() {
+		verdict, ok := verdicts[it.class]
+		if !ok {
+			verdict = class.admits(it.class.Value())
+			verdicts[it.class] = verdict
+		}
+		if verdict && it.lands == lands {
 			out = append(out, candidate{item: it})
 		}
 	}
-	g.mu.RUnlock()
 	if admit != nil {
 		// The caller's question may take locks of its own: not under ours.
 		out = slices.DeleteFunc(out, func(c candidate) bool { return !admit(c.item.id) })
