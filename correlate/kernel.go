@@ -114,3 +114,15 @@ func agreePlain(sums *[4]int32, query *raster, marks *mark, n int, at *placing) 
 	}
 	*sums = [4]int32{count, aa, bb, ab}
 }
+
+const countedWords = 4096
+
+// countBits counts the bits of words in the nearest cache.
+func countBits(words *[countedWords]uint64) int64 {
+	sum := 0
+	for i := 0; i < len(words); i += 4 {
+		w := words[i : i+4 : i+4]
+		sum += bits.OnesCount64(w[0]) + bits.OnesCount64(w[1]) + bits.OnesCount64(w[2]) + bits.OnesCount64(w[3])
+	}
+	return int64(sum)
+}

@@ -73,3 +73,6 @@ func (t *scanTable) score(k kernel, p *probe, c *scanCode) float32 {
 	}
 	return float32(float64(all-2*int(differ)) / math.Sqrt(float64(all)))
 }
+
+// wordsScanned is how many words are compared of each signature at least.
+func wordsScanned(r reach) int { return turns * len(reachShifts[r]) * scanFirst }

@@ -32,16 +32,23 @@ const (
 // same whatever the number of cores and the kernel. Searches at once share the
 // cores evenly. A cancelled context ends the search with its error.
 func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, admit func(id string) bool) ([]Found, error) {
+	done, err := g.SearchStages(ctx, q, c, keep, admit)
+	return done.Found, err
+}
+
+// SearchStages is Search, and tells which entries went how far.
+func (g *Gallery) SearchStages(ctx context.Context, q *Template, c Class, keep int, admit func(id string) bool) (Searched, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return Searched{}, err
 	}
 	if keep <= 0 {
-		return nil, nil
+		return Searched{}, nil
 	}
 	s := &search{g: g, ctx: ctx, contents: g.now.Load(), query: q, kernel: fastest}
 	s.admit(c, admit)
+	s.done.Admitted = len(s.field)
 	if err := s.shorten(max(g.limits.short, shortListKeep*keep)); err != nil {
-		return nil, err
+		return Searched{}, err
 	}
 	found := make([]Found, len(s.field))
 	err := s.parallel(len(s.field), 1, func() func(from, to int) {
@@ -53,12 +60,16 @@ func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, ad
 		}
 	})
 	if err != nil {
-		return nil, err
+		return Searched{}, err
 	}
 	slices.SortFunc(found, func(a, b Found) int {
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
 	})
-	return found[:min(keep, len(found))], nil
+	for _, f := range found {
+		s.done.ShortList = append(s.done.ShortList, f.ID)
+	}
+	s.done.Found = found[:min(keep, len(found))]
+	return s.done, nil
 }
 
 // search is one query on its way through the stages.
@@ -69,6 +80,7 @@ type search struct {
 	query    *Template
 	kernel   kernel
 	field    []int32 // the entries still in it
+	done     Searched
 	tables   [reaches]struct {
 		once  sync.Once
 		table *scanTable
@@ -111,9 +123,13 @@ func (s *search) admit(c Class, admit func(id string) bool) {
 func (s *search) shorten(n int) error {
 	l := s.g.limits
 	if all := len(s.field); all > max(l.words, n) && s.query.sig.valid >= partialMarks {
+		s.done.Scanned = all
 		if err := s.thin(max(l.swept, n, all/sweptShare), 256, s.scanner()); err != nil {
 			return err
 		}
+	}
+	if len(s.field) > n {
+		s.done.Swept = len(s.field)
 	}
 	return s.thin(n, 8, s.sweeper())
 }
