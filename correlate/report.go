@@ -1,6 +1,10 @@
 package correlate
 
-import "context"
+import (
+	"context"
+
+	"proofmark/correlate/exact"
+)
 
 // Searched is what a search found and how it came to it.
 type Searched struct {
@@ -55,9 +59,9 @@ func (s *Scan) Run(ctx context.Context) (ScanWork, error) {
 // time bounds what any scan that compares as many words one by one could reach.
 func CountWords(n int64) (bits int64) {
 	words := new([countedWords]uint64)
-	s := sequence(1)
+	s := exact.Sequence(1)
 	for i := range words {
-		words[i] = s.next()
+		words[i] = s.Next()
 	}
 	for ; n > 0; n -= countedWords {
 		bits += countBits(words)
