@@ -45,6 +45,12 @@ func (s *Signature) Facts() SignatureFacts {
 // k being half the number of levels.
 func (s *Signature) Pixels() []int8 { return append([]int8(nil), s.pixels[:]...) }
 
+// Pitch is the distance of the picture's pixels in µm.
+func (s *Signature) Pitch() float64 { return pixelPitch }
+
+// CellSide is the side of the cells that comparisons of such signatures tell, in µm.
+func (s *Signature) CellSide() float64 { return cellPixels * pixelPitch }
+
 // SignatureFromPixels makes a signature of a picture as Pixels gives it. It checks
 // all that a decoder would; that the binary form keeps within MaxSignatureSize is
 // left to MarshalBinary, because finding out takes longer than all the rest.
