@@ -14,23 +14,14 @@ import (
 
 // printCandidate prints all that one person may know of a candidate.
 func printCandidate(w io.Writer, v *ballistics.CandidateView, me string) {
-	c := v.Comparison
-	facts(w, "Pair", v.Pair, "Region", string(v.ROI), "State", stateWords(v), "Lead", v.Lead,
-		"Score", fmt.Sprintf("%.3f (correlation %.2f over %.1f mm²), %s", c.Score, c.R, c.OverlapMM2, c.Algorithm),
-		"Rank", fmt.Sprintf("%d in the list of %s, %d in the list of %s", v.Rank, sideName(&v.Own), v.RankRev, sideName(&v.Other)),
-		"Pose", fmt.Sprintf("turned %.1f°, shifted %.0f µm and %.0f µm", c.Pose.Rotation, c.Pose.ShiftX, c.Pose.ShiftY),
+	score, pose := foundWords(v)
+	facts(w, "Pair", v.Pair, "Region", string(v.ROI), "State", stateWords(v), "Lead", v.Lead, "Score", score,
+		"Rank", fmt.Sprintf("%d in the list of %s, %d in the list of %s", v.Rank, sideName(&v.Own), v.RankRev, sideName(&v.Other)), "Pose", pose,
 		"Handling", handling(v.Handling), "Found", stamp(v.Found), "First viewed", stamp(v.Viewed))
 	fmt.Fprintln(w)
 	printSides(w, &v.Own, &v.Other)
 	fmt.Fprintln(w)
-	first := &v.Own // cells and pose are told from the side of the pair's first signature
-	if v.A != v.Own.Signature {
-		first = &v.Other
-	}
-	fmt.Fprintf(w, "%d of %d cells congruent, as they lie on %s (# congruent, . not):\n", c.CongruentCells, c.Cells, printable(sideName(first)))
-	for _, line := range cellMap(c.CellMap) {
-		fmt.Fprintln(w, "  "+line)
-	}
+	printFound(w, v)
 	fmt.Fprintln(w)
 	rows := make([][]string, len(v.Reviews))
 	for i, r := range v.Reviews {
@@ -45,6 +36,57 @@ func printCandidate(w io.Writer, v *ballistics.CandidateView, me string) {
 		fmt.Fprintf(w, "%s by others hidden from you until it is decided.\n", count(v.Hidden, "review"))
 	}
 	fmt.Fprintf(w, "\nNext:  %s\n", nextForCandidate(v, me))
+}
+
+// foundWords say what the comparison found, and how the two exhibits lie on each other.
+func foundWords(v *ballistics.CandidateView) (score, pose string) {
+	switch c, b := v.Comparison, v.Bullets; {
+	case c != nil:
+		return fmt.Sprintf("%.3f (correlation %.2f over %.1f mm²), %s", c.Score, c.R, c.OverlapMM2, c.Algorithm),
+			fmt.Sprintf("turned %.1f°, shifted %.0f µm and %.0f µm", c.Pose.Rotation, c.Pose.ShiftX, c.Pose.ShiftY)
+	case b != nil:
+		score = fmt.Sprintf("%.3f (mean of %d lands, contrast %.2f with the second phase), %s", b.Score, b.Counted, b.Contrast, b.Algorithm)
+		for _, r := range v.Inconclusive() {
+			score += "; " + r
+		}
+		pose = fmt.Sprintf("land 1 of the first lies on land %d of the second", b.Phase+1)
+		if b.Mirrored {
+			pose += ", the scans of one are mirror images of the other's"
+		}
+		if b.Descending {
+			pose += ", its lands are numbered the other way around"
+		}
+		return score, pose
+	}
+	return fmt.Sprintf("%.3f, %s", v.Score, v.Algorithm), ""
+}
+
+// printFound shows where two exhibits agree: the cells of areal marks, the lands of bullets.
+func printFound(w io.Writer, v *ballistics.CandidateView) {
+	first := &v.Own // told from the side of the pair's first signature
+	if v.A != v.Own.Signature {
+		first = &v.Other
+	}
+	if c := v.Comparison; c != nil {
+		fmt.Fprintf(w, "%d of %d cells congruent, as they lie on %s (# congruent, . not):\n", c.CongruentCells, c.Cells, printable(sideName(first)))
+		for _, line := range cellMap(c.CellMap) {
+			fmt.Fprintln(w, "  "+line)
+		}
+		return
+	}
+	if v.Bullets == nil {
+		return
+	}
+	fmt.Fprintf(w, "The lands of %s on those of the other bullet:\n", printable(sideName(first)))
+	rows := [][]string{}
+	for _, l := range v.Bullets.Lands {
+		counted := "counted"
+		if !l.Counted {
+			counted = "below the quality gate: not counted"
+		}
+		rows = append(rows, []string{fmt.Sprint(l.A), fmt.Sprint(l.B), fmt.Sprintf("%.2f", l.Z), fmt.Sprintf("%.2f", l.R), fmt.Sprintf("%.0f µm", l.Overlap), counted})
+	}
+	table(w, "", []string{"LAND", "ON", "Z", "CORRELATION", "OVERLAP", ""}, rows)
 }
 
 // sideName is what people call one side of a pair.

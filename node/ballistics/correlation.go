@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"proofmark/correlate"
 	"proofmark/node/desk"
+	"proofmark/node/index"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -74,30 +74,20 @@ func (s *Service) correlateAll(ctx context.Context) error {
 // correlate ranks one signature against those held and writes its candidates. A signature that is stored but not yet held has a job of its own,
 // which will find this one.
 func (s *Service) correlate(ctx context.Context, sig *Signature) error {
-	if err := s.hold(sig); err != nil {
-		return fmt.Errorf("signature %s: %w", sig.ID, err)
+	if err := s.index.Hold(entryOf(sig)); err != nil {
+		return err
 	}
-	self := s.holding(sig.ID)
-	mark, ok := s.gallery.Template(sig.ID)
-	if self == nil || !ok {
+	found, err := s.index.Search(ctx, sig.ID, sig.Bytes, ListLength)
+	if errors.Is(err, index.ErrNotHeld) {
 		return nil // withdrawn meanwhile
 	}
-	found, err := s.gallery.Search(ctx, mark, filterClass(sig.Class), ListLength, func(id string) bool {
-		return id != sig.ID && self.mayCompare(s.holding(id))
-	})
 	if err != nil {
-		return fmt.Errorf("search for %s: %w", sig.ID, err)
+		return err
 	}
-	for i, f := range found {
-		if f.ID >= sig.ID {
-			continue
-		}
-		if older, ok := s.gallery.Template(f.ID); ok { // a pair is told from the point of view of the older signature
-			found[i].Comparison = correlate.Compare(older, mark)
-		}
-	}
+	held, same := s.index.Len(sig.ROI, sig.Algorithm)
 	return s.desk.Store.Update(ctx, func(tx *store.Tx) error {
 		if has, err := jobs.Has(tx, sig.ID); err != nil || !has {
+			s.forget(tx, sig.ID)
 			return err // withdrawn meanwhile
 		}
 		for _, f := range found {
@@ -108,10 +98,17 @@ func (s *Service) correlate(ctx context.Context, sig *Signature) error {
 		tx.Audit(protocol.AuditEntry{
 			AuditHeader: protocol.AuditHeader{Action: protocol.ActCombine, Counterpart: s.foreign(sig.Country), Decision: "permit", Ground: "automatic"},
 			AuditBody: protocol.AuditBody{Actor: desk.Node.Name, Kind: "signature", Object: sig.ID, Case: sig.Case, Event: "correlated", Purpose: Purpose,
-				Handling: sig.Handling, Details: map[string]string{"held": fmt.Sprint(s.gallery.Len()), "candidates": fmt.Sprint(len(found)), "algorithm": correlate.Algorithm}},
+				Handling: sig.Handling, Details: map[string]string{"held": fmt.Sprint(held), "comparable": fmt.Sprint(same), "candidates": fmt.Sprint(len(found)), "algorithm": sig.Algorithm, "roi": string(sig.ROI)}},
 		})
 		return jobs.Delete(tx, sig.ID)
 	})
+}
+
+// forget lets go of a signature that was erased before it was held.
+func (s *Service) forget(tx *store.Tx, id string) {
+	if sig, err := signatures.Get(tx, id); errors.Is(err, store.ErrNotFound) || err == nil && sig.Bytes == nil {
+		tx.OnCommit(func() { s.index.Release(id) })
+	}
 }
 
 func (s *Service) foreign(c protocol.Country) string {
@@ -123,7 +120,7 @@ func (s *Service) foreign(c protocol.Country) string {
 
 // addCandidate enters a pair into the ranked lists of both its signatures and trims them to their length. A pair that people have looked at is never
 // removed by a better one.
-func addCandidate(tx *store.Tx, sig *Signature, f correlate.Found) error {
+func addCandidate(tx *store.Tx, sig *Signature, f index.Found) error {
 	other, err := signatures.Get(tx, f.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil // erased while the search ran
@@ -131,7 +128,7 @@ func addCandidate(tx *store.Tx, sig *Signature, f correlate.Found) error {
 	if err != nil {
 		return err
 	}
-	c := &Candidate{Pair: protocol.PairID(sig.ID, other.ID), A: min(sig.ID, other.ID), B: max(sig.ID, other.ID), ROI: sig.ROI, Comparison: f.Comparison,
+	c := &Candidate{Pair: protocol.PairID(sig.ID, other.ID), A: min(sig.ID, other.ID), B: max(sig.ID, other.ID), ROI: sig.ROI, Finding: f.Finding,
 		Handling: union(sig.Handling, other.Handling), Found: tx.Now(), Country: otherCountry(sig, other)}
 	if has, err := candidates.Has(tx, c.Pair); err != nil || has {
 		return err

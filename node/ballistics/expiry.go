@@ -85,6 +85,6 @@ func (s *Service) erase(tx *store.Tx, id, why string) error {
 		AuditHeader: protocol.AuditHeader{Action: protocol.ActErase, Counterpart: string(sig.Country), Decision: "permit", Ground: "retention"},
 		AuditBody:   protocol.AuditBody{Actor: desk.Node.Name, Kind: "signature", Object: id, Event: why, Documents: []string{id}},
 	})
-	tx.OnCommit(func() { s.release(id) })
+	tx.OnCommit(func() { s.index.Release(id) })
 	return nil
 }

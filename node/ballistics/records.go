@@ -2,9 +2,11 @@ package ballistics
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"proofmark/correlate"
+	"proofmark/node/index"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -107,17 +109,17 @@ type Signature struct {
 // Candidate is a pair of signatures that correlation ranked: an entry of the ranked list of each of the two. It has one identity on both sides
 // of a border.
 type Candidate struct {
-	Pair       string               `json:"pair"`
-	A          string               `json:"a"` // signature ids in ascending order
-	B          string               `json:"b"`
-	ROI        correlate.ROI        `json:"roi"`
-	Comparison correlate.Comparison `json:"comparison"`
-	Handling   []string             `json:"handling,omitempty"` // the union of both sides' codes
-	Found      time.Time            `json:"found"`
-	Viewed     time.Time            `json:"viewed,omitzero"`
-	Reviews    []Review             `json:"reviews,omitempty"`
-	Outcome    protocol.Verdict     `json:"outcome,omitempty"` // once the reviews decide
-	Country    protocol.Country     `json:"country"`           // of the other side; this node's own where both sides are its own
+	Pair string        `json:"pair"`
+	A    string        `json:"a"` // signature ids in ascending order
+	B    string        `json:"b"`
+	ROI  correlate.ROI `json:"roi"`
+	index.Finding
+	Handling []string         `json:"handling,omitempty"` // the union of both sides' codes
+	Found    time.Time        `json:"found"`
+	Viewed   time.Time        `json:"viewed,omitzero"`
+	Reviews  []Review         `json:"reviews,omitempty"`
+	Outcome  protocol.Verdict `json:"outcome,omitempty"` // once the reviews decide
+	Country  protocol.Country `json:"country"`           // of the other side; this node's own where both sides are its own
 }
 
 // Review is one person's finding on a candidate.
@@ -234,13 +236,13 @@ var (
 		}})
 	candidates = store.NewCollection("candidate",
 		store.Index[Candidate]{Name: "ranked", Keys: func(c *Candidate) []string {
-			return []string{rankedKey(c.A, c.Comparison.Score, c.Pair), rankedKey(c.B, c.Comparison.Score, c.Pair)}
+			return []string{rankedKey(c.A, c.Score, c.Pair), rankedKey(c.B, c.Score, c.Pair)}
 		}},
 		store.Index[Candidate]{Name: "worklist", Keys: func(c *Candidate) []string {
 			if c.Outcome != "" {
-				return []string{rankedKey("decided", c.Comparison.Score, c.Pair)}
+				return []string{rankedKey("decided", c.Score, c.Pair)}
 			}
-			return []string{rankedKey("open", c.Comparison.Score, c.Pair)}
+			return []string{rankedKey("open", c.Score, c.Pair)}
 		}})
 	leads = store.NewCollection[Lead]("lead")
 	jobs  = store.NewCollection[job]("correlation")
@@ -250,7 +252,16 @@ func scanKey(exhibit string, roi correlate.ROI, scan string) string {
 	return exhibit + "/" + string(roi) + "/" + scan
 }
 
-// rankedKey sorts by falling score, then by pair: the order of every ranked list. Scores lie in −1…1.
+// rankedKey sorts by falling score, then by pair: the order of every ranked list.
 func rankedKey(list string, score float64, pair string) string {
-	return fmt.Sprintf("%s/%09d/%s", list, int64((1-score)*1e8), pair)
+	return fmt.Sprintf("%s/%016x/%s", list, falling(score), pair)
+}
+
+// falling turns a number into one whose order is the other way round: the bits of a float sort like a sign and a magnitude.
+func falling(score float64) uint64 {
+	bits := math.Float64bits(score + 0) // −0 is 0
+	if bits>>63 == 0 {
+		return ^(bits | 1<<63)
+	}
+	return bits
 }

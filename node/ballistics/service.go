@@ -2,14 +2,11 @@ package ballistics
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"time"
 
-	"proofmark/correlate"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
-	"proofmark/node/tracing"
+	"proofmark/node/index"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -26,30 +23,14 @@ type Service struct {
 	out  *dispatch.Dispatch
 	now  func() time.Time
 
-	gallery *correlate.Gallery
-	mu      sync.RWMutex
-	held    map[string]*holding // what the gallery holds, by signature id
-	wake    chan struct{}       // there may be jobs
-	failed  map[string]bool     // jobs that failed in this run; they are tried again after a restart
-}
-
-// holding is what decides in memory whether a signature may be compared with another; its marks are in the gallery.
-type holding struct {
-	country   protocol.Country
-	own       bool
-	exhibit   string
-	roi       correlate.ROI
-	kind      string
-	origin    string
-	algorithm string
-	calibre   string
-	bare      bool // the calibre is a bare bore
+	index  *index.Index
+	wake   chan struct{}   // there may be jobs
+	failed map[string]bool // jobs that failed in this run; they are tried again after a restart
 }
 
 // New registers the service's handlers with dispatch. Run must be called for correlation to happen.
 func New(d *desk.Desk, out *dispatch.Dispatch, now func() time.Time) *Service {
-	s := &Service{desk: d, out: out, now: now, gallery: correlate.NewGallery(),
-		held: map[string]*holding{}, wake: make(chan struct{}, 1), failed: map[string]bool{}}
+	s := &Service{desk: d, out: out, now: now, index: index.New(), wake: make(chan struct{}, 1), failed: map[string]bool{}}
 	out.Handle(protocol.TypeSignature, s.receiveSignature)
 	out.Handle(protocol.TypeLead, s.receiveLead)
 	out.Handle(protocol.TypeLeadAck, s.receiveAck)
@@ -59,69 +40,26 @@ func New(d *desk.Desk, out *dispatch.Dispatch, now func() time.Time) *Service {
 	return s
 }
 
-// Load fills the gallery from the store: at start, before anything else.
+// Load fills the index from the store: at start, before anything else.
 func (s *Service) Load(ctx context.Context) error {
 	return s.desk.Store.View(func(tx *store.Tx) error {
-		for id, sig := range signatures.All(tx) {
+		for _, sig := range signatures.All(tx) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if sig.Algorithm != correlate.Algorithm || sig.Bytes == nil {
-				continue // not comparable here
+			if sig.Bytes == nil {
+				continue // erased, and kept only because people reviewed a candidate of it
 			}
-			if err := s.hold(sig); err != nil {
-				return fmt.Errorf("signature %s: %w", id, err)
+			if err := s.index.Hold(entryOf(sig)); err != nil {
+				return err
 			}
 		}
 		return tx.Err()
 	})
 }
 
-// hold puts a signature into the gallery, which keeps it compactly and makes it ready for comparison when a search comes to it.
-func (s *Service) hold(sig *Signature) error {
-	if s.holding(sig.ID) != nil {
-		return nil
-	}
-	decoded, err := correlate.DecodeSignature(sig.Bytes)
-	if err != nil {
-		return err
-	}
-	h := &holding{country: sig.Country, own: sig.Own, exhibit: sig.Exhibit, roi: sig.ROI, kind: sig.Kind, origin: sig.Origin, algorithm: sig.Algorithm,
-		calibre: sig.Class.Calibre, bare: tracing.Bare(sig.Class.Calibre)}
-	s.mu.Lock()
-	s.held[sig.ID] = h
-	s.mu.Unlock()
-	s.gallery.PutSignature(sig.ID, filterClass(sig.Class), decoded)
-	return nil
-}
-
-func (s *Service) holding(id string) *holding {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.held[id]
-}
-
-func (s *Service) release(id string) {
-	s.mu.Lock()
-	delete(s.held, id)
-	s.mu.Unlock()
-	s.gallery.Remove(id)
-}
-
-// mayCompare: the same region of other exhibits; never foreign with foreign, nor, by default, test fire with test fire.
-func (a *holding) mayCompare(b *holding) bool {
-	return a != nil && b != nil && (a.own || b.own) && a.roi == b.roi && a.kind == b.kind && a.algorithm == b.algorithm &&
-		(a.exhibit != b.exhibit || a.country != b.country) && (a.origin != protocol.TestFire || b.origin != protocol.TestFire) &&
-		!((a.bare || b.bare) && tracing.Excludes(a.calibre, b.calibre))
-}
-
-// filterClass puts the name of its identical family in a calibre's place: 9 mm Luger and 9×19 are one calibre. A bare bore such as "9 mm" filters nothing
-// here; mayCompare judges it.
-func filterClass(c correlate.Class) correlate.Class {
-	if tracing.Bare(c.Calibre) {
-		c.Calibre = ""
-		return c
-	}
-	c.Calibre = tracing.Family(c.Calibre)
-	return c
+// entryOf is a signature as the index takes it in.
+func entryOf(sig *Signature) index.Entry {
+	return index.Entry{ID: sig.ID, Exhibit: sig.Exhibit, Bytes: sig.Bytes, Facts: index.Facts{Country: sig.Country, Own: sig.Own, ROI: sig.ROI, Kind: sig.Kind,
+		Origin: sig.Origin, Algorithm: sig.Algorithm, Class: sig.Class}}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"proofmark/correlate"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/protocol"
@@ -66,8 +67,8 @@ func TestBothSidesFindTheSamePair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Comparison.Score != b.Comparison.Score || a.Comparison.CongruentCells != b.Comparison.CongruentCells {
-		t.Errorf("PT computed %.6f with %d cells, ES %.6f with %d: a pair has one score", a.Comparison.Score, a.Comparison.CongruentCells, b.Comparison.Score, b.Comparison.CongruentCells)
+	if a.Score != b.Score || a.Comparison.CongruentCells != b.Comparison.CongruentCells {
+		t.Errorf("PT computed %.6f with %d cells, ES %.6f with %d: a pair has one score", a.Score, a.Comparison.CongruentCells, b.Score, b.Comparison.CongruentCells)
 	}
 	if a.Own.Signature != b.Other.Signature || a.Rank != 1 || b.Rank != 1 {
 		t.Errorf("PT sees %+v at rank %d, ES %+v at rank %d", a.Own, a.Rank, b.Own, b.Rank)
@@ -333,8 +334,8 @@ func TestExpiryErasesAForeignCopyAndKeepsWhatPeopleReviewed(t *testing.T) {
 	if v, err := pt.Candidate(t.Context(), exam1, pair); err != nil || v.Outcome != protocol.VerdictLead {
 		t.Errorf("PT lost a reviewed candidate: %v", err)
 	}
-	if pt.gallery.Len() != 1 {
-		t.Errorf("PT's gallery holds %d signatures, want its own", pt.gallery.Len())
+	if n, _ := pt.index.Len(correlate.BreechFace, correlate.Algorithm); n != 1 {
+		t.Errorf("PT's index holds %d signatures, want its own", n)
 	}
 }
 
@@ -345,7 +346,7 @@ func TestListsKeepTheBestTwenty(t *testing.T) {
 	err := pt.store.Update(t.Context(), func(tx *store.Tx) error {
 		for i := range 30 {
 			c := &Candidate{Pair: protocol.PairID("a", string(rune('A'+i))), A: "a", B: string(rune('A' + i))}
-			c.Comparison.Score = float64(i) / 30
+			c.Score = float64(i) / 30
 			if i == 0 {
 				c.Reviews = []Review{{Round: Primary, By: "tech"}}
 			}
@@ -355,7 +356,7 @@ func TestListsKeepTheBestTwenty(t *testing.T) {
 			}
 			for j := range ListLength {
 				d := &Candidate{Pair: protocol.PairID(c.B, string(rune('0'+j))), A: string(rune('0' + j)), B: c.B}
-				d.Comparison.Score = 0.99
+				d.Score = 0.99
 				if err := candidates.Put(tx, d.Pair, d); err != nil {
 					return err
 				}
@@ -369,7 +370,7 @@ func TestListsKeepTheBestTwenty(t *testing.T) {
 	var kept []float64
 	pt.store.View(func(tx *store.Tx) error {
 		for _, c := range candidates.ByPrefix(tx, "ranked", "a/") {
-			kept = append(kept, c.Comparison.Score)
+			kept = append(kept, c.Score)
 		}
 		return tx.Err()
 	})
@@ -424,43 +425,5 @@ func TestNothingWithheldLeavesTheNode(t *testing.T) {
 	})
 	if seen != 1 {
 		t.Errorf("ES holds %d documents, want 1", seen)
-	}
-}
-
-func TestClassFilters(t *testing.T) {
-	hold := func(h holding) *holding {
-		h.roi, h.kind, h.algorithm = "breech-face", protocol.CartridgeCase, "x"
-		return &h
-	}
-	own := holding{own: true, country: "PT", exhibit: "1", origin: protocol.Evidence, calibre: "9 mm Luger"}
-	for _, c := range []struct {
-		name  string
-		other holding
-		want  bool
-	}{
-		{"a foreign exhibit", holding{country: "ES", exhibit: "1", origin: protocol.Evidence}, true},
-		{"another own exhibit", holding{own: true, country: "PT", exhibit: "2", origin: protocol.Evidence}, true},
-		{"the same exhibit", holding{own: true, country: "PT", exhibit: "1", origin: protocol.Evidence}, false},
-		{"a test fire", holding{country: "ES", exhibit: "2", origin: protocol.TestFire}, true},
-		{"a bare bore that fits", holding{country: "ES", exhibit: "2", origin: protocol.Evidence, calibre: "9 mm", bare: true}, true},
-		{"a bare bore that does not", holding{country: "ES", exhibit: "2", origin: protocol.Evidence, calibre: "7.62 mm", bare: true}, false},
-	} {
-		if got := hold(own).mayCompare(hold(c.other)); got != c.want {
-			t.Errorf("%s: mayCompare = %v", c.name, got)
-		}
-	}
-	foreign := holding{country: "ES", exhibit: "1", origin: protocol.Evidence}
-	if hold(foreign).mayCompare(hold(holding{country: "FR", exhibit: "1", origin: protocol.Evidence})) {
-		t.Error("foreign was compared with foreign")
-	}
-	fire := holding{own: true, country: "PT", exhibit: "9", origin: protocol.TestFire}
-	if hold(fire).mayCompare(hold(holding{country: "ES", exhibit: "8", origin: protocol.TestFire})) {
-		t.Error("test fire was compared with test fire")
-	}
-	if a, b := filterClass(classOf("9 mm Luger", "", "")), filterClass(classOf("9x19", "", "")); a != b {
-		t.Errorf("identical calibres filter as %q and %q", a.Calibre, b.Calibre)
-	}
-	if c := filterClass(classOf("9 mm", "", "")); c.Calibre != "" {
-		t.Errorf("a bare bore filters as %q", c.Calibre)
 	}
 }

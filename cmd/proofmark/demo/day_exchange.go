@@ -25,9 +25,9 @@ func (f *federation) exchange(ctx context.Context) error {
 	if err := f.verify(len(list) > 0, "The first candidate list is there, %.1f seconds after the start. What the technician in Lisbon sees on top:", f.result.FirstCandidates); err != nil {
 		return err
 	}
-	f.row("%4s  %-15s  %-24s  %5s  %s", "rank", "own exhibit", "other side", "score", "congruent cells")
+	f.row("%4s  %-15s  %-24s  %5s  %s", "rank", "own exhibit", "other side", "score", "agreement")
 	for i, c := range list[:min(8, len(list))] {
-		f.row("%4d  %-15s  %-24s  %5.2f  %d of %d", i+1, c.Own.Exhibit, otherSide(c), c.Comparison.Score, c.Comparison.CongruentCells, c.Comparison.Cells)
+		f.row("%4d  %-15s  %-24s  %5.2f  %s", i+1, c.Own.Exhibit, otherSide(c), c.Score, c.Agreement())
 	}
 	received, err := f.countReceived(ctx)
 	if err != nil {
@@ -139,7 +139,7 @@ func (f *federation) score(ctx context.Context) error {
 			}
 			entries := make([]entry, len(list))
 			for i, c := range list {
-				entries[i] = entry{c.Other.Signature, c.Comparison.Score}
+				entries[i] = entry{c.Other.Signature, c.Score}
 			}
 			results[b.country].add(l.signature, entries, f.marks)
 		}

@@ -28,8 +28,8 @@ func (f *federation) review(ctx context.Context) error {
 		return fmt.Errorf("no candidate in PT links evidence with the test fire in ES")
 	}
 	f.pair = c.Pair
-	if err := f.verify(f.sameSource(c), "The strongest candidate that links evidence in PT with the test fire in ES: exhibit %s, score %.2f, %d of %d cells congruent. The true sources agree.",
-		c.Own.Exhibit, c.Comparison.Score, c.Comparison.CongruentCells, c.Comparison.Cells); err != nil {
+	if err := f.verify(f.sameSource(c), "The strongest candidate that links evidence in PT with the test fire in ES: exhibit %s, score %.2f, %s. The true sources agree.",
+		c.Own.Exhibit, c.Score, c.Agreement()); err != nil {
 		return err
 	}
 	if err := f.twoReviews(ctx, home, c.Pair); err != nil {

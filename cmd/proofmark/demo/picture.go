@@ -45,9 +45,12 @@ func (f *federation) drawing(ctx context.Context) (*drawing, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.Comparison == nil {
+		return nil, fmt.Errorf("the pair %s is of %s: the picture shows breech faces", v.Pair, v.ROI)
+	}
 	r := f.result
 	d := &drawing{exhibits: r.Exhibits, bytes: r.BytesPerSignature, scan: f.meanScan(), lead: r.Lead, hit: r.Hit, taken: r.Retracted, trace: r.Trace,
-		found: v.Comparison, rank: [2]int{v.Rank, v.RankRev}}
+		found: *v.Comparison, rank: [2]int{v.Rank, v.RankRev}}
 	for i, c := range casts {
 		b := drawnBureau{country: c.country, name: c.name, log: r.Audit[string(c.country)]}
 		for _, l := range f.lots {

@@ -99,7 +99,7 @@ func (f *federation) readCandidates(ctx context.Context, b *bureau, n names, s *
 		}
 		for _, c := range list {
 			a, z := n[c.Own.Signature], n[c.Other.Signature]
-			text := fmt.Sprintf("%s – %s %.4f %d/%d %s %s", min(a, z), max(a, z), c.Comparison.Score, c.Comparison.CongruentCells, c.Comparison.Cells, c.State, c.Outcome)
+			text := fmt.Sprintf("%s – %s %.4f %s %s %s", min(a, z), max(a, z), c.Score, c.Agreement(), c.State, c.Outcome)
 			if before, seen := pairs[c.Pair]; seen && before != text {
 				return fmt.Errorf("%s tells the pair %s in two ways: %s and %s", b.country, c.Pair, before, text)
 			}

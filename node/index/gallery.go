@@ -1,0 +1,200 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"proofmark/correlate"
+	"proofmark/correlate/bullet"
+)
+
+// ErrNotComparable: this program does not know the algorithm for this region. Such a signature is kept for the day it does.
+var ErrNotComparable = errors.New("signatures of this region and algorithm cannot be compared by this program")
+
+// kind is what a gallery holds: signatures of different regions or algorithms are never compared.
+type kind struct {
+	roi       correlate.ROI
+	algorithm string
+}
+
+// method is how signatures of one kind are held and compared.
+type method struct {
+	empty func() gallery
+	load  func(io.Reader) (gallery, error)
+	check func([]byte) error // of foreign bytes
+}
+
+var known = map[kind]method{
+	{correlate.BreechFace, correlate.Algorithm}: {newMarks, loadMarks, checkMark},
+	{correlate.LEA, bullet.Algorithm}:           {newBullets, loadBullets, checkBullet},
+}
+
+// Check reads the bytes of a signature as its region and algorithm demand. ErrNotComparable says that they are unknown here, any other error
+// what is wrong with the bytes.
+func Check(roi correlate.ROI, algorithm string, bytes []byte) error {
+	m, ok := known[kind{roi, algorithm}]
+	if !ok {
+		return fmt.Errorf("%s by %.64q: %w", roi, algorithm, ErrNotComparable)
+	}
+	return m.check(bytes)
+}
+
+// Comparable reports whether this program compares signatures of a region by an algorithm.
+func Comparable(roi correlate.ROI, algorithm string) bool {
+	_, ok := known[kind{roi, algorithm}]
+	return ok
+}
+
+// gallery holds signatures of one kind. Its methods may be called from any goroutine.
+type gallery interface {
+	// put adds a signature; false where too little is left on it to be compared with anything.
+	put(id string, c correlate.Class, bytes []byte) (bool, error)
+	remove(id string)
+	len() int
+	// search ranks what admit lets through, best first, ties by id. Findings are told from the query's point of view, or from the other
+	// side's where older says that it comes first.
+	search(ctx context.Context, q query) ([]Found, error)
+	save(w io.Writer) error
+}
+
+type query struct {
+	class correlate.Class
+	bytes []byte
+	keep  int
+	admit func(id string) bool
+	older func(id string) bool
+}
+
+// marks are areal marks of a cartridge case.
+type marks struct{ *correlate.Gallery }
+
+func newMarks() gallery { return marks{correlate.NewGallery()} }
+
+func loadMarks(r io.Reader) (gallery, error) {
+	g, err := correlate.LoadGallery(r)
+	if err != nil {
+		return nil, err
+	}
+	return marks{g}, nil
+}
+
+func checkMark(b []byte) error {
+	_, err := correlate.DecodeSignature(b)
+	return err
+}
+
+func (m marks) put(id string, c correlate.Class, bytes []byte) (bool, error) {
+	s, err := correlate.DecodeSignature(bytes)
+	if err != nil {
+		return false, err
+	}
+	m.PutSignature(id, c, s)
+	return true, nil
+}
+
+func (m marks) remove(id string)       { m.Remove(id) }
+func (m marks) len() int               { return m.Len() }
+func (m marks) save(w io.Writer) error { return m.Save(w) }
+
+func (m marks) search(ctx context.Context, q query) ([]Found, error) {
+	s, err := correlate.DecodeSignature(q.bytes)
+	if err != nil {
+		return nil, err
+	}
+	mark := correlate.NewTemplate(s)
+	list, err := m.Search(ctx, mark, q.class, q.keep, q.admit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Found, len(list))
+	for i, f := range list {
+		c := f.Comparison
+		if q.older(f.ID) {
+			if first, ok := m.Template(f.ID); ok {
+				c = correlate.Compare(first, mark)
+			}
+		}
+		out[i] = Found{f.ID, Finding{Score: c.Score, Algorithm: c.Algorithm, Comparison: &c}}
+	}
+	return out, nil
+}
+
+// bullets are land engraved areas.
+type bullets struct{ *bullet.Gallery }
+
+func newBullets() gallery { return bullets{bullet.NewGallery()} }
+
+func loadBullets(r io.Reader) (gallery, error) {
+	g, err := bullet.LoadGallery(r)
+	if err != nil {
+		return nil, err
+	}
+	return bullets{g}, nil
+}
+
+func checkBullet(b []byte) error {
+	_, err := bullet.Decode(b)
+	return err
+}
+
+func (b bullets) put(id string, c correlate.Class, bytes []byte) (bool, error) {
+	s, err := bullet.Decode(bytes)
+	if err != nil {
+		return false, err
+	}
+	err = b.PutClass(id, bullet.Class{Calibre: c.Calibre}, s)
+	if errors.Is(err, bullet.ErrBelowGate) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (b bullets) remove(id string)       { b.Remove(id) }
+func (b bullets) len() int               { return b.Len() }
+func (b bullets) save(w io.Writer) error { return b.Save(w) }
+
+func (b bullets) search(ctx context.Context, q query) ([]Found, error) {
+	s, err := bullet.Decode(q.bytes)
+	if err != nil {
+		return nil, err
+	}
+	// Bureaus number lands and lay scans in their own ways, and nothing on the wire says how: all four are tried.
+	list, err := b.Search(ctx, bullet.NewTemplate(s), bullet.Search{Keep: q.keep, Arrangements: true, Class: bullet.Class{Calibre: q.class.Calibre}, Admit: q.admit})
+	if errors.Is(err, bullet.ErrBelowGate) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Found, len(list))
+	for i, f := range list {
+		c := f.Comparison
+		if q.older(f.ID) {
+			c = c.Exchanged(s.Count())
+		}
+		out[i] = Found{f.ID, Finding{Score: c.Score, Algorithm: c.Algorithm, Bullets: &c}}
+	}
+	return out, nil
+}
+
+func sorted(sums map[Count]int) []Count {
+	out := []Count{}
+	for c, n := range sums {
+		c.Signatures = n
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b Count) int {
+		if a.Comparable != b.Comparable {
+			if a.Comparable {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.ROI, b.ROI), cmp.Compare(a.Algorithm, b.Algorithm))
+	})
+	return out
+}
