@@ -56,7 +56,8 @@ type cli struct {
 	Firearm firearmCmd `cmd:"" help:"Keep and search firearm records." group:"tracing"`
 	Trace   traceCmd   `cmd:"" help:"Ask other countries for a firearm's history, and answer them." group:"tracing"`
 
-	Audit auditCmd `cmd:"" help:"Verify and query the audit log." group:"oversight"`
+	Audit  auditCmd  `cmd:"" help:"Verify and query the audit log." group:"oversight"`
+	Schema schemaCmd `cmd:"" help:"Print the JSON Schemas of the documents that are exchanged; no node is needed." group:"federation"`
 
 	Demo     demoCmd     `cmd:"" help:"Run a federation of three bureaus on this machine." group:"try"`
 	Practice practiceCmd `cmd:"" help:"Make material to practise with." group:"try"`
