@@ -25,7 +25,7 @@ func TestRealBullets(t *testing.T) {
 	}
 	c := Compare(NewTemplate(a), NewTemplate(b))
 	t.Logf("score %.3f contrast %.3f phase %d, %d lands counted %v", c.Score, c.Contrast, c.Phase, c.Counted, c.Reasons)
-	if !c.Conclusive || c.Phase != 4 || c.Contrast < MinContrast || len(c.Lands) != 6 {
+	if !c.Conclusive || c.Phase != 4 || c.Contrast < MinContrast || len(c.Lands) != 6 || c.Counted != 6 {
 		t.Fatalf("%+v", c)
 	}
 	for _, p := range c.Lands {

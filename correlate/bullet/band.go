@@ -1,6 +1,7 @@
 package bullet
 
-// The band along the bullet whose striae agree best with each other.
+// The band along the bullet whose striae agree best with each other over the whole
+// width shows where the shoulders are.
 const (
 	bandSlabs   = 12 // 150 µm
 	bandStep    = 2  // slabs apart that are compared: neighbours share noise
@@ -12,12 +13,11 @@ const (
 // band is where on the bullet a profile was taken, and how well striae run through.
 type band struct {
 	first, slabs int     // of the scan's slabs
-	aligned      int     // slabs that entered the profile
 	agreement    float64 // mean correlation of slabs two apart
 }
 
 // through finds the band and returns the median profile of its aligned slabs.
-func through(slabs []line) (line, band) {
+func through(slabs []line) line {
 	filtered := make([]line, len(slabs))
 	for i, s := range slabs {
 		filtered[i] = s.bandPass(alignShort, alignLong)
@@ -34,8 +34,7 @@ func through(slabs []line) (line, band) {
 			aligned = append(aligned, slabs[i].onto(slabs[middle], lag))
 		}
 	}
-	b.aligned = len(aligned)
-	return columnMedian(aligned), b
+	return columnMedian(aligned)
 }
 
 func choose(filtered []line) band {

@@ -84,10 +84,11 @@ func (l *Land) Mirrored() *Land {
 type Quality struct {
 	RMS        float64 `json:"rms"`         // µm, between 20 and 120 µm wavelength
 	Width      float64 `json:"width"`       // µm from shoulder to shoulder
-	Agreement  float64 `json:"agreement"`   // mean correlation of cross-sections 25 µm apart in the band
+	Agreement  float64 `json:"agreement"`   // mean correlation of the cross-sections that were taken, part by part
 	ValidShare float64 `json:"valid_share"` // of the samples between the shoulders
 	BandFrom   float64 `json:"band_from"`   // µm from the scan's first row (column where transposed)
 	BandTo     float64 `json:"band_to"`
+	Slant      float64 `json:"slant"` // of the striae, µm across per mm along
 	// Transposed: the scan's columns, not its rows, run across the striae. A
 	// transposition mirrors, so compare such a scan with others in every arrangement.
 	Transposed bool     `json:"transposed"`
@@ -96,9 +97,8 @@ type Quality struct {
 }
 
 const (
-	goodAgreement = 0.7
+	goodAgreement = 0.4
 	goodShare     = 0.9
-	goodAligned   = 6
 )
 
 // EncodeLand turns a scan of one land engraved area into its signature. The scan
@@ -125,41 +125,43 @@ func encodeLand(scan *x3p.Scan) (*Land, Quality, error) {
 	if err != nil {
 		return nil, q, err
 	}
-	profile, b := through(v.slabs())
-	edge, ok := land(profile)
+	slabs := v.slabs()
+	edge, ok := land(through(slabs))
 	if !ok {
 		return nil, q, fmt.Errorf("%w: no cross-section of %d µm was measured", ErrNotALand, int(leastPoints*workPitch))
 	}
-	m, ok := marks(profile, edge)
-	if !ok {
-		return nil, q, fmt.Errorf("%w: too few points between the shoulders", ErrNotALand)
+	r := newRelief(slabs, edge)
+	slant := r.slant()
+	r.straighten(slant)
+	profile, parts, agreement := r.combined()
+	rms, samples := quantise(profile)
+	if len(samples) == 0 {
+		return nil, q, fmt.Errorf("%w: no striae between the shoulders", ErrNotALand)
 	}
-	rms, samples := quantise(m)
 	l, err := newLand(uint16(min(float64(rms*1000)+0.5, math.MaxUint16)), samples)
 	if err != nil {
 		return nil, q, fmt.Errorf("%w: %v", ErrNotALand, err)
 	}
+	slab := max(slabHeight, v.py) // µm
+	from, to := extent(parts)
 	q = Quality{
-		RMS: rms, Width: float64(float64(edge.hi-edge.lo) * workPitch), Agreement: b.agreement,
+		RMS: rms, Width: float64(float64(edge.hi-edge.lo) * workPitch), Agreement: agreement,
 		ValidShare: float64(l.known) / float64(len(l.q)), Transposed: v.transposed,
-		BandFrom: float64(float64(b.first) * max(slabHeight, v.py)),
-		BandTo:   float64(float64(b.first+b.slabs) * max(slabHeight, v.py)),
-		Accept:   l.Passes(),
+		BandFrom: float64(float64(from) * slab), BandTo: float64(float64(to) * slab),
+		Slant:  float64(1000*float64(slant*workPitch)) / slab,
+		Accept: l.Passes(),
 	}
-	q.explain(edge, b)
+	q.explain(edge)
 	return l, q, nil
 }
 
-func (q *Quality) explain(edge limits, b band) {
+func (q *Quality) explain(edge limits) {
 	say := func(format string, args ...any) { q.Reasons = append(q.Reasons, fmt.Sprintf(format, args...)) }
 	if !q.Accept {
 		say("weak marks: %.2f µm RMS, at least %.2f are needed", q.RMS, MinRMS)
 	}
 	if q.Agreement < goodAgreement {
 		say("striae do not run through: cross-sections agree at %.2f", q.Agreement)
-	}
-	if b.aligned < min(goodAligned, b.slabs) {
-		say("%d of %d cross-sections could be aligned", b.aligned, b.slabs)
 	}
 	if q.ValidShare < goodShare {
 		say("%.0f %% valid", 100*q.ValidShare)

@@ -34,7 +34,7 @@ func (p parabola) at(i int) float64 {
 
 // fit is Tukey's biweight by iteratively re-weighted least squares on the points
 // lo ≤ i < hi, started on the points from lo0 to hi0 (Holland and Welsch 1977).
-func fit(l line, lo, hi, lo0, hi0 int) (parabola, bool) {
+func fit(l line, lo, hi, lo0, hi0, rounds int) (parabola, bool) {
 	p := parabola{mid: float64(lo+hi-1) / 2, half: max(float64(hi-lo)/2, 1)}
 	weight := make([]float64, hi-lo)
 	for i := range weight {
@@ -47,7 +47,7 @@ func fit(l line, lo, hi, lo0, hi0 int) (parabola, bool) {
 		if !p.solve(l, lo, weight) {
 			return p, false
 		}
-		if round == fitRounds {
+		if round == rounds {
 			return p, true
 		}
 		residuals = residuals[:0]
@@ -129,7 +129,7 @@ func land(l line) (limits, bool) {
 		return limits{}, false
 	}
 	trim := int(float64(float64(n)*(1-centralShare)) / 2)
-	p, ok := fit(l, first, last, first+trim, last-trim)
+	p, ok := fit(l, first, last, first+trim, last-trim, fitRounds)
 	if !ok {
 		return limits{}, false
 	}
@@ -160,20 +160,4 @@ func land(l line) (limits, bool) {
 		b = limits{lo: first + cut, hi: last - cut, fallback: true}
 	}
 	return b, true
-}
-
-// marks returns the striae inside the limits: the form refitted there is taken
-// off, then 20 to 120 µm are passed.
-func marks(l line, b limits) (line, bool) {
-	p, ok := fit(l, b.lo, b.hi, b.lo, b.hi)
-	if !ok {
-		return line{}, false
-	}
-	in := newLine(b.hi - b.lo)
-	for i := range in.z {
-		if in.ok[i] = l.ok[b.lo+i]; in.ok[i] {
-			in.z[i] = l.z[b.lo+i] - p.at(b.lo+i)
-		}
-	}
-	return in.bandPass(markShort, markLong), true
 }
