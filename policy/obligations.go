@@ -28,18 +28,19 @@ var handlingCodes = []string{"H0", "H1", "H2", "H3"}
 // redactable maps what @redact may name to the disclosure that is withheld. A
 // name outside of it is refused on load: a misspelt field would be disclosed.
 var redactable = map[string]string{
-	"case_reference": "case_reference",
-	"agency":         "agency",
-	"place":          "place",
-	"location":       "place",
-	"occurred":       "occurred",
-	"offence":        "offence",
-	"exhibit_number": "exhibit_number",
-	"narrative":      "narrative",
-	"firearm":        "firearm",
-	"officer":        "officer",
-	"possessor":      "possessor",
-	"note":           "note",
+	"case_reference":   "case_reference",
+	"agency":           "agency",
+	"place":            "place",
+	"location":         "place",
+	"occurred":         "occurred",
+	"offence":          "offence",
+	"exhibit_number":   "exhibit_number",
+	"narrative":        "narrative",
+	"firearm":          "firearm",
+	"likelihood_ratio": "likelihood_ratio",
+	"officer":          "officer",
+	"possessor":        "possessor",
+	"note":             "note",
 }
 
 // obligationsOf reads the annotations of one policy, key to text.

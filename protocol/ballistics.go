@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -134,11 +135,12 @@ type LeadBody struct {
 	Caveat          string    `json:"caveat"`
 
 	// Redactable.
-	Firearm   *FirearmDescription `json:"firearm,omitempty"`
-	Narrative string              `json:"narrative,omitempty"`
-	Occurred  *Interval           `json:"occurred,omitempty"`
-	Offence   string              `json:"offence,omitempty"`
-	Place     string              `json:"place,omitempty"`
+	LikelihoodRatio *LikelihoodRatio    `json:"likelihood_ratio,omitempty"` // as the sender computed it
+	Firearm         *FirearmDescription `json:"firearm,omitempty"`
+	Narrative       string              `json:"narrative,omitempty"`
+	Occurred        *Interval           `json:"occurred,omitempty"`
+	Offence         string              `json:"offence,omitempty"`
+	Place           string              `json:"place,omitempty"`
 }
 
 // Check implements Body.
@@ -168,8 +170,16 @@ func (b *LeadBody) Check() error {
 			return err
 		}
 	}
+	if !(math.Abs(b.Score) <= MaxScore) { // also refuses NaN
+		return fmt.Errorf("score: %v, scores lie between −%d and %[2]d", b.Score, MaxScore)
+	}
 	for _, c := range slices.Concat(b.LinkedCases, b.Reviewers) {
 		if err := needLine("linked_cases, reviewers", c, 128); err != nil {
+			return err
+		}
+	}
+	if b.LikelihoodRatio != nil {
+		if err := field("likelihood_ratio", b.LikelihoodRatio.Check()); err != nil {
 			return err
 		}
 	}

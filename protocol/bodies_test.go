@@ -43,6 +43,12 @@ func bodyRows() map[Type][]bodyRow {
 			{"own.country", "ES", "two countries"}, {"own.country", "XX", "own: country"}, {"other.signature", idA, "other: signature: id "}, {"own.signature", idB, "own: signature: id "}, {"number", "ES-L-2026-000001", "begin with PT-L-"},
 			{"pair", PairID(idA, idA), "not the identity"}, {"own.origin", "", "own: origin"}, {"number", "", "number"}, {"roi", "", "roi"}, {"calibre", "", "calibre"}, {"algorithm", "", "algorithm"},
 			{"occurred", reversed, "occurred"}, {"firearm.year", 3000, "firearm: year"}, {"offence", "a\tb", "offence"}, {"place", long(257), "place"}, {"narrative", long(MaxText + 1), "narrative"},
+			{"score", 1000, ""}, {"score", -1000.5, "score"}, {"likelihood_ratio", nil, ""}, {"likelihood_ratio.log10_lr", 12.1, "likelihood_ratio: log10_lr"}, {"likelihood_ratio.log10_lr", -12, ""},
+			{"likelihood_ratio.population", "", "likelihood_ratio: population: missing"}, {"likelihood_ratio.version", "a\nb", "likelihood_ratio: version"}, {"likelihood_ratio.model", long(65), "likelihood_ratio: model"},
+			{"likelihood_ratio.limits", many(51, "x"), "the limit is 50"}, {"likelihood_ratio.limits", []string{"\x1b[2J"}, "U+001B"}, {"likelihood_ratio.limits", []string{""}, "limits: missing"},
+			{"likelihood_ratio.reason", long(1001), "likelihood_ratio: reason"}, {"likelihood_ratio.calibrated", false, "not calibrated has none"},
+			{"likelihood_ratio", map[string]any{"calibrated": false}, "likelihood_ratio: reason: missing"}, {"likelihood_ratio", map[string]any{"calibrated": false, "reason": "no make"}, ""},
+			{"likelihood_ratio", map[string]any{"calibrated": false, "reason": "no make", "at_bound": true}, "has none"},
 		},
 		TypeLeadAck: {
 			{"lead", "x", "lead"}, {"pair", "", "pair"}, {"case_reference", long(129), "case_reference"}, {"exhibit_number", "a\nb", "exhibit_number"}, {"note", "a\nb", ""}, {"note", long(MaxText + 1), "note"},

@@ -60,12 +60,17 @@ func TestSelectiveDisclosure(t *testing.T) {
 				continue
 			}
 			word := fmt.Sprintf("Canary-%s-%s", name, rapid.StringMatching(`[a-zé<&">]{3,20}`).Draw(t, name))
-			if name != "firearm" && name != "occurred" {
-				canary[name] = word
-				whole[name] = must(json.Marshal(word))
-			} else if name == "firearm" {
+			switch name {
+			case "occurred": // holds no text
+			case "firearm":
 				canary[name] = word
 				whole[name] = must(json.Marshal(FirearmDescription{Make: word}))
+			case "likelihood_ratio":
+				canary[name] = word
+				whole[name] = must(json.Marshal(LikelihoodRatio{Reason: word}))
+			default:
+				canary[name] = word
+				whole[name] = must(json.Marshal(word))
 			}
 		}
 		body := specs[typ].body()

@@ -12,7 +12,7 @@ var specs = map[Type]spec{
 	TypeSignature: {schema: 1, body: func() Body { return new(SignatureBody) },
 		redactable: []string{"agency", "case_reference", "exhibit_number", "firearm", "narrative", "occurred", "offence", "place"}},
 	TypeLead: {schema: 1, urgent: true, body: func() Body { return new(LeadBody) },
-		redactable: []string{"firearm", "narrative", "occurred", "offence", "place"}},
+		redactable: []string{"firearm", "likelihood_ratio", "narrative", "occurred", "offence", "place"}},
 	TypeLeadAck:        {schema: 1, urgent: true, body: func() Body { return new(LeadAckBody) }},
 	TypeLeadRetraction: {schema: 1, urgent: true, body: func() Body { return new(LeadRetractionBody) }},
 	TypeFeedback:       {schema: 1, body: func() Body { return new(FeedbackBody) }, redactable: []string{"note"}},
