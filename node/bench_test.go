@@ -31,7 +31,7 @@ func BenchmarkAcquireToCandidate(b *testing.B) {
 		b.StartTimer()
 		start := time.Now()
 		a, err := control.Upload[*ballistics.Acquisition](b.Context(), pt.people["tech"], "acquire", "",
-			ballistics.NewAcquisition{Exhibit: fmt.Sprintf("PT-%d", i), ROI: "breech-face", File: "scan.x3p"}, scan)
+			ballistics.NewAcquisition{Exhibit: fmt.Sprintf("PT-%d", i), ROI: "breech-face", Scans: []ballistics.File{{Name: "scan.x3p", Size: int64(len(scan))}}}, scan)
 		if err != nil {
 			b.Fatal(err)
 		}

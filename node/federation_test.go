@@ -202,7 +202,7 @@ func (b *bureau) prepare(number string, scan *x3p.Scan) []byte {
 func (b *bureau) enrol(number string, scan *x3p.Scan) *ballistics.Acquisition {
 	b.t.Helper()
 	file := b.prepare(number, scan)
-	a, err := control.Upload[*ballistics.Acquisition](b.t.Context(), b.people["tech"], "acquire", "", ballistics.NewAcquisition{Exhibit: number, ROI: "breech-face", File: number + ".x3p"}, file)
+	a, err := control.Upload[*ballistics.Acquisition](b.t.Context(), b.people["tech"], "acquire", "", ballistics.NewAcquisition{Exhibit: number, ROI: "breech-face", Scans: []ballistics.File{{Name: number + ".x3p", Size: int64(len(file))}}}, file)
 	if err != nil {
 		b.t.Fatal(err)
 	}

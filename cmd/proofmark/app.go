@@ -175,22 +175,22 @@ func change[Resp, Req any](a *app, name string, req Req) (Resp, error) {
 	})
 }
 
-// upload is change for a command with a file.
-func upload[Resp, Req any](a *app, name string, req Req, file []byte) (Resp, error) {
-	return once(a, name, req, file, func(c *control.Client, key string) (Resp, error) {
-		return control.Upload[Resp](a.ctx, c, name, key, req, file)
+// upload is change for a command with files.
+func upload[Resp, Req any](a *app, name string, req Req, files ...[]byte) (Resp, error) {
+	return once(a, name, req, files, func(c *control.Client, key string) (Resp, error) {
+		return control.Upload[Resp](a.ctx, c, name, key, req, files...)
 	})
 }
 
 // once gives a command its idempotency key. The key is written down before the command is sent and removed after its outcome was printed: where this
 // process or the node dies between, the same command typed again carries the same key, and the node does it at most once.
-func once[Resp any](a *app, name string, req any, file []byte, send func(c *control.Client, key string) (Resp, error)) (Resp, error) {
+func once[Resp any](a *app, name string, req any, files [][]byte, send func(c *control.Client, key string) (Resp, error)) (Resp, error) {
 	var zero Resp
 	c, err := a.dial()
 	if err != nil {
 		return zero, err
 	}
-	path, err := a.pendingPath(name, req, file)
+	path, err := a.pendingPath(name, req, files)
 	if err != nil {
 		return zero, err
 	}
@@ -206,7 +206,7 @@ func once[Resp any](a *app, name string, req any, file []byte, send func(c *cont
 }
 
 // pendingPath names the file of a command's key: the same command of the same person at the same node has the same name.
-func (a *app) pendingPath(name string, req any, file []byte) (string, error) {
+func (a *app) pendingPath(name string, req any, files [][]byte) (string, error) {
 	session, err := a.sessionPath()
 	if err != nil {
 		return "", err
@@ -219,7 +219,11 @@ func (a *app) pendingPath(name string, req any, file []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := json.Marshal([]any{data, who.Name, name, req, sha256.Sum256(file)})
+	sums := make([][sha256.Size]byte, len(files))
+	for i, f := range files {
+		sums[i] = sha256.Sum256(f)
+	}
+	b, err := json.Marshal([]any{data, who.Name, name, req, sums})
 	if err != nil {
 		return "", err
 	}

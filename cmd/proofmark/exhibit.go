@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"proofmark/node/ballistics"
@@ -45,9 +46,7 @@ func (c *exhibitAddCmd) Run(a *app) error {
 	}
 	return a.show(e, func(w io.Writer) {
 		fmt.Fprintf(w, "Exhibit %s is entered in case %s.\n", printable(e.Number), printable(e.Case))
-		if e.Kind == protocol.CartridgeCase {
-			fmt.Fprintf(w, "\nNext:  proofmark acquire --exhibit %s --roi breech-face SCAN.x3p\n", argument(e.Number))
-		}
+		fmt.Fprintf(w, "\nNext:  %s\n", nextAcquire(e.Number, e.Kind))
 	})
 }
 
@@ -91,10 +90,57 @@ func (c *exhibitShowCmd) Run(a *app) error {
 		fmt.Fprintln(w)
 		rows := make([][]string, len(e.Acquisitions))
 		for i, q := range e.Acquisitions {
-			rows[i] = []string{string(q.ROI), q.File, fmt.Sprintf("%.2f µm", q.Resolution), fmt.Sprintf("%.2f", q.Quality.Score), fmt.Sprintf("%d bytes", q.Bytes), q.Signature,
-				orDash(strings.Join(append(append([]string{}, q.Quality.Reasons...), q.Warnings...), "; "))}
+			rows[i] = []string{string(q.ROI), scanFiles(q), spacing(q), fmt.Sprintf("%.2f", q.Quality.Score), fmt.Sprintf("%d bytes", q.Bytes), q.Signature, orDash(remarks(q))}
 		}
-		table(w, "It has not been scanned yet: proofmark acquire --exhibit "+argument(e.Number)+" --roi breech-face SCAN.x3p",
+		table(w, "It has not been scanned yet: "+nextAcquire(e.Number, e.Kind),
 			[]string{"REGION", "FILE", "SPACING", "QUALITY", "SIZE", "SIGNATURE", "REMARKS"}, rows)
 	})
+}
+
+// nextAcquire is the command that scans an exhibit of this kind.
+func nextAcquire(number, kind string) string {
+	if kind == protocol.Bullet {
+		return "proofmark acquire --exhibit " + argument(number) + " --roi lea LAND-1.x3p LAND-2.x3p LAND-3.x3p ..."
+	}
+	return "proofmark acquire --exhibit " + argument(number) + " --roi breech-face SCAN.x3p"
+}
+
+// scanFiles names the files of an acquisition on one line.
+func scanFiles(q *ballistics.Acquisition) string {
+	names := make([]string, len(q.Scans))
+	for i := range q.Scans {
+		names[i] = orDash(q.Scans[i].File)
+	}
+	if q.Mask != nil {
+		names = append(names, "mask "+q.Mask.File)
+	}
+	return strings.Join(names, ", ")
+}
+
+// spacing is the lateral spacing of an acquisition's scans, which one instrument makes alike.
+func spacing(q *ballistics.Acquisition) string {
+	least, most := 0.0, 0.0
+	for i := range q.Scans {
+		if r := q.Scans[i].Resolution; r > 0 {
+			most = max(most, r)
+			if least == 0 || r < least {
+				least = r
+			}
+		}
+	}
+	if least != most {
+		return fmt.Sprintf("%.2f to %.2f µm", least, most)
+	}
+	return fmt.Sprintf("%.2f µm", most)
+}
+
+// remarks are what quality and files give to say.
+func remarks(q *ballistics.Acquisition) string {
+	out := slices.Clone(q.Quality.Reasons)
+	for i := range q.Scans {
+		for _, warning := range q.Scans[i].Warnings {
+			out = append(out, q.Scans[i].File+": "+warning)
+		}
+	}
+	return strings.Join(out, "; ")
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"net"
 	"os"
@@ -41,6 +43,7 @@ func TestMain(m *testing.M) {
 		},
 		"genscan": func() { must(generate(os.Args[1:])) },
 		"spoil":   func() { must(spoil(os.Args[1:])) },
+		"genmask": func() { must(generateMask(os.Args[1:])) },
 	})
 }
 
@@ -185,6 +188,36 @@ func generate(args []string) error {
 		return err
 	}
 	return os.WriteFile(args[0], b.Bytes(), 0o644)
+}
+
+// generateMask SCAN PERCENT OUT draws a mask for a scan: its left side is light, that many hundredths of its width. Of 0 it is a picture of another size.
+func generateMask(args []string) error {
+	file, err := os.ReadFile(args[0])
+	if err != nil {
+		return err
+	}
+	scan, err := x3p.Decode(file, x3p.Options{})
+	if err != nil {
+		return err
+	}
+	percent, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	m := image.NewGray(image.Rect(0, 0, scan.SizeX, scan.SizeY))
+	if percent == 0 {
+		m = image.NewGray(image.Rect(0, 0, 20, 10))
+	}
+	for i := range m.Pix {
+		if i%m.Stride < m.Stride*percent/100 {
+			m.Pix[i] = 0xff
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		return err
+	}
+	return os.WriteFile(args[2], b.Bytes(), 0o644)
 }
 
 // spoil HOW IN OUT makes a bad scan of a good one.

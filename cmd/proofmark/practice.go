@@ -10,7 +10,53 @@ import (
 )
 
 type practiceCmd struct {
-	Scan practiceScanCmd `cmd:"" help:"Generate the scan of a breech face that never existed: equal numbers give equal files."`
+	Scan   practiceScanCmd   `cmd:"" help:"Generate the scan of a breech face that never existed: equal numbers give equal files."`
+	Bullet practiceBulletCmd `cmd:"" help:"Generate the scans of the lands of a bullet that never existed: equal numbers give equal files."`
+}
+
+type practiceBulletCmd struct {
+	Barrel   uint64  `required:"" help:"Number of the barrel: bullets of the same one are mates."`
+	Shot     uint64  `required:"" help:"Number of the shot: each begins with another land and is marked in its own way."`
+	Strength float64 `help:"Height of the striae, 1 as usual; at 0.1 the quality gate refuses most lands; as it is typical, if left out." placeholder:"FACTOR"`
+	Out      string  `required:"" help:"Beginning of the files' names: NAME-land-1.x3p and so on; none is ever overwritten." type:"path" placeholder:"NAME"`
+}
+
+// practiceRows along the striae of a generated land, 200 µm: enough for their direction, and small files.
+const practiceRows = 128
+
+func (c *practiceBulletCmd) Run(a *app) error {
+	if !(c.Strength >= 0 && c.Strength <= 10) { // also refuses NaN
+		return fmt.Errorf("--strength: %v is no factor for striae: give a number above 0 and up to 10", c.Strength)
+	}
+	scans, _ := synth.NewBarrel(c.Barrel, synth.Rifling{Strength: c.Strength}).FireBullet(c.Shot, synth.LandShot{Rows: practiceRows})
+	files := make([]newFile, len(scans))
+	made := struct {
+		Files     []string `json:"files"`
+		Generated bool     `json:"generated"`
+		Barrel    uint64   `json:"barrel"`
+		Shot      uint64   `json:"shot"`
+	}{Generated: true, Barrel: c.Barrel, Shot: c.Shot}
+	for i, s := range scans {
+		var b bytes.Buffer
+		if err := x3p.Write(&b, s); err != nil {
+			return fmt.Errorf("practice bullet, land %d: %w", i+1, err)
+		}
+		files[i] = newFile{fmt.Sprintf("%s-land-%d.x3p", c.Out, i+1), b.Bytes(), 0o644}
+		made.Files = append(made.Files, files[i].path)
+	}
+	if err := createFiles(files...); err != nil {
+		return err
+	}
+	return a.show(made, func(w io.Writer) {
+		fmt.Fprintf(w, "%s to %s are generated, not measured: the lands of shot %d of the simulated barrel %d, in their order around the bullet. Their comments say so too.\n",
+			made.Files[0], made.Files[len(made.Files)-1], c.Shot, c.Barrel)
+		fmt.Fprintln(w, "They are for practice alone: never enter them at a node that works on real cases.")
+		fmt.Fprintf(w, "\nNext:  proofmark acquire --exhibit NUMBER --roi lea")
+		for _, f := range made.Files {
+			fmt.Fprintf(w, " %s", argument(f))
+		}
+		fmt.Fprintln(w)
+	})
 }
 
 type practiceScanCmd struct {

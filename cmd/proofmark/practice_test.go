@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"proofmark/correlate"
+	"proofmark/correlate/bullet"
 	"proofmark/correlate/x3p"
 )
 
@@ -67,6 +69,62 @@ func TestPracticeScan(t *testing.T) {
 		code, _, stderr := inProcess(t, "practice", "scan", "--firearm", "7", "--shot", "1", "--contact="+contact, "--out", file)
 		if _, err := os.Stat(file); code != exitFailed || !strings.Contains(stderr, "is no share of a face") || err == nil {
 			t.Errorf("contact %s: exit code %d: %s", contact, code, stderr)
+		}
+	}
+}
+
+// TestPracticeBullet: the lands of a practice bullet say that they are generated, are the same for the same numbers, lie on those of another
+// shot at one phase, and replace nothing.
+func TestPracticeBullet(t *testing.T) {
+	dir := t.TempDir()
+	files, bullets := map[string][]byte{}, map[string]*bullet.Template{}
+	for name, numbers := range map[string][2]string{"a": {"3", "1"}, "again": {"3", "1"}, "mate": {"3", "2"}, "other": {"5", "1"}} {
+		base := filepath.Join(dir, name)
+		code, stdout, stderr := inProcess(t, "practice", "bullet", "--barrel", numbers[0], "--shot", numbers[1], "--strength", "1.2", "--out", base)
+		if code != exitOK || !strings.Contains(stdout, "are generated, not measured") || !strings.Contains(stdout, "--roi lea ") {
+			t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
+		}
+		var lands []*bullet.Land
+		for i := range 6 {
+			b, err := os.ReadFile(fmt.Sprintf("%s-land-%d.x3p", base, i+1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[name] = append(files[name], b...)
+			scan, err := x3p.Decode(b, x3p.Options{Strict: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(scan.Meta.Comment, "simulated, not measured") {
+				t.Errorf("the scan's comment is %q", scan.Meta.Comment)
+			}
+			land, _, err := bullet.EncodeLand(scan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lands = append(lands, land)
+		}
+		b, err := bullet.NewBullet(lands)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bullets[name] = bullet.NewTemplate(b)
+	}
+	if !bytes.Equal(files["a"], files["again"]) {
+		t.Error("equal numbers give different files")
+	}
+	mate, other := bullet.Compare(bullets["a"], bullets["mate"]), bullet.Compare(bullets["a"], bullets["other"])
+	if !mate.Conclusive || mate.Score < 2*other.Score {
+		t.Errorf("mates: %.2f, contrast %.2f; others: %.2f", mate.Score, mate.Contrast, other.Score)
+	}
+	if code, _, stderr := inProcess(t, "practice", "bullet", "--barrel", "9", "--shot", "1", "--out", filepath.Join(dir, "a")); code != exitFailed || !strings.Contains(stderr, "never overwritten") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	for _, strength := range []string{"-0.1", "11", "NaN"} {
+		base := filepath.Join(dir, "strength")
+		code, _, stderr := inProcess(t, "practice", "bullet", "--barrel", "7", "--shot", "1", "--strength="+strength, "--out", base)
+		if _, err := os.Stat(base + "-land-1.x3p"); code != exitFailed || !strings.Contains(stderr, "is no factor for striae") || err == nil {
+			t.Errorf("strength %s: exit code %d: %s", strength, code, stderr)
 		}
 	}
 }

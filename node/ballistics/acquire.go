@@ -2,15 +2,11 @@ package ballistics
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
+	"slices"
 
 	"proofmark/correlate"
-	"proofmark/correlate/x3p"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/policy"
@@ -18,39 +14,38 @@ import (
 	"proofmark/store"
 )
 
-// NewAcquisition is a scan with what the technician says of it.
-type NewAcquisition struct {
-	Exhibit     string `json:"exhibit"` // number or id
-	ROI         string `json:"roi"`
-	File        string `json:"file"` // name of the scan file, for people
-	Instrument  string `json:"instrument,omitempty"`
-	Replica     bool   `json:"replica,omitempty"`
-	Certificate string `json:"certificate,omitempty"`
-	Scan        []byte `json:"-"`
-}
-
-// Acquire reads a scan, makes its signature and writes scan, acquisition, signature, the signed publication with its outbox entries, the correlation
-// job and the audit entry in one transaction. The same scan of the same region again changes nothing.
+// Acquire reads the scans of a region, makes its signature and writes scans, acquisition, signature, the signed publication with its outbox entries,
+// the correlation job and the audit entries in one transaction. The same scans of the same region again change nothing.
 func (s *Service) Acquire(ctx context.Context, who desk.Actor, key string, n NewAcquisition) (*Acquisition, error) {
 	roi, err := correlate.ParseROI(n.ROI)
 	if err != nil {
 		return nil, desk.Invalid("%v", err)
 	}
-	if n.Replica && n.Certificate == "" {
-		return nil, desk.Invalid("a replica needs its certificate (--certificate NUMBER)")
+	n.Scans = slices.Clone(n.Scans) // its hashes are computed here
+	if n.Mask != nil {
+		mask := *n.Mask
+		n.Mask = &mask
 	}
-	n.File = filepath.Base(n.File)
-	sum := sha256.Sum256(n.Scan)
-	hash := hex.EncodeToString(sum[:])
+	if err := n.check(roi); err != nil {
+		return nil, err
+	}
 	act := desk.Act{Actor: who, Key: key, Action: policy.Acquire, Resource: policy.Resource{Type: policy.KindExhibit, ID: n.Exhibit}, Purpose: Purpose,
 		Request: struct {
 			NewAcquisition
-			Scan string `json:"scan"`
-		}{n, hash}}
+			Identity string `json:"identity"`
+		}{n, n.identity()}}
 
-	made, err := s.encode(n, roi)
-	if err != nil {
-		return nil, s.desk.Refuse(ctx, act, "unusable-scan", err)
+	// Computing waits for no transaction, and is spared where its outcome is known already.
+	var made *encoded
+	if wanted, err := s.wanted(&n, roi); err != nil {
+		return nil, err
+	} else if wanted {
+		if made, err = s.encode(ctx, &n, roi); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			return nil, s.desk.Refuse(ctx, act, "unusable-scan", err)
+		}
 	}
 	var fresh *Signature
 	acq, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Acquisition, error) {
@@ -58,16 +53,19 @@ func (s *Service) Acquire(ctx context.Context, who desk.Actor, key string, n New
 		if err != nil {
 			return nil, err
 		}
-		if e.Kind == protocol.CartridgeCase && roi == correlate.LEA || e.Kind == protocol.Bullet && roi != correlate.LEA {
+		if !hasRegion(e.Kind, roi) {
 			return nil, desk.Invalid("exhibit %s is a %s: it has no %s", e.Number, e.Kind, roi)
 		}
-		if old, err := oneBy(tx, acquisitions, "scan", scanKey(e.ID, roi, hash), "acquisition"); err == nil {
+		if old, err := oneBy(tx, acquisitions, "scan", scanKey(e.ID, roi, n.identity()), "acquisition"); err == nil {
 			return old, nil
 		} else if !errors.Is(err, desk.ErrNotFound) {
 			return nil, err
 		}
+		if made == nil {
+			return nil, desk.Conflict("exhibit %s changed while it was acquired: repeat the command", n.Exhibit)
+		}
 		var a *Acquisition
-		a, fresh, err = s.record(tx, who, e, roi, n, made)
+		a, fresh, err = s.record(tx, who, e, roi, &n, made)
 		return a, err
 	})
 	if err != nil {
@@ -79,46 +77,38 @@ func (s *Service) Acquire(ctx context.Context, who desk.Actor, key string, n New
 	return acq, nil
 }
 
-// encoded is what computing made of a scan before the transaction.
-type encoded struct {
-	bytes      []byte
-	quality    correlate.Quality
-	resolution float64 // µm
-	instrument string
-	warnings   []string
-}
-
-func (s *Service) encode(n NewAcquisition, roi correlate.ROI) (*encoded, error) {
-	scan, err := x3p.Decode(n.Scan, x3p.Options{Limits: x3p.DefaultLimits()})
-	if err != nil {
-		return nil, desk.Invalid("%s: %v", n.File, err)
-	}
-	if err := scan.CheckUnits(); err != nil {
-		return nil, desk.Invalid("%s: %v", n.File, err)
-	}
-	sig, q, err := correlate.Encode(scan, roi)
-	if err != nil {
-		return nil, desk.Invalid("%s: %v", n.File, err)
-	}
-	if !q.Accept {
-		return nil, desk.Invalid("%s: quality %.2f is below the gate: %s. Clean or re-light the exhibit and scan it again.", n.File, q.Score, strings.Join(q.Reasons, "; "))
-	}
-	b, err := sig.MarshalBinary()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", n.File, err)
-	}
-	inst := n.Instrument
-	if inst == "" {
-		inst = strings.TrimSpace(scan.Meta.Manufacturer + " " + scan.Meta.Model)
-	}
-	return &encoded{bytes: b, quality: q, resolution: scan.IncX * 1e6, instrument: inst, warnings: scan.Warnings}, nil
+// wanted tells whether the files have to be encoded: not for an exhibit that is not there or lacks the region, which the authorised act itself
+// reports, and not where the acquisition is known.
+func (s *Service) wanted(n *NewAcquisition, roi correlate.ROI) (wanted bool, err error) {
+	err = s.desk.Store.View(func(tx *store.Tx) error {
+		e, err := findExhibit(tx, n.Exhibit)
+		if err != nil {
+			if errors.Is(err, desk.ErrNotFound) {
+				return nil
+			}
+			return err
+		}
+		if !hasRegion(e.Kind, roi) {
+			return nil
+		}
+		_, err = oneBy(tx, acquisitions, "scan", scanKey(e.ID, roi, n.identity()), "acquisition")
+		if errors.Is(err, desk.ErrNotFound) {
+			wanted, err = true, nil
+		}
+		return err
+	})
+	return wanted, err
 }
 
 // record writes everything that one acquisition leaves behind.
-func (s *Service) record(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate.ROI, n NewAcquisition, made *encoded) (*Acquisition, *Signature, error) {
-	hash, err := tx.PutBlob(n.Scan)
-	if err != nil {
-		return nil, nil, fmt.Errorf("keep scan %s: %w", n.File, err)
+func (s *Service) record(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate.ROI, n *NewAcquisition, made *encoded) (*Acquisition, *Signature, error) {
+	for _, f := range n.files() {
+		if f.missing() {
+			continue
+		}
+		if _, err := tx.PutBlob(f.Content); err != nil {
+			return nil, nil, fmt.Errorf("keep %s: %w", f.Name, err)
+		}
 	}
 	id, err := protocol.NewID(tx.Now(), tx.Random())
 	if err != nil {
@@ -132,21 +122,27 @@ func (s *Service) record(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &Acquisition{ID: id, Exhibit: e.ID, Number: e.Number, ROI: roi, Scan: hash, ScanBytes: len(n.Scan), File: n.File, Instrument: made.instrument,
-		Operator: who.Name, Resolution: made.resolution, Quality: made.quality, Warnings: made.warnings, Replica: n.Replica, Certificate: n.Certificate,
-		Signature: sigID, Bytes: len(made.bytes), Purpose: Purpose, At: tx.Now()}
+	algorithm := methods[roi].algorithm
+	a := &Acquisition{ID: id, Exhibit: e.ID, Number: e.Number, ROI: roi, Scans: made.scans, Identity: n.identity(), Instrument: made.instrument,
+		Operator: who.Name, Quality: made.quality, Replica: n.Replica, Certificate: n.Certificate,
+		Signature: sigID, Algorithm: algorithm, Bytes: len(made.bytes), Purpose: Purpose, At: tx.Now()}
+	entry := collected(who, "acquisition", id, e.Case, "scan acquired")
+	scans, mask := n.hashes()
+	entry.Details = map[string]string{"exhibit": e.Number, "roi": string(roi), "scan": scans, "signature": sigID, "algorithm": algorithm}
+	if n.Mask != nil {
+		a.Mask = &Scan{File: n.Mask.Name, Hash: mask, Bytes: len(n.Mask.Content)}
+		entry.Details["mask"] = mask
+	}
 	if err := acquisitions.Put(tx, id, a); err != nil {
 		return nil, nil, err
 	}
-	entry := collected(who, "acquisition", id, e.Case, "scan acquired")
-	entry.Details = map[string]string{"exhibit": e.Number, "roi": string(roi), "scan": hash, "signature": sigID}
 	tx.Audit(entry)
 	if err := s.out.IssueAs(tx, sigID, protocol.TypeSignature, body, facts); err != nil {
 		return nil, nil, err
 	}
 	sig := &Signature{ID: sigID, Country: s.desk.Country, Own: true, Exhibit: e.ID, ROI: roi, Kind: e.Kind, Origin: e.Origin, Class: classOf(e.Calibre, e.FiringPin, e.Pattern),
-		Algorithm: correlate.Algorithm, Quality: made.quality.Score, Bytes: made.bytes, Handling: e.Handling, Received: tx.Now(),
-		Number: e.Number, Case: e.Case, Agency: body.Agency, Offence: body.Offence, Place: body.Place, Occurred: body.Occurred}
+		Algorithm: algorithm, Quality: made.quality.Score, Bytes: made.bytes, Handling: e.Handling, Received: tx.Now(),
+		Number: e.Number, Case: e.Case, Agency: body.Agency, Offence: body.Offence, Place: body.Place, Occurred: body.Occurred, Make: makeOf(body)}
 	return a, sig, s.enter(tx, sig)
 }
 
@@ -160,9 +156,9 @@ func (s *Service) enter(tx *store.Tx, sig *Signature) error {
 }
 
 // publication says what may be told of an exhibit, and what policy must know to decide what will be.
-func (s *Service) publication(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate.ROI, n NewAcquisition, made *encoded) (*protocol.SignatureBody, dispatch.Facts, error) {
+func (s *Service) publication(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate.ROI, n *NewAcquisition, made *encoded) (*protocol.SignatureBody, dispatch.Facts, error) {
 	body := &protocol.SignatureBody{Exhibit: e.ID, ROI: string(roi), Kind: e.Kind, Origin: e.Origin, Calibre: e.Calibre, FiringPin: e.FiringPin, Pattern: e.Pattern,
-		Algorithm: correlate.Algorithm, Signature: made.bytes, Quality: made.quality.Score, Replica: n.Replica, CaseReference: e.Case, ExhibitNumber: e.Number}
+		Algorithm: methods[roi].algorithm, Signature: made.bytes, Quality: made.quality.Score, Replica: n.Replica, CaseReference: e.Case, ExhibitNumber: e.Number}
 	attrs := map[string]any{"calibre": e.Calibre, "origin": e.Origin, "handling": append([]string{}, e.Handling...),
 		"offence": "", "terrorism": false, "customs": false, "trafficking": false, "group_size": int64(0)}
 	facts := dispatch.Facts{Attributes: attrs, Purpose: Purpose, Kind: policy.KindExhibit, Object: e.ID, Case: e.Case, Actor: who.Name}
@@ -193,6 +189,14 @@ func (s *Service) publication(tx *store.Tx, who desk.Actor, e *Exhibit, roi corr
 	}
 	facts.Event = body.Occurred.To
 	return body, facts, nil
+}
+
+// makeOf is the make of the firearm that a publication names; of evidence, and where it is withheld, none.
+func makeOf(body *protocol.SignatureBody) string {
+	if body.Firearm == nil {
+		return ""
+	}
+	return body.Firearm.Make
 }
 
 // classOf gives the class characteristics that are filtered before anything is compared.

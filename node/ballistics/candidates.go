@@ -113,7 +113,7 @@ func listsOf(tx *store.Tx, f CandidateFilter) ([]string, error) {
 			}
 		}
 		if len(lists) == 0 {
-			return nil, errors.Join(tx.Err(), desk.NotFound("exhibit %s has no signature yet: proofmark acquire --exhibit %s --roi breech-face SCAN.x3p", e.Number, e.Number))
+			return nil, errors.Join(tx.Err(), desk.NotFound("exhibit %s has no signature yet: scan it (proofmark exhibit show %s says how)", e.Number, e.Number))
 		}
 		return lists, tx.Err()
 	}

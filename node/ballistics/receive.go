@@ -1,6 +1,7 @@
 package ballistics
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 	"proofmark/store"
 )
 
-// receiveSignature keeps a foreign signature with its expiry and queues its correlation with this country's own exhibits.
+// receiveSignature keeps a foreign signature with its expiry and queues its correlation with this country's own exhibits. Its bytes are validated by
+// its region and algorithm first; one of an algorithm that is not known here is kept and said to be not comparable.
 func (s *Service) receiveSignature(tx *store.Tx, in dispatch.Received) error {
 	body, err := protocol.BodyOf[protocol.SignatureBody](in.Document)
 	if err != nil {
@@ -21,27 +23,71 @@ func (s *Service) receiveSignature(tx *store.Tx, in dispatch.Received) error {
 	if err != nil {
 		return desk.Invalid("%v", err)
 	}
-	if body.Algorithm == correlate.Algorithm {
-		if _, err := correlate.DecodeSignature(body.Signature); err != nil {
-			return desk.Invalid("%v", err)
-		}
+	notCompared, err := judge(roi, body.Kind, body.Algorithm, body.Signature)
+	if err != nil {
+		return desk.Invalid("%v", err)
 	}
 	sig := &Signature{ID: in.Document.ID, Country: in.From, Exhibit: body.Exhibit, ROI: roi, Kind: body.Kind, Origin: body.Origin,
 		Class: classOf(body.Calibre, body.FiringPin, body.Pattern), Algorithm: body.Algorithm, Quality: body.Quality, Bytes: body.Signature,
 		Handling: in.Terms.Handling, Received: tx.Now(), Expires: in.Terms.RetainUntil,
-		Number: body.ExhibitNumber, Case: body.CaseReference, Agency: body.Agency, Offence: body.Offence, Place: body.Place, Occurred: body.Occurred}
+		Number: body.ExhibitNumber, Case: body.CaseReference, Agency: body.Agency, Offence: body.Offence, Place: body.Place, Occurred: body.Occurred, Make: makeOf(body),
+		NotCompared: notCompared}
 	old, err := signatures.Get(tx, sig.ID)
-	if err == nil { // a wider release, or the same again: the facts are brought up to date, nothing is compared twice
-		sig.Received = old.Received
-		return signatures.Put(tx, sig.ID, sig)
-	}
-	if !errors.Is(err, store.ErrNotFound) {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if body.Algorithm != correlate.Algorithm {
-		return signatures.Put(tx, sig.ID, sig) // held for the day this node knows the algorithm; not compared
+	if err == nil {
+		sig.Received = old.Received
+		if (old.NotCompared == "") == (notCompared == "") { // a wider release, or the same again: the facts are brought up to date, nothing is compared twice
+			return signatures.Put(tx, sig.ID, sig)
+		}
+	}
+	if notCompared != "" {
+		tx.Audit(protocol.AuditEntry{
+			AuditHeader: protocol.AuditHeader{Action: protocol.ActReceive, Counterpart: string(in.From), Decision: "permit", Ground: "not-comparable"},
+			AuditBody: protocol.AuditBody{Actor: desk.Node.Name, Kind: "signature", Object: sig.ID, Event: "signature kept, not compared", Purpose: Purpose,
+				Handling: sig.Handling, Details: map[string]string{"roi": string(roi), "algorithm": sig.Algorithm, "reason": notCompared}},
+		})
+		tx.OnCommit(func() { s.holdUncompared(sig) })
+		return signatures.Put(tx, sig.ID, sig)
 	}
 	return s.enter(tx, sig)
+}
+
+// holdUncompared has the index count a signature that it cannot search. One that came under an algorithm then unknown may turn out to be none of it.
+func (s *Service) holdUncompared(sig *Signature) {
+	if err := s.index.Hold(entryOf(sig)); err != nil {
+		s.desk.Log.Warn("a signature that is not compared cannot be held", "signature", sig.ID, "error", err)
+	}
+}
+
+// readmit queues the signatures that were kept without being compared and now can be: this program knows more algorithms than the one before.
+func (s *Service) readmit(ctx context.Context) error {
+	return s.desk.Store.Update(ctx, func(tx *store.Tx) error {
+		for _, sig := range signatures.ByPrefix(tx, "not-compared", "") {
+			if sig.Bytes == nil {
+				continue // erased
+			}
+			why, err := judge(sig.ROI, sig.Kind, sig.Algorithm, sig.Bytes)
+			if err != nil {
+				why = err.Error() // now that the algorithm is known, it turns out to be none of it
+			}
+			switch {
+			case why == sig.NotCompared:
+				continue
+			case why != "":
+				sig.NotCompared = why
+				err = signatures.Put(tx, sig.ID, sig)
+			default:
+				sig.NotCompared = ""
+				err = s.enter(tx, sig)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return tx.Err()
+	})
 }
 
 // receiveLead takes in a lead of another country about one of this country's exhibits. A lead may overtake the signature it speaks of: leads travel on

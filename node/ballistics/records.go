@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"proofmark/correlate"
+	"proofmark/correlate/bullet"
 	"proofmark/node/index"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -58,26 +59,51 @@ type Exhibit struct {
 	By        string    `json:"by"`
 }
 
-// Acquisition is one scan of one region of an exhibit, and the signature that was made of it.
+// Acquisition is the scans of one region of an exhibit, and the signature that was made of them.
 type Acquisition struct {
-	ID          string            `json:"id"`
-	Exhibit     string            `json:"exhibit"` // exhibit id
-	Number      string            `json:"number"`  // exhibit number
-	ROI         correlate.ROI     `json:"roi"`
-	Scan        string            `json:"scan"` // SHA-256 of the file, hex
-	ScanBytes   int               `json:"scan_bytes"`
-	File        string            `json:"file"`
-	Instrument  string            `json:"instrument,omitempty"`
-	Operator    string            `json:"operator"`
-	Resolution  float64           `json:"resolution_um"` // lateral spacing, micrometres
-	Quality     correlate.Quality `json:"quality"`
-	Warnings    []string          `json:"warnings,omitempty"`
-	Replica     bool              `json:"replica,omitempty"`
-	Certificate string            `json:"certificate,omitempty"`
-	Signature   string            `json:"signature"` // id of the signature document
-	Bytes       int               `json:"signature_bytes"`
-	Purpose     string            `json:"purpose"`
-	At          time.Time         `json:"at"`
+	ID          string        `json:"id"`
+	Exhibit     string        `json:"exhibit"` // exhibit id
+	Number      string        `json:"number"`  // exhibit number
+	ROI         correlate.ROI `json:"roi"`
+	Scans       []Scan        `json:"scans"`          // one; of land engraved areas in the order of the lands
+	Mask        *Scan         `json:"mask,omitempty"` // drawn by a person; its file and its hash
+	Identity    string        `json:"identity"`       // the same for the same files, see NewAcquisition.identity
+	Instrument  string        `json:"instrument,omitempty"`
+	Operator    string        `json:"operator"`
+	Quality     Quality       `json:"quality"`
+	Replica     bool          `json:"replica,omitempty"`
+	Certificate string        `json:"certificate,omitempty"`
+	Signature   string        `json:"signature"` // id of the signature document
+	Algorithm   string        `json:"algorithm"`
+	Bytes       int           `json:"signature_bytes"`
+	Purpose     string        `json:"purpose"`
+	At          time.Time     `json:"at"`
+}
+
+// Scan is one file of an acquisition; the file itself is a blob of the store.
+type Scan struct {
+	File       string          `json:"file,omitempty"` // empty: a land of which there is no scan
+	Hash       string          `json:"scan,omitempty"` // SHA-256 of the file, hex
+	Bytes      int             `json:"scan_bytes"`
+	Resolution float64         `json:"resolution_um,omitempty"` // lateral spacing, micrometres
+	Warnings   []string        `json:"warnings,omitempty"`
+	Land       *bullet.Quality `json:"land,omitempty"` // of a land engraved area
+}
+
+// Quality says how much a comparison with an acquisition can be worth, and why.
+type Quality struct {
+	Score   float64            `json:"score"` // 0 to 1; of a bullet the mean over its barrel's lands, of which those below the gate count 0
+	Reasons []string           `json:"reasons,omitempty"`
+	Areal   *correlate.Quality `json:"areal,omitempty"` // what was measured of a region compared as a picture
+}
+
+// ScanBytes is the size of all scan files.
+func (a *Acquisition) ScanBytes() int {
+	n := 0
+	for i := range a.Scans {
+		n += a.Scans[i].Bytes
+	}
+	return n
 }
 
 // Signature is a ballistic signature that this node holds: its own or a foreign one.
@@ -97,6 +123,9 @@ type Signature struct {
 	Received  time.Time        `json:"received"`
 	Expires   time.Time        `json:"expires,omitzero"` // of a foreign signature: erased then
 
+	// NotCompared says why a foreign signature is kept and takes part in no comparison; empty of one that does.
+	NotCompared string `json:"not_compared,omitempty"`
+
 	// What its owner disclosed, or this node's own facts.
 	Number   string             `json:"number,omitempty"`
 	Case     string             `json:"case,omitempty"`
@@ -104,6 +133,7 @@ type Signature struct {
 	Offence  string             `json:"offence,omitempty"`
 	Place    string             `json:"place,omitempty"`
 	Occurred *protocol.Interval `json:"occurred,omitempty"`
+	Make     string             `json:"make,omitempty"` // of the firearm, of a test fire
 }
 
 // Candidate is a pair of signatures that correlation ranked: an entry of the ranked list of each of the two. It has one identity on both sides
@@ -224,7 +254,7 @@ var (
 		store.Index[Exhibit]{Name: "number", Keys: func(e *Exhibit) []string { return []string{e.Number} }},
 		store.Index[Exhibit]{Name: "case", Keys: func(e *Exhibit) []string { return []string{e.Case} }})
 	acquisitions = store.NewCollection("acquisition",
-		store.Index[Acquisition]{Name: "scan", Keys: func(a *Acquisition) []string { return []string{scanKey(a.Exhibit, a.ROI, a.Scan)} }},
+		store.Index[Acquisition]{Name: "scan", Keys: func(a *Acquisition) []string { return []string{scanKey(a.Exhibit, a.ROI, a.Identity)} }},
 		store.Index[Acquisition]{Name: "exhibit", Keys: func(a *Acquisition) []string { return []string{a.Exhibit} }})
 	signatures = store.NewCollection("signature",
 		store.Index[Signature]{Name: "exhibit", Keys: func(s *Signature) []string { return []string{s.Exhibit} }},
@@ -233,6 +263,12 @@ var (
 				return nil
 			}
 			return []string{s.Expires.UTC().Format(time.RFC3339)}
+		}},
+		store.Index[Signature]{Name: "not-compared", Keys: func(s *Signature) []string {
+			if s.NotCompared == "" {
+				return nil
+			}
+			return []string{s.Algorithm}
 		}})
 	candidates = store.NewCollection("candidate",
 		store.Index[Candidate]{Name: "ranked", Keys: func(c *Candidate) []string {
@@ -248,8 +284,8 @@ var (
 	jobs  = store.NewCollection[job]("correlation")
 )
 
-func scanKey(exhibit string, roi correlate.ROI, scan string) string {
-	return exhibit + "/" + string(roi) + "/" + scan
+func scanKey(exhibit string, roi correlate.ROI, identity string) string {
+	return exhibit + "/" + string(roi) + "/" + identity
 }
 
 // rankedKey sorts by falling score, then by pair: the order of every ranked list.

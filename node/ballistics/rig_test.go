@@ -186,7 +186,7 @@ func (l *lab) exhibit(number, ref string) {
 
 func (l *lab) acquire(number string, scan []byte) *Acquisition {
 	l.t.Helper()
-	a, err := l.Acquire(l.t.Context(), tech, "", NewAcquisition{Exhibit: number, ROI: "breech-face", File: number + ".x3p", Scan: scan})
+	a, err := l.Acquire(l.t.Context(), tech, "", NewAcquisition{Exhibit: number, ROI: "breech-face", Scans: []File{{Name: number + ".x3p", Content: scan}}})
 	if err != nil {
 		l.t.Fatal(err)
 	}

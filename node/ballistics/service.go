@@ -2,6 +2,7 @@ package ballistics
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"proofmark/node/desk"
@@ -23,14 +24,15 @@ type Service struct {
 	out  *dispatch.Dispatch
 	now  func() time.Time
 
-	index  *index.Index
-	wake   chan struct{}   // there may be jobs
-	failed map[string]bool // jobs that failed in this run; they are tried again after a restart
+	index    *index.Index
+	wake     chan struct{}   // there may be jobs
+	encoding chan struct{}   // places for scans that are being encoded
+	failed   map[string]bool // jobs that failed in this run; they are tried again after a restart
 }
 
 // New registers the service's handlers with dispatch. Run must be called for correlation to happen.
 func New(d *desk.Desk, out *dispatch.Dispatch, now func() time.Time) *Service {
-	s := &Service{desk: d, out: out, now: now, index: index.New(), wake: make(chan struct{}, 1), failed: map[string]bool{}}
+	s := &Service{desk: d, out: out, now: now, index: index.New(), wake: make(chan struct{}, 1), encoding: make(chan struct{}, encodings), failed: map[string]bool{}}
 	out.Handle(protocol.TypeSignature, s.receiveSignature)
 	out.Handle(protocol.TypeLead, s.receiveLead)
 	out.Handle(protocol.TypeLeadAck, s.receiveAck)
@@ -42,6 +44,9 @@ func New(d *desk.Desk, out *dispatch.Dispatch, now func() time.Time) *Service {
 
 // Load fills the index from the store: at start, before anything else.
 func (s *Service) Load(ctx context.Context) error {
+	if err := s.readmit(ctx); err != nil {
+		return fmt.Errorf("look again at signatures that were not compared: %w", err)
+	}
 	return s.desk.Store.View(func(tx *store.Tx) error {
 		for _, sig := range signatures.All(tx) {
 			if err := ctx.Err(); err != nil {
@@ -49,6 +54,10 @@ func (s *Service) Load(ctx context.Context) error {
 			}
 			if sig.Bytes == nil {
 				continue // erased, and kept only because people reviewed a candidate of it
+			}
+			if sig.NotCompared != "" {
+				s.holdUncompared(sig) // whose bytes may be anything
+				continue
 			}
 			if err := s.index.Hold(entryOf(sig)); err != nil {
 				return err

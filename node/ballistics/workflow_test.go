@@ -104,12 +104,12 @@ func TestUnusableScanLeavesNothingButItsRefusal(t *testing.T) {
 	pt.exhibit("P1", "PT-1")
 	good := shot(t, 5, 1)
 	for name, scan := range map[string][]byte{"empty.x3p": nil, "text.x3p": []byte("not a scan"), "cut.x3p": good[:len(good)/2]} {
-		_, err := pt.Acquire(t.Context(), tech, "", NewAcquisition{Exhibit: "P1", ROI: "breech-face", File: name, Scan: scan})
+		_, err := pt.Acquire(t.Context(), tech, "", NewAcquisition{Exhibit: "P1", ROI: "breech-face", Scans: []File{{Name: name, Content: scan}}})
 		if !errors.Is(err, desk.ErrInvalid) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v; want an ErrInvalid that names the file", name, err)
 		}
 	}
-	if _, err := pt.Acquire(t.Context(), tech, "", NewAcquisition{Exhibit: "P1", ROI: "firing-pin", File: "a.x3p", Scan: good}); !errors.Is(err, desk.ErrInvalid) {
+	if _, err := pt.Acquire(t.Context(), tech, "", NewAcquisition{Exhibit: "P1", ROI: "ejector-mark", Scans: []File{{Name: "a.x3p", Content: good}}}); !errors.Is(err, desk.ErrInvalid) {
 		t.Errorf("a region that cannot be encoded: %v", err)
 	}
 	v, err := pt.Exhibit(t.Context(), tech, "P1")

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"proofmark/node/desk"
 )
 
 // Client calls the daemon of one data folder.
@@ -48,25 +50,35 @@ func Call[Resp, Req any](ctx context.Context, c *Client, name, key string, req R
 	if err != nil {
 		return zero, err
 	}
-	return send[Resp](ctx, c, name, key, bytes.NewReader(b), nil)
+	return send[Resp](ctx, c, name, key, bytes.NewReader(b), int64(len(b)), nil)
 }
 
-// Upload sends a command with a file.
-func Upload[Resp, Req any](ctx context.Context, c *Client, name, key string, req Req, file []byte) (Resp, error) {
+// Upload sends a command with files, one after another as one body.
+func Upload[Resp, Req any](ctx context.Context, c *Client, name, key string, req Req, files ...[]byte) (Resp, error) {
 	var zero Resp
 	b, err := json.Marshal(req)
 	if err != nil {
 		return zero, err
 	}
-	return send[Resp](ctx, c, name, key, bytes.NewReader(file), b)
+	size := int64(0)
+	parts := make([]io.Reader, len(files))
+	for i, f := range files {
+		parts[i] = bytes.NewReader(f)
+		size += int64(len(f))
+	}
+	if size > MaxUpload {
+		return zero, desk.Invalid("the files have %d bytes together, %d can be sent in one command", size, int64(MaxUpload))
+	}
+	return send[Resp](ctx, c, name, key, io.MultiReader(parts...), size, b)
 }
 
-func send[Resp any](ctx context.Context, c *Client, name, key string, body io.Reader, upload []byte) (Resp, error) {
+func send[Resp any](ctx context.Context, c *Client, name, key string, body io.Reader, size int64, upload []byte) (Resp, error) {
 	var zero Resp
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node/v1/"+name, body)
 	if err != nil {
 		return zero, err
 	}
+	r.ContentLength = size
 	r.Header.Set("Content-Type", "application/json")
 	if upload != nil {
 		r.Header.Set("Content-Type", "application/octet-stream")

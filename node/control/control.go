@@ -42,13 +42,13 @@ type Services struct {
 const (
 	maxOpen    = 64 << 10  // bytes of JSON of a command that needs no session
 	MaxRequest = 48 << 20  // bytes of JSON: a chain of rosters is the largest
-	MaxUpload  = 256 << 20 // bytes of a scan or a table
+	MaxUpload  = 256 << 20 // bytes of a table, or of all scans of one acquisition
 )
 
 // Headers of a command beside its JSON body.
 const (
 	headerKey     = "Idempotency-Key"
-	headerRequest = "Proofmark-Request" // JSON of an upload, whose body is the file; base64
+	headerRequest = "Proofmark-Request" // JSON of an upload, whose body is the files one after another; base64
 )
 
 // ErrNoDaemon means that nobody answers on the socket.

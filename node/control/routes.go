@@ -182,7 +182,9 @@ func (s *Server) routeBallistics(mux *http.ServeMux) {
 		return b.Exhibit(ctx, c.actor, r.Ref)
 	})
 	handle(s, mux, "acquire", func(ctx context.Context, c call, r ballistics.NewAcquisition) (*ballistics.Acquisition, error) {
-		r.Scan = c.body
+		if err := r.Take(c.body); err != nil {
+			return nil, err
+		}
 		return b.Acquire(ctx, c.actor, c.key, r)
 	})
 	handle(s, mux, "candidates.list", func(ctx context.Context, c call, r ballistics.CandidateFilter) ([]*ballistics.CandidateView, error) {

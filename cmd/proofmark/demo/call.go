@@ -25,10 +25,10 @@ func call[Resp, Req any](ctx context.Context, p *person, name string, req Req) (
 	})
 }
 
-// upload is call for a command with a file.
-func upload[Resp, Req any](ctx context.Context, p *person, name string, req Req, file []byte) (Resp, error) {
+// upload is call for a command with files.
+func upload[Resp, Req any](ctx context.Context, p *person, name string, req Req, files ...[]byte) (Resp, error) {
 	return insist(ctx, p, name, func(ctx context.Context, key string) (Resp, error) {
-		return control.Upload[Resp](ctx, p.client, name, key, req, file)
+		return control.Upload[Resp](ctx, p.client, name, key, req, files...)
 	})
 }
 

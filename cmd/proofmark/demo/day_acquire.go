@@ -148,7 +148,7 @@ func (f *federation) scan(ctx context.Context, b *bureau, l *lot) error {
 	if err != nil {
 		return fmt.Errorf("scan of %s: %w", l.number, err)
 	}
-	a, err := upload[*ballistics.Acquisition](ctx, b.technician, "acquire", ballistics.NewAcquisition{Exhibit: l.number, ROI: roi, File: l.name}, file)
+	a, err := upload[*ballistics.Acquisition](ctx, b.technician, "acquire", ballistics.NewAcquisition{Exhibit: l.number, ROI: roi, Scans: []ballistics.File{{Name: l.name, Size: int64(len(file))}}}, file)
 	if errors.Is(err, desk.ErrInvalid) { // an unusable scan is a fact of the day, not its end
 		l.refused = err.Error()
 		return nil

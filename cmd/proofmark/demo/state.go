@@ -68,7 +68,7 @@ func (f *federation) readExhibits(ctx context.Context, b *bureau, _ names, s *no
 	for _, e := range list {
 		text := fmt.Sprintf("%s %s %s %s", e.Number, e.Case, e.Origin, e.Calibre)
 		for _, a := range e.Acquisitions {
-			text += fmt.Sprintf("; %s %s, %d bytes", a.ROI, a.File, a.Bytes)
+			text += fmt.Sprintf("; %s %s, %d bytes", a.ROI, a.Scans[0].File, a.Bytes)
 		}
 		s.Exhibits = append(s.Exhibits, text)
 	}
