@@ -20,7 +20,7 @@ type Pose struct {
 
 // Comparison is what a comparison of two marks found at the best pose.
 type Comparison struct {
-	Score          float64 `json:"score"` // S = R·√(A/(A+0.8 mm²))
+	Score          float64 `json:"score"` // S = R·√(A/(A+0.8 mm²)), 0.128 mm² for a firing-pin impression
 	R              float64 `json:"r"`     // correlation coefficient
 	OverlapMM2     float64 `json:"overlap_mm2"`
 	Cells          int     `json:"cells"` // cells with enough overlap
@@ -33,14 +33,18 @@ type Comparison struct {
 // Compare finds the pose in 360° at which two marks agree best. It is symmetric
 // to the bit: the roles in the computation follow from the pair alone, so that
 // two countries that compare the same pair find the same score; only Pose and
-// CellMap are told from a's point of view.
+// CellMap are told from a's point of view. Marks of different regions are never
+// compared: the result is the zero Comparison.
 func Compare(a, b *Template) Comparison {
+	if a.sig.region != b.sig.region {
+		return Comparison{}
+	}
 	query, ref, swapped := roles(a, b)
 	how := effortFor(ref)
 	p, g := refine(query, ref, coarse(query, ref, how.poses), how)
 	cells := cellsAt(query, ref, p)
 	area := float64(float64(g.n) * pixelArea)
-	c := Comparison{R: g.r(), OverlapMM2: area, Cells: len(cells), Algorithm: Algorithm}
+	c := Comparison{R: g.r(), OverlapMM2: area, Cells: len(cells), Algorithm: a.sig.Algorithm()}
 	c.Score = float64(c.R * math.Sqrt(area/(area+halfArea)))
 	c.Pose = p.toPose(swapped)
 	c.CellMap = make([]Cell, len(cells))
@@ -50,6 +54,7 @@ func Compare(a, b *Template) Comparison {
 			c.CongruentCells++
 		}
 	}
+	c.inFrameOf(a.sig.kind())
 	return c
 }
 

@@ -65,13 +65,13 @@ func TestCompareFindsShiftOfFrame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := segmentFace(s); err != nil {
+		if _, err := segmentFace(s); err != nil {
 			t.Fatal(err)
 		}
 		c := findCentre(s)
 		c.x += d.x
 		c.y += d.y
-		b := NewTemplate(quantise(bandPass(s), c, maxSteps))
+		b := NewTemplate(quantise(bandPass(s), c, roiCodeBreechFace, maxSteps))
 		got := Compare(a, b)
 		if got.Score < 0.7 || math.Hypot(got.Pose.ShiftX-d.x, got.Pose.ShiftY-d.y) > 12 || math.Abs(got.Pose.Rotation) > 0.7 {
 			t.Errorf("displaced by %v: score %.3f pose %+v", d, got.Score, got.Pose)

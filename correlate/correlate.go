@@ -45,12 +45,12 @@ const (
 
 // Errors on which callers decide.
 var (
-	// ErrUnsupportedROI: the region is known but this algorithm version cannot encode it.
-	ErrUnsupportedROI = errors.New("region of interest is not supported by " + Algorithm)
+	// ErrUnsupportedROI: the region is known but this package cannot encode it.
+	ErrUnsupportedROI = errors.New("region of interest cannot be encoded")
 	// ErrUnknownROI: the text names no region of interest.
 	ErrUnknownROI = errors.New("unknown region of interest")
-	// ErrNoMark: the scan holds no surface that could be a breech face.
-	ErrNoMark = errors.New("no breech face found in the scan")
+	// ErrNoMark: the scan holds no surface that could be the region.
+	ErrNoMark = errors.New("no mark found in the scan")
 	// ErrBadSignature: bytes are not a signature in canonical form.
 	ErrBadSignature = errors.New("not a valid signature")
 )

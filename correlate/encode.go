@@ -11,8 +11,8 @@ import (
 // Quality says how much a comparison with this scan can be worth, and why.
 type Quality struct {
 	Score      float64  `json:"score"`       // 0 to 1
-	ValidShare float64  `json:"valid_share"` // of the ring between the aperture and the face's edge
-	RMS        float64  `json:"rms"`         // µm, of the marks between 80 and 250 µm wavelength
+	ValidShare float64  `json:"valid_share"` // of the ring between the aperture and the face's edge, or of the impression's disc
+	RMS        float64  `json:"rms"`         // µm, of the marks in the region's band, see Signature.RMS
 	AreaMM2    float64  `json:"area_mm2"`    // of the signature's valid pixels
 	Reasons    []string `json:"reasons,omitempty"`
 	Accept     bool     `json:"accept"`
@@ -22,20 +22,21 @@ type Quality struct {
 	OriginY float64 `json:"origin_y"`
 }
 
-// Limits of the quality gate. Fadul's 40 marks have 0.47–1.03 µm RMS and
-// 2.3–4.6 mm²; below the gate a comparison is noise against noise.
-const (
-	goodRMS     = 0.40 // µm
-	leastRMS    = 0.05 // µm
-	goodArea    = 2.0  // mm²
-	leastArea   = 0.4  // mm²
-	goodShare   = 0.60
-	noCentre    = 0.7 // factor on the score where no aperture was found
-	acceptScore = 0.15
-)
+// gate holds the limits of the quality gate of a region. Fadul's 40 breech faces
+// have 0.47–1.03 µm RMS and 2.3–4.6 mm²; below the gate a comparison is noise
+// against noise.
+type gate struct {
+	goodRMS, leastRMS   float64 // µm
+	goodArea, leastArea float64 // mm²
+	goodShare           float64
+	acceptScore         float64
+}
 
-// Encode turns a scan into a signature: resample, find the face, centre on the
-// firing-pin aperture, filter, quantise. The scan may be raw or already cropped
+const noCentre = 0.7 // factor on the score where no aperture or outline was found
+
+// Encode turns a scan into a signature: resample, find the region, centre it,
+// filter, quantise. A breech face is centred on the firing-pin aperture, a
+// firing-pin impression on its outline. The scan may be raw or already cropped
 // and filtered; it is not changed. Errors: ErrUnsupportedROI, ErrNoMark, or what
 // is wrong with the scan's units. A signature comes with its quality even where
 // Accept is false: the caller decides whether a person may overrule the gate.
@@ -46,11 +47,9 @@ func Encode(scan *x3p.Scan, roi ROI) (*Signature, Quality, error) {
 // EncodeWith is [Encode] with options. A mask that does not fit the scan and a
 // sector of nothing are errors too.
 func EncodeWith(scan *x3p.Scan, roi ROI, o Options) (*Signature, Quality, error) {
-	if roi != BreechFace {
-		if _, err := ParseROI(string(roi)); err != nil {
-			return nil, Quality{}, err
-		}
-		return nil, Quality{}, fmt.Errorf("encode %s: %w, which encodes breech faces only", roi, ErrUnsupportedROI)
+	code, err := codeOf(roi)
+	if err != nil {
+		return nil, Quality{}, fmt.Errorf("encode %s: %w", roi, err)
 	}
 	if scan == nil {
 		return nil, Quality{}, fmt.Errorf("encode %s: no scan", roi)
@@ -58,55 +57,68 @@ func EncodeWith(scan *x3p.Scan, roi ROI, o Options) (*Signature, Quality, error)
 	if err := scan.CheckUnits(); err != nil {
 		return nil, Quality{}, fmt.Errorf("encode %s: %w", roi, err)
 	}
-	s, c, err := o.region(scan)
+	find := o.region
+	if roi == FiringPin {
+		find = o.pin
+	}
+	f, err := find(scan)
 	if err != nil {
 		return nil, Quality{}, fmt.Errorf("encode %s: %w", roi, err)
 	}
-	m := bandPass(s)
-	sig := quantise(m, c, maxSteps)
+	m := bandPass(f.surface)
+	sig := quantise(m, f.centre, code, maxSteps)
 	if len(sig.encode()) > MaxSignatureSize {
-		sig = quantise(m, c, maxSteps-1)
+		sig = quantise(m, f.centre, code, maxSteps-1)
 	}
 	if sig.valid < minPixels {
-		return nil, Quality{}, fmt.Errorf("encode %s: %w: nothing is left within %.1f mm of the centre", roi, ErrNoMark, halfFrame/1000)
+		return nil, Quality{}, fmt.Errorf("encode %s: %w: nothing is left within %.1f mm of the centre", roi, ErrNoMark, float64(halfFrame*regions[code].unit)/1000)
 	}
 	sig.rms = uint16(min(float64(m.rms*1000)+0.5, math.MaxUint16))
-	sig.fit(m, c)
-	q := assess(sig, c, m.rms)
+	sig.fit(m, f.centre)
+	q := assess(sig, f, m.rms)
 	sig.quality = uint8(float64(q.Score*255) + 0.5)
 	return sig, q, nil
 }
 
+// found is a region on its way from scan to signature: the levelled surface, the
+// origin on it, and what a person should know of how they were found.
+type found struct {
+	*surface
+	centre
+	cornerX, cornerY float64  // µm of the exhibit, of the surface's corner from the scan's
+	remarks          []string // reasons for care
+}
+
 // assess scores a signature and gives the reasons in words.
-func assess(s *Signature, c centre, rms float64) Quality {
-	q := Quality{RMS: rms, AreaMM2: s.AreaMM2(), ValidShare: ringShare(s), OriginX: c.x, OriginY: c.y}
-	q.Score = float64(min(rms/goodRMS, 1) * float64(math.Sqrt(min(q.AreaMM2/goodArea, 1))*math.Sqrt(min(q.ValidShare/goodShare, 1))))
-	if !c.kind.round() {
+func assess(s *Signature, f found, rms float64) Quality {
+	r := s.kind()
+	g := r.limits
+	q := Quality{RMS: rms, AreaMM2: s.AreaMM2(), ValidShare: ringShare(s),
+		OriginX: f.cornerX + float64(f.x*r.unit), OriginY: f.cornerY + float64(f.y*r.unit)}
+	q.Score = float64(min(rms/g.goodRMS, 1) * float64(math.Sqrt(min(q.AreaMM2/g.goodArea, 1))*math.Sqrt(min(q.ValidShare/g.goodShare, 1))))
+	if !f.kind.round() {
 		q.Score = float64(q.Score * noCentre)
 	}
-	if q.ValidShare < goodShare {
+	if q.ValidShare < g.goodShare {
 		q.Reasons = append(q.Reasons, fmt.Sprintf("%.0f %% valid", 100*q.ValidShare))
 	}
-	if q.AreaMM2 < goodArea {
+	if q.AreaMM2 < g.goodArea {
 		q.Reasons = append(q.Reasons, fmt.Sprintf("small mark: %.2f mm²", q.AreaMM2))
 	}
-	if rms < goodRMS {
+	if rms < g.goodRMS {
 		q.Reasons = append(q.Reasons, fmt.Sprintf("weak marks: %.2f µm RMS", rms))
 	}
-	switch c.kind {
-	case centreArc:
-		q.Reasons = append(q.Reasons, "partial mark: centred on an arc of the aperture")
-	case centreHole:
-		q.Reasons = append(q.Reasons, "aperture is not round: centred on the hole")
-	case centreMask:
-		q.Reasons = append(q.Reasons, "no aperture found")
+	if text := r.origins[f.kind]; text != "" {
+		q.Reasons = append(q.Reasons, text)
 	}
-	q.Accept = q.Score >= acceptScore && rms >= leastRMS && q.AreaMM2 >= leastArea
+	q.Reasons = append(q.Reasons, f.remarks...)
+	q.Accept = q.Score >= g.acceptScore && rms >= g.leastRMS && q.AreaMM2 >= g.leastArea
 	return q
 }
 
 // ringShare is the share of valid pixels in the ring between the aperture (or
-// the centre) and the radius that 98 % of the valid pixels lie within.
+// the centre) and the radius that 98 % of the valid pixels lie within. A
+// firing-pin impression is a disc out to that radius.
 func ringShare(s *Signature) float64 {
 	radii := make([]int, 0, s.valid)
 	square := func(i int) int {
@@ -124,6 +136,9 @@ func ringShare(s *Signature) float64 {
 	sort.Ints(radii)
 	outer := radii[len(radii)*98/100]
 	inner := 10 * float64(s.aperture) / rasterPitch
+	if s.region == roiCodeFiringPin {
+		inner = 0
+	}
 	inside, valid := 0, 0
 	for i, v := range s.pixels {
 		if d := square(i); d <= outer && float64(d) >= float64(inner*inner) {

@@ -84,7 +84,8 @@ func TestEncodeRefuses(t *testing.T) {
 		want error  // errors.Is, or
 		says string // part of the message
 	}{
-		{"region of later versions", good, FiringPin, ErrUnsupportedROI, ""},
+		{"region that nobody encodes", good, EjectorMark, ErrUnsupportedROI, "breech face"},
+		{"region of another package", good, ApertureShear, ErrUnsupportedROI, "shear"},
 		{"land engraved area", good, LEA, ErrUnsupportedROI, ""},
 		{"no region", good, "heel", ErrUnknownROI, "breech-face"},
 		{"no scan", nil, BreechFace, nil, "no scan"},

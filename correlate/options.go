@@ -40,16 +40,16 @@ func (c *Sector) valid() error {
 	return nil
 }
 
-// region finds what is to be encoded: the levelled face, or what a person drew,
-// and the origin.
-func (o Options) region(scan *x3p.Scan) (*surface, centre, error) {
+// region finds what is to be encoded of a breech face: the levelled face, or what
+// a person drew, and the origin.
+func (o Options) region(scan *x3p.Scan) (found, error) {
 	s, err := resample(scan)
 	if err != nil {
-		return nil, centre{}, err
+		return found{}, err
 	}
-	err = segmentFace(s)
+	_, err = segmentFace(s)
 	if err != nil && o.Mask == nil {
-		return nil, centre{}, err
+		return found{}, err
 	}
 	c := centre{kind: centreMask}
 	if err == nil {
@@ -57,20 +57,27 @@ func (o Options) region(scan *x3p.Scan) (*surface, centre, error) {
 	}
 	if o.Mask != nil {
 		if s, err = drawn(scan, o.Mask); err != nil {
-			return nil, centre{}, err
+			return found{}, err
 		}
 		// A region drawn around the aperture shows it where the scan itself does not.
 		if !c.kind.round() {
 			c = findCentre(s)
 		}
 	}
-	if o.Sector != nil {
-		if err := o.Sector.valid(); err != nil {
-			return nil, centre{}, err
-		}
-		o.Sector.cut(s, c)
+	f := found{surface: s, centre: c}
+	return f, o.sector(f)
+}
+
+// sector cuts what was found to the sector that is asked for.
+func (o Options) sector(f found) error {
+	if o.Sector == nil {
+		return nil
 	}
-	return s, c, nil
+	if err := o.Sector.valid(); err != nil {
+		return err
+	}
+	o.Sector.cut(f.surface, f.centre)
+	return nil
 }
 
 // drawn is the surface of a region that a person drew, levelled by the plane most

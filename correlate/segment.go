@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"fmt"
+	"math"
 	"sort"
 
 	"proofmark/correlate/exact"
@@ -31,8 +32,8 @@ func (p plane) at(x, y int) float64 {
 // segmentFace finds the breech-face impression: the largest level region. It
 // subtracts that region's plane from the heights and narrows ok to the region.
 // A scan that was cropped before (nearly everything lies in one plane) keeps
-// all its points.
-func segmentFace(s *surface) error {
+// all its points. The plane is the face's.
+func segmentFace(s *surface) (plane, error) {
 	points := make([]int32, 0, len(s.z))
 	for i, ok := range s.ok {
 		if ok {
@@ -40,11 +41,11 @@ func segmentFace(s *surface) error {
 		}
 	}
 	if float64(len(points))*cellArea < minFaceArea {
-		return fmt.Errorf("%w: only %.2f mm² of valid points", ErrNoMark, float64(len(points))*cellArea)
+		return plane{}, fmt.Errorf("%w: only %.2f mm² of valid points", ErrNoMark, float64(len(points))*cellArea)
 	}
 	p, found := dominantPlane(s, points)
 	if !found {
-		return fmt.Errorf("%w: no level region", ErrNoMark)
+		return plane{}, fmt.Errorf("%w: no level region", ErrNoMark)
 	}
 	inside := 0
 	face := make([]bool, len(s.ok))
@@ -74,9 +75,9 @@ func segmentFace(s *surface) error {
 	}
 	s.ok = face
 	if float64(count)*cellArea < minFaceArea {
-		return fmt.Errorf("%w: the largest level region has %.2f mm²", ErrNoMark, float64(count)*cellArea)
+		return plane{}, fmt.Errorf("%w: the largest level region has %.2f mm²", ErrNoMark, float64(count)*cellArea)
 	}
-	return nil
+	return p, nil
 }
 
 // dominantPlane is the plane most points lie on (sampling consensus), refined
@@ -126,11 +127,21 @@ func dominantPlane(s *surface, points []int32) (plane, bool) {
 
 // refinePlane fits least squares over the points within planeBand of p.
 func refinePlane(s *surface, points []int32, p plane) plane {
+	return fitPlane(s, points, p, planeBand)
+}
+
+// leastSquares is the plane through all points.
+func leastSquares(s *surface, points []int32) plane {
+	return fitPlane(s, points, plane{}, math.Inf(1))
+}
+
+// fitPlane fits least squares over the points within band of p.
+func fitPlane(s *surface, points []int32, p plane, band float64) plane {
 	var n, sx, sy, sz, sxx, sxy, syy, sxz, syz float64
 	for _, i := range points {
 		xi, yi := int(i)%s.nx, int(i)/s.nx
 		d := s.z[i] - p.at(xi, yi)
-		if d > planeBand || d < -planeBand {
+		if d > band || d < -band {
 			continue
 		}
 		x, y := float64(xi), float64(yi)
@@ -231,6 +242,17 @@ func windowCount(m []bool, nx, ny, r, need int) []bool {
 				out[y*nx+x] = sums[x] >= need
 			}
 		}
+	}
+	return out
+}
+
+// bridged adds to the set points those that were not measured and have most of
+// their neighbours in the set, so that scattered dropout does not tear a region.
+func bridged(set, measured []bool, nx, ny int) []bool {
+	most := windowCount(set, nx, ny, 1, 5)
+	out := make([]bool, len(set))
+	for i, in := range set {
+		out[i] = in || (most[i] && !measured[i])
 	}
 	return out
 }

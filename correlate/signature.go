@@ -38,19 +38,19 @@ var quantisers = [maxSteps + 1]*quantiser{
 const (
 	formatVersion = 1
 	headerSize    = 18
-	// MaxSignatureSize bounds the binary form of a breech face in bytes.
+	// MaxSignatureSize bounds the binary form in bytes.
 	MaxSignatureSize = 2500
 	minPixels        = 64
 )
 
 var magic = [3]byte{'P', 'M', 'S'}
 
-const roiCodeBreechFace = 1
-
 // Signature is the compact form of one region of one exhibit: a picture of
-// 140 × 140 pixels of 31.25 µm, each missing or one of six (four) heights, centred on
-// the firing-pin aperture. Equal signatures have equal bytes.
+// 140 × 140 pixels, each missing or one of six (four) heights. Of a breech face they
+// are 31.25 µm wide and centred on the firing-pin aperture, of a firing-pin
+// impression 12.5 µm and centred on its outline. Equal signatures have equal bytes.
 type Signature struct {
+	region   uint8 // code
 	centre   centreKind
 	aperture uint8  // radius in steps of 10 µm, 0 = unknown
 	rms      uint16 // nm, of the band-passed marks before local normalisation
@@ -62,20 +62,20 @@ type Signature struct {
 	pixels   [side * side]int8 // 0 missing, else −steps to steps
 }
 
-// ROI of the signature.
-func (s *Signature) ROI() ROI { return BreechFace }
-
 // AreaMM2 is the area of the valid pixels in mm².
-func (s *Signature) AreaMM2() float64 { return float64(float64(s.valid) * pixelArea) }
+func (s *Signature) AreaMM2() float64 {
+	return float64(float64(float64(s.valid)*pixelArea) * float64(s.kind().unit*s.kind().unit))
+}
 
 // Quality is the score (0 to 1) the scan had when it was encoded.
 func (s *Signature) Quality() float64 { return float64(s.quality) / 255 }
 
-// RMS of the marks in µm between 80 and 250 µm wavelength.
+// RMS of the marks in µm between 80 and 250 µm wavelength, of a firing-pin
+// impression between 32 and 100 µm.
 func (s *Signature) RMS() float64 { return float64(s.rms) / 1000 }
 
 // quantise brings marks onto the signature's grid around c.
-func quantise(m *marks, c centre, steps int) *Signature {
+func quantise(m *marks, c centre, code uint8, steps int) *Signature {
 	xs := shares(m.nx, workPitch, pixelPitch, halfFrame-c.x)
 	ys := shares(m.ny, workPitch, pixelPitch, halfFrame-c.y)
 	sum := make([]float64, side*side)
@@ -112,9 +112,9 @@ func quantise(m *marks, c centre, steps int) *Signature {
 		square += float64(sum[i] * sum[i])
 		n++
 	}
-	s := &Signature{centre: c.kind, steps: uint8(steps)}
+	s := &Signature{region: code, centre: c.kind, steps: uint8(steps)}
 	if c.kind.round() {
-		s.aperture = uint8(min(c.radius/10+0.5, 255))
+		s.aperture = uint8(max(min(float64(c.radius*s.kind().unit)/10+0.5, 255), 1))
 	}
 	if n == 0 {
 		return s
@@ -171,7 +171,7 @@ func (s *Signature) MarshalBinary() ([]byte, error) {
 
 func (s *Signature) encode() []byte {
 	b := make([]byte, 0, MaxSignatureSize)
-	b = append(b, magic[0], magic[1], magic[2], formatVersion, roiCodeBreechFace, byte(s.centre))
+	b = append(b, magic[0], magic[1], magic[2], formatVersion, s.region, byte(s.centre))
 	b = append(b, s.aperture, s.quality)
 	b = binary.LittleEndian.AppendUint16(b, s.rms)
 	b = append(b, s.x0, s.y0, s.w, s.h)
@@ -216,8 +216,8 @@ func parseHeader(b []byte) (*Signature, error) {
 		return nil, bad("it does not begin with %q", string(magic[:]))
 	case b[3] != formatVersion:
 		return nil, bad("format version %d, this program reads version %d", b[3], formatVersion)
-	case b[4] != roiCodeBreechFace:
-		return nil, bad("region code %d, only %d (breech face) is known", b[4], roiCodeBreechFace)
+	case int(b[4]) >= len(regions) || regions[b[4]] == nil:
+		return nil, bad("region code %d, %d (breech face) and %d (firing-pin impression) are known", b[4], roiCodeBreechFace, roiCodeFiringPin)
 	case b[5] > byte(centreMask):
 		return nil, bad("centre kind %d", b[5])
 	case b[16] != 2 && b[16] != 3:
@@ -226,7 +226,7 @@ func parseHeader(b []byte) (*Signature, error) {
 		return nil, bad("the reserved byte is not zero")
 	}
 	s := &Signature{
-		centre: centreKind(b[5]), aperture: b[6], quality: b[7],
+		region: b[4], centre: centreKind(b[5]), aperture: b[6], quality: b[7],
 		rms: binary.LittleEndian.Uint16(b[8:]),
 		x0:  b[10], y0: b[11], w: b[12], h: b[13],
 		valid: binary.LittleEndian.Uint16(b[14:]), steps: b[16],

@@ -13,6 +13,7 @@ import (
 // drawSignature makes an arbitrary valid picture.
 func drawSignature(t *rapid.T) *Signature {
 	s := &Signature{
+		region: uint8(rapid.IntRange(roiCodeBreechFace, roiCodeFiringPin).Draw(t, "region")),
 		centre: centreKind(rapid.IntRange(0, 3).Draw(t, "centre")),
 		steps:  uint8(rapid.IntRange(2, maxSteps).Draw(t, "steps")),
 		rms:    rapid.Uint16().Draw(t, "rms"), quality: rapid.Uint8().Draw(t, "quality"),
@@ -76,7 +77,7 @@ func TestDecodeSignatureRefuses(t *testing.T) {
 		"too long":          make([]byte, MaxSignatureSize+1),
 		"magic":             change(0, 'X'),
 		"version":           change(3, 9),
-		"region":            change(4, 2),
+		"region":            change(4, 3),
 		"centre kind":       change(5, 7),
 		"aperture missing":  change(6, 0),
 		"box leaves grid":   change(12, 141),

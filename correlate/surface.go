@@ -3,6 +3,7 @@ package correlate
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"proofmark/correlate/x3p"
 )
@@ -27,6 +28,23 @@ type surface struct {
 
 func newSurface(nx, ny int) *surface {
 	return &surface{nx: nx, ny: ny, z: make([]float64, nx*ny), ok: make([]bool, nx*ny)}
+}
+
+func (s *surface) clone() *surface {
+	return &surface{nx: s.nx, ny: s.ny, z: slices.Clone(s.z), ok: slices.Clone(s.ok)}
+}
+
+// within visits the points whose centres lie within a radius in µm of c.
+func (s *surface) within(c centre, radius float64, visit func(i, x, y int)) {
+	for y := max(int((c.y-radius)/workPitch), 0); y < min(int((c.y+radius)/workPitch)+1, s.ny); y++ {
+		dy := float64((float64(y)+0.5)*workPitch) - c.y
+		for x := max(int((c.x-radius)/workPitch), 0); x < min(int((c.x+radius)/workPitch)+1, s.nx); x++ {
+			dx := float64((float64(x)+0.5)*workPitch) - c.x
+			if float64(dx*dx)+float64(dy*dy) <= float64(radius*radius) {
+				visit(y*s.nx+x, x, y)
+			}
+		}
+	}
 }
 
 // resample brings a scan of any spacing onto the working grid: area means where

@@ -114,7 +114,7 @@ func vectorOf(t *testing.T, what string, s *Signature) signatureVector {
 // smallest is the simplest signature that is allowed, the one that stands in
 // docs/signature.md.
 func smallest() *Signature {
-	s := &Signature{centre: centreMask, quality: 128, rms: 500, steps: 3}
+	s := &Signature{region: roiCodeBreechFace, centre: centreMask, quality: 128, rms: 500, steps: 3}
 	for y := range 8 {
 		for x := range 8 {
 			step := int8(1 + (x+y)%3)
