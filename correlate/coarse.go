@@ -174,7 +174,7 @@ var rootTable = func() (t [rings*turns + 1]float64) {
 // coarse ranks the poses of the reference over the query and returns the best
 // keep that are no neighbours of each other.
 func coarse(query, ref *Template, keep int) []pose {
-	r := max(query.sig.centre.reach(), ref.sig.centre.reach())
+	r := max(query.sig.reach(), ref.sig.reach())
 	shifts := reachShifts[r]
 	scores := make([]float32, turns*len(shifts))
 	query.codesAt(r).sweep(fastest, ref.polar(), scores)

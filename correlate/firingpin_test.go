@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"context"
 	"errors"
 	"math"
 	"strings"
@@ -237,6 +238,15 @@ func TestRegionsAreNotCompared(t *testing.T) {
 	face.region = roiCodeBreechFace // the same picture
 	if c := Compare(NewTemplate(pin), NewTemplate(&face)); c.Score != 0 || c.Cells != 0 || c.Algorithm != "" || c.CellMap != nil {
 		t.Errorf("%+v", c)
+	}
+	g := NewGallery()
+	g.PutSignature("face", Class{}, &face)
+	g.PutSignature("pin", Class{}, pin)
+	for _, q := range []*Signature{pin, &face} {
+		got, err := g.Search(context.Background(), NewTemplate(q), Class{}, 5, nil)
+		if err != nil || len(got) != 1 || (got[0].ID == "pin") != (q == pin) {
+			t.Errorf("%s finds %+v, %v", q.ROI(), got, err)
+		}
 	}
 	if c := Compare(NewTemplate(pin), NewTemplate(pin)); c.Score < 0.7 || c.Algorithm != FiringPinAlgorithm {
 		t.Errorf("%+v", c)

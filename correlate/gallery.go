@@ -34,7 +34,7 @@ func agree(a, b string) bool {
 type Gallery struct {
 	mu      sync.Mutex // for those who change it
 	index   map[string]int
-	classes map[Class]*classUse
+	classes map[kindClass]*classUse
 	now     atomic.Pointer[contents]
 
 	cores    chan struct{} // a searching goroutine holds one for a stretch of work
@@ -49,9 +49,16 @@ type limits struct {
 	words int // a gallery up to this size needs no scan
 }
 
+// kindClass is a class and the code of the region that the marks are of: marks of
+// different regions are never compared.
+type kindClass struct {
+	Class
+	region uint8
+}
+
 // classUse is a class that several entries share.
 type classUse struct {
-	Class
+	kindClass
 	entries int
 }
 
@@ -81,7 +88,7 @@ type record struct {
 // NewGallery returns an empty gallery.
 func NewGallery() *Gallery {
 	g := &Gallery{
-		index: map[string]int{}, classes: map[Class]*classUse{},
+		index: map[string]int{}, classes: map[kindClass]*classUse{},
 		cores:    make(chan struct{}, runtime.GOMAXPROCS(0)),
 		expanded: newTemplateCache(cachedTemplates),
 		limits:   limits{short: 200, swept: 1024, words: 2048},
@@ -113,7 +120,7 @@ func (v *contents) at(i int) (*block, int) {
 // Put adds a template or replaces the one of the same id.
 func (g *Gallery) Put(id string, c Class, t *Template) {
 	code := t.polar()
-	g.put(id, c, pack(code, t.packed), t.codes.scan, t.sig.centre.reach())
+	g.put(id, c, pack(code, t.packed), t.codes.scan, t.sig.reach())
 }
 
 // PutSignature adds a signature or replaces the one of the same id, without
@@ -123,7 +130,7 @@ func (g *Gallery) PutSignature(id string, c Class, s *Signature) { g.Put(id, c, 
 func (g *Gallery) put(id string, c Class, data packedEntry, code scanCode, r reach) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	rec := record{id, g.use(c), data}
+	rec := record{id, g.use(kindClass{c, data.signature()[4]}), data}
 	v := *g.now.Load()
 	if i, ok := g.index[id]; ok {
 		g.replace(&v, i, rec, code, uint8(r))
@@ -182,10 +189,10 @@ func (g *Gallery) Remove(id string) {
 	g.now.Store(&v)
 }
 
-func (g *Gallery) use(c Class) *classUse {
+func (g *Gallery) use(c kindClass) *classUse {
 	u := g.classes[c]
 	if u == nil {
-		u = &classUse{Class: c}
+		u = &classUse{kindClass: c}
 		g.classes[c] = u
 	}
 	u.entries++
@@ -194,7 +201,7 @@ func (g *Gallery) use(c Class) *classUse {
 
 func (g *Gallery) leave(u *classUse) {
 	if u.entries--; u.entries == 0 {
-		delete(g.classes, u.Class)
+		delete(g.classes, u.kindClass)
 	}
 }
 

@@ -85,7 +85,7 @@ func TestHostileMultitude(t *testing.T) {
 // randomSignature is valid and anything else: any shape, any heights, thin lines,
 // single pixels far apart.
 func randomSignature(rng *exact.Sequence) *Signature {
-	s := &Signature{centre: centreKind(rng.Below(4)), steps: uint8(2 + rng.Below(2)), rms: uint16(rng.Next()), quality: uint8(rng.Next())}
+	s := &Signature{region: uint8(1 + rng.Below(2)), centre: centreKind(rng.Below(4)), steps: uint8(2 + rng.Below(2)), rms: uint16(rng.Next()), quality: uint8(rng.Next())}
 	if s.centre.round() {
 		s.aperture = uint8(1 + rng.Below(255))
 	}

@@ -11,7 +11,8 @@ const SignatureSide = side
 // Origin tells what the middle of a signature's picture is.
 type Origin uint8
 
-// The origins, from the best known to the least.
+// The origins, from the best known to the least. Of a firing-pin impression they
+// tell of its outline what they tell of a breech face's aperture.
 const (
 	OriginAperture = Origin(centreAperture) // centre of the whole firing-pin aperture
 	OriginArc      = Origin(centreArc)      // centre of an arc of it
@@ -24,7 +25,7 @@ type SignatureFacts struct {
 	ROI      ROI
 	Origin   Origin
 	Aperture float64 // µm, radius, kept in steps of 10; 0 unless the origin is an aperture or an arc
-	RMS      float64 // µm, of the marks between 80 and 250 µm wavelength
+	RMS      float64 // µm, of the marks in the region's band
 	Quality  float64 // 0 to 1
 	Levels   int     // 4 or 6 heights
 }
@@ -46,10 +47,10 @@ func (s *Signature) Facts() SignatureFacts {
 func (s *Signature) Pixels() []int8 { return append([]int8(nil), s.pixels[:]...) }
 
 // Pitch is the distance of the picture's pixels in µm.
-func (s *Signature) Pitch() float64 { return pixelPitch }
+func (s *Signature) Pitch() float64 { return float64(pixelPitch * s.kind().unit) }
 
 // CellSide is the side of the cells that comparisons of such signatures tell, in µm.
-func (s *Signature) CellSide() float64 { return cellPixels * pixelPitch }
+func (s *Signature) CellSide() float64 { return float64(cellPixels * pixelPitch * s.kind().unit) }
 
 // SignatureFromPixels makes a signature of a picture as Pixels gives it. It checks
 // all that a decoder would; that the binary form keeps within MaxSignatureSize is
@@ -58,9 +59,11 @@ func SignatureFromPixels(f SignatureFacts, pixels []int8) (*Signature, error) {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrBadPicture}, args...)...)
 	}
+	code, err := codeOf(f.ROI)
+	if err != nil {
+		return nil, fmt.Errorf("signature of %q: %w", string(f.ROI), err)
+	}
 	switch {
-	case f.ROI != BreechFace:
-		return nil, fmt.Errorf("signature of %q: %w", string(f.ROI), ErrUnsupportedROI)
 	case f.Origin > OriginMask:
 		return nil, bad("origin %d", f.Origin)
 	case f.Levels != 4 && f.Levels != 6:
@@ -75,7 +78,7 @@ func SignatureFromPixels(f SignatureFacts, pixels []int8) (*Signature, error) {
 		return nil, bad("%d pixels, want %d × %d", len(pixels), side, side)
 	}
 	s := &Signature{
-		centre: centreKind(f.Origin), steps: uint8(f.Levels / 2),
+		region: code, centre: centreKind(f.Origin), steps: uint8(f.Levels / 2),
 		aperture: uint8(roundInt(f.Aperture / 10)), rms: uint16(roundInt(float64(1000 * f.RMS))), quality: uint8(roundInt(float64(255 * f.Quality))),
 	}
 	if s.centre.round() != (s.aperture != 0) {

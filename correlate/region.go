@@ -90,3 +90,12 @@ func (c *Comparison) inFrameOf(r *region) {
 		e.ShiftX, e.ShiftY = float64(e.ShiftX*r.unit), float64(e.ShiftY*r.unit)
 	}
 }
+
+// reach of a comparison with this signature. How well impressions of one pin agree
+// in their outlines is not known from real ones: they are given more room.
+func (s *Signature) reach() reach {
+	if s.region == roiCodeFiringPin && s.centre == centreAperture {
+		return reachArc
+	}
+	return s.centre.reach()
+}

@@ -41,7 +41,7 @@ func (g *Gallery) NewScan(q *Template) *Scan {
 func (s *Scan) Run(ctx context.Context) (ScanWork, error) {
 	done := ScanWork{Kernel: s.s.kernel.String()}
 	score := s.s.scanner()()
-	own := s.s.query.sig.centre.reach()
+	own := s.s.query.sig.reach()
 	for i, e := range s.s.field {
 		if i%256 == 0 && ctx.Err() != nil {
 			return done, ctx.Err()

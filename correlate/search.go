@@ -106,7 +106,7 @@ func (s *search) admit(c Class, admit func(id string) bool) {
 			if u != lastClass {
 				verdict, ok := known[u]
 				if !ok {
-					verdict = c.admits(u.Class)
+					verdict = u.region == s.query.sig.region && c.admits(u.Class)
 					known[u] = verdict
 				}
 				lastClass, lastVerdict = u, verdict
@@ -157,7 +157,7 @@ func (s *search) thin(n, stretch int, scorer func() func(b *block, at int) float
 
 // scanner makes a goroutine's scorer by the scan's patches.
 func (s *search) scanner() func() func(*block, int) float32 {
-	own := s.query.sig.centre.reach()
+	own := s.query.sig.reach()
 	return func() func(*block, int) float32 {
 		p := new(probe)
 		return func(b *block, at int) float32 {
@@ -168,7 +168,7 @@ func (s *search) scanner() func() func(*block, int) float32 {
 
 // sweeper makes a goroutine's scorer by the polar code.
 func (s *search) sweeper() func() func(*block, int) float32 {
-	own := s.query.sig.centre.reach()
+	own := s.query.sig.reach()
 	return func() func(*block, int) float32 {
 		var code polarCode
 		var scores []float32

@@ -24,6 +24,8 @@ const (
 	snapshotEntries = 1 << 28
 	maxPacked       = 2 + rings*ringBytes + MaxSignatureSize
 	scanCodeBytes   = scanWords*16 + scanWords
+	// snapshotAlgorithms are those whose codes it holds.
+	snapshotAlgorithms = Algorithm + " " + FiringPinAlgorithm
 )
 
 // ErrBadSnapshot: the bytes are no snapshot of this version, or are damaged. The
@@ -37,7 +39,7 @@ func (g *Gallery) Save(w io.Writer) error {
 	sum := sha256.New()
 	out := bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<18)
 	b := append([]byte(snapshotMagic), snapshotVersion)
-	b, err := appendText(b, Algorithm)
+	b, err := appendText(b, snapshotAlgorithms)
 	if err != nil {
 		return err
 	}
@@ -95,8 +97,8 @@ func LoadGallery(r io.Reader) (*Gallery, error) {
 	if in.err == nil && head[len(snapshotMagic)] != snapshotVersion {
 		return nil, fmt.Errorf("%w: version %d, this program reads version %d", ErrBadSnapshot, head[len(snapshotMagic)], snapshotVersion)
 	}
-	if algorithm := in.text(); in.err == nil && algorithm != Algorithm {
-		return nil, fmt.Errorf("%w: made by algorithm %.40q, this program has %s", ErrBadSnapshot, algorithm, Algorithm)
+	if algorithm := in.text(); in.err == nil && algorithm != snapshotAlgorithms {
+		return nil, fmt.Errorf("%w: made by algorithm %.40q, this program has %s", ErrBadSnapshot, algorithm, snapshotAlgorithms)
 	}
 	n := in.uint64()
 	if in.err == nil && n > snapshotEntries {
@@ -191,8 +193,8 @@ func (r *snapshotReader) entry(g *Gallery) error {
 	if err != nil {
 		return err
 	}
-	if own != uint8(s.centre.reach()) {
-		return fmt.Errorf("reach %d where the signature says %d", own, s.centre.reach())
+	if own != uint8(s.reach()) {
+		return fmt.Errorf("reach %d where the signature says %d", own, s.reach())
 	}
 	if g.holds(id) {
 		return fmt.Errorf("id %.40q stands there twice", id)
