@@ -51,6 +51,8 @@ const (
 
 	PeersView       Action = "peers:view"       // ncb-operator, administrator
 	RosterView      Action = "roster:view"      // ncb-operator, administrator
+	BundleExport    Action = "bundle:export"    // ncb-operator
+	BundleImport    Action = "bundle:import"    // ncb-operator
 	PolicyView      Action = "policy:view"      // ncb-operator
 	PolicyApply     Action = "policy:apply"     // ncb-operator, with a second person's approval
 	RetentionReview Action = "retention:review" // ncb-operator
@@ -136,7 +138,7 @@ var homeKind = map[Action]string{
 	TraceNew: KindTrace, TraceView: KindTrace, TraceAck: KindTrace, TraceRespond: KindTrace,
 	AuditVerify: KindAudit, AuditQuery: KindAudit,
 	UserManage: KindUser, RosterManage: KindRoster, NodeManage: KindNode,
-	PeersView: KindPeer, RosterView: KindRoster,
+	PeersView: KindPeer, RosterView: KindRoster, BundleExport: KindPeer, BundleImport: KindPeer,
 	PolicyView: KindPolicy, PolicyApply: KindPolicy, RetentionReview: KindRetention,
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"proofmark/node/ballistics"
+	"proofmark/node/bundle"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/exchange"
@@ -35,6 +36,7 @@ type Services struct {
 	Tracing     *tracing.Service
 	Dispatch    *dispatch.Dispatch
 	Exchange    *exchange.Exchange
+	Bundles     *bundle.Service
 	LogVerifier func() (note.Verifier, error)
 }
 

@@ -21,6 +21,7 @@ type None struct{}
 func (s *Server) routes(mux *http.ServeMux) {
 	s.routePeople(mux)
 	s.routeFederation(mux)
+	s.routeBundles(mux)
 	s.routeBallistics(mux)
 	s.routeLeads(mux)
 	s.routeTracing(mux)

@@ -256,7 +256,7 @@ func TestOwnBatchesAreLegal(t *testing.T) {
 		})
 	}
 	first := must(pt.NextBatch(t.Context(), "ES", protocol.Urgent))
-	if err := pt.form(t.Context(), "ES", protocol.Urgent); err != nil { // by somebody else at the same time
+	if _, err := pt.form(t.Context(), "ES", protocol.Urgent, false); err != nil { // by somebody else at the same time
 		t.Fatal(err)
 	}
 	pt.view(func(tx *store.Tx) error {

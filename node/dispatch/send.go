@@ -47,7 +47,7 @@ func (d *Dispatch) NextBatch(ctx context.Context, peer protocol.Country, ch prot
 		if !waiting {
 			return nil, nil
 		}
-		if err := d.form(ctx, peer, ch); err != nil {
+		if _, err := d.form(ctx, peer, ch, false); err != nil {
 			return nil, fmt.Errorf("form messages for %s (%s): %w", peer, ch, err)
 		}
 	}
@@ -89,19 +89,22 @@ func (d *Dispatch) pack(peer protocol.Country, ch protocol.Channel, msgs []store
 }
 
 // form asks policy once more about queued intents and fixes terms, number and predecessor of those that may go, one batch's worth. What policy
-// has come to refuse leaves the queue with an audit entry.
-func (d *Dispatch) form(ctx context.Context, peer protocol.Country, ch protocol.Channel) error {
-	return d.Store.Update(ctx, func(tx *store.Tx) error {
+// has come to refuse leaves the queue with an audit entry. Without ahead nothing is formed while earlier messages are not acknowledged. It reports
+// whether there were intents to work on.
+func (d *Dispatch) form(ctx context.Context, peer protocol.Country, ch protocol.Channel, ahead bool) (some bool, err error) {
+	err = d.Store.Update(ctx, func(tx *store.Tx) error {
+		some = false // an act may be run again
 		if !d.isMember(peer, tx.Now()) {
 			return fmt.Errorf("%s: %w", peer, ErrNotMember)
 		}
-		if head, err := tx.OutHead(string(peer), string(ch)); err != nil || head.Seq > head.Acked {
+		if head, err := tx.OutHead(string(peer), string(ch)); err != nil || head.Seq > head.Acked && !ahead {
 			return err // somebody else formed a batch meanwhile
 		}
 		intents, err := tx.Intents(string(peer), string(ch), protocol.MaxBatchCount)
 		if err != nil {
 			return err
 		}
+		some = len(intents) > 0
 		room := batchRoom
 		for _, in := range intents {
 			rec, err := Documents.Get(tx, in.Document)
@@ -123,6 +126,7 @@ func (d *Dispatch) form(ctx context.Context, peer protocol.Country, ch protocol.
 		}
 		return nil
 	})
+	return some, err
 }
 
 // errFull: the message does not fit into this batch any more.
