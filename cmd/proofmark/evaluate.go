@@ -17,14 +17,16 @@ import (
 )
 
 type evaluateCmd struct {
-	Folder      string  `arg:"" help:"Folder with the scans that the table names." type:"existingdir" name:"dir"`
-	Truth       string  `help:"Table of labels (CSV: scan,source; for bullets scan,source,bullet,land too); looked for in DIR where the path is not found." default:"truth.csv" placeholder:"FILE"`
-	ROI         string  `help:"Region that the scans show: breech-face or lea." default:"breech-face" name:"roi"`
-	Sector      float64 `help:"Cut the queries to a sector of this percentage of their area, in a random direction." placeholder:"PERCENT"`
-	Distractors int     `help:"Pad the gallery with so many mixtures of the set's marks." placeholder:"N"`
-	Calibration string  `help:"Weigh the scores with this model; without it, one is fitted and tested on different firearms of the set." type:"path" placeholder:"FILE"`
-	Plots       string  `help:"Write report.md and the plots (SVG) into this folder; files of an earlier run are replaced." type:"path" placeholder:"DIR"`
-	Seed        uint64  `help:"Seed of all that is drawn: equal seeds give equal figures." default:"1"`
+	Folder      string    `arg:"" help:"Folder with the scans that the table names." type:"existingdir" name:"dir"`
+	Truth       string    `help:"Table of labels (CSV: scan,source; for bullets scan,source,bullet,land too); looked for in DIR where the path is not found." default:"truth.csv" placeholder:"FILE"`
+	ROI         string    `help:"Region that the scans show: breech-face, firing-pin, aperture-shear or lea. A column region in the table wins." default:"breech-face" name:"roi"`
+	Sector      []float64 `help:"Cut the queries' marks to a sector of this percentage of their points, in a random direction, the origin found on the whole scan; several percentages are parted by commas." placeholder:"PERCENT"`
+	Fragment    bool      `help:"With --sector: cut the scans themselves and encode what is left anew; partial marks are measured beside it."`
+	Seeds       int       `help:"With --sector: directions that each scan is cut in, from --seed on; the spread over them is told." default:"1" placeholder:"N"`
+	Distractors int       `help:"Pad the gallery with so many mixtures of the set's marks, 1,000,000 at most; sizes from 10,000 on are measured on the way." placeholder:"N"`
+	Calibration string    `help:"Weigh the scores with this model; without it, one is fitted and tested on different firearms of the set." type:"path" placeholder:"FILE"`
+	Plots       string    `help:"Write report.md and the plots (SVG) into this folder; files of an earlier run are replaced." type:"path" placeholder:"DIR"`
+	Seed        uint64    `help:"Seed of all that is drawn: equal seeds give equal figures." default:"1"`
 }
 
 func (c *evaluateCmd) Run(a *app) error {
@@ -36,7 +38,7 @@ func (c *evaluateCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("--roi: %w", err)
 	}
-	o := evaluate.Options{ROI: roi, Sector: c.Sector, Distractors: c.Distractors, Seed: c.Seed, Now: wallClock, Progress: progress(a)}
+	o := evaluate.Options{ROI: roi, Sectors: c.Sector, Fragment: c.Fragment, Seeds: c.Seeds, Distractors: c.Distractors, Seed: c.Seed, Now: wallClock, Progress: progress(a)}
 	if c.Calibration != "" {
 		b, err := readFile("calibration", c.Calibration, calibrate.MaxModelSize)
 		if err != nil {
@@ -101,22 +103,42 @@ func writeReport(folder string, e *evaluate.Evaluation) error {
 	return writeFile(filepath.Join(folder, "report.md"), b.Bytes(), 0o644)
 }
 
-// progress tells on a terminal how far a long work is, and is silent elsewhere.
+// progress tells on a terminal how far a long work is and when it may end, and
+// is silent elsewhere.
 func progress(a *app) func(stage string, done, total int) {
 	f, ok := a.err.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil
 	}
-	var last time.Time
-	return func(stage string, done, total int) {
+	var last, began time.Time
+	stage := ""
+	return func(name string, done, total int) {
 		now := wallClock()
+		if name != stage {
+			stage, began = name, now
+		}
 		if done < total && now.Sub(last) < 100*time.Millisecond {
 			return
 		}
 		last = now
-		fmt.Fprintf(f, "\r\x1b[K%s: %d of %d", stage, done, total)
+		fmt.Fprintf(f, "\r\x1b[K%s: %d of %d%s", name, done, total, timeLeft(now.Sub(began), done, total))
 		if done == total {
 			fmt.Fprint(f, "\r\x1b[K")
 		}
 	}
+}
+
+// timeLeft tells how long the rest takes at the pace so far, once there is one.
+func timeLeft(spent time.Duration, done, total int) string {
+	if spent < 2*time.Second || done == 0 || done >= total {
+		return ""
+	}
+	left := time.Duration(float64(spent) / float64(done) * float64(total-done))
+	switch {
+	case left < time.Minute:
+		return fmt.Sprintf(", about %d s left", int(left.Seconds())+1)
+	case left < time.Hour:
+		return fmt.Sprintf(", about %d min left", int(left.Minutes())+1)
+	}
+	return fmt.Sprintf(", about %d h %d min left", int(left.Hours()), int(left.Minutes())%60)
 }

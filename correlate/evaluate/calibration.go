@@ -16,7 +16,7 @@ import (
 // the gate. Every model says the limits that all have; limits add the set's own.
 // Errors are those of Run, or wrap calibrate.ErrTooFew or calibrate.ErrBadModel.
 func Calibrate(ctx context.Context, folder fs.FS, set []Labelled, o Options, name, version string, limits []string) (*calibrate.Model, *Evaluation, error) {
-	o.Model, o.Sector, o.Distractors = nil, 0, 0
+	o.Model, o.Sectors, o.Fragment, o.Seeds, o.Distractors = nil, nil, false, 0, 0
 	e, err := Run(ctx, folder, set, o)
 	if err != nil {
 		return nil, nil, err

@@ -3,6 +3,7 @@ package evaluate
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,20 +21,36 @@ type Picture struct {
 
 // Pictures draws every plot that the measured figures allow.
 func (e *Evaluation) Pictures() []Picture {
-	subject := fmt.Sprintf("%s, %d same-source and %d different-source pairs of %d firearms", e.ROI, e.SamePairs, e.DifferentPairs, e.Sources)
-	if e.Sector > 0 {
-		subject += fmt.Sprintf(", queries cut to %g %%", e.Sector)
+	region := string(e.ROI)
+	if len(e.Regions) > 0 {
+		region = "regions fused"
+	}
+	subject := fmt.Sprintf("%s, %d same-source and %d different-source pairs of %d firearms; %d of %d scans rejected", region, e.SamePairs, e.DifferentPairs, e.Sources, e.Rejected, e.Scans)
+	if e.Sector != nil {
+		subject += fmt.Sprintf("; queries of %g %%", *e.Sector)
 	}
 	var out []Picture
 	add := func(name, caption string, c plot.Chart) {
 		c.Subtitle = subject
 		out = append(out, Picture{name + ".svg", caption, c.SVG()})
 	}
-	add("margins", "How far apart the scores of the two kinds of pair lie.", e.marginChart())
-	add("roc", "Share of same-source pairs found against share of different-source pairs falsely called same.", e.rocChart())
-	add("det", "Misses against false alarms on normal-deviate axes; rates of zero lie on the frame.", e.detChart())
-	add("hits", "Share of queries with a mate among their first k candidates.", e.hitChart())
-	add("rank-size", "Chance that a mate is first, by the number of non-mates in the gallery (drawn from those compared).", e.sizeChart())
+	if len(e.Pairs) > 0 {
+		add("margins", "How far apart the scores of the two kinds of pair lie.", e.marginChart())
+	}
+	if e.roc != nil {
+		add("roc", "Share of same-source pairs found against share of different-source pairs falsely called same.", e.rocChart())
+		add("det", "Misses against false alarms on normal-deviate axes; rates of zero lie on the frame.", e.detChart())
+	}
+	if len(e.queries) > 0 {
+		add("hits", "Share of queries with a mate among their first k candidates.", e.hitChart())
+		add("rank-size", "Chance that a mate is first, by the number of non-mates in the gallery (drawn from those compared).", e.sizeChart())
+	}
+	if len(e.Growth) > 1 {
+		add("growth", "Mates first and on the short list as distractors are added: measured in galleries of each size.", e.growthChart())
+	}
+	if len(e.ByPartialArea) > 1 {
+		add("partial-area", "AUC by the share of the mark that the query shows: the median over seeds, the least and the largest dashed.", e.partialChart())
+	}
 	if e.Cllr != nil {
 		add("tippett", "Share of pairs whose likelihood ratio is at least as large; the dashed lines are the bounds the population supports.", e.tippettChart())
 		add("ece", "Cost of the likelihood ratios in bits at every prior: between the best calibrated ones and no ratio at all. Above the dashed line they mislead.", e.entropyChart())
@@ -48,43 +65,54 @@ const (
 
 func (e *Evaluation) marginChart() plot.Chart {
 	same, different := scores(e.Pairs)
-	lowest, highest := 0.0, e.DifferentMax
+	lowest, highest := 0.0, e.Pairs[0].Score
 	for _, p := range e.Pairs {
 		lowest, highest = min(lowest, p.Score), max(highest, p.Score)
 	}
-	bin, label := 0.02, "score S"
+	label := "score S"
 	if e.Bullets != nil {
-		bin, label = 0.05, "score z of two lands"
+		label = "score z of two lands"
+	} else if len(e.Regions) > 0 {
+		label = "fused score"
+	}
+	bin := math.Pow(10, math.Floor(math.Log10(max(highest-lowest, 0.1)))) / 50
+	for (highest-lowest)/bin > 100 {
+		bin *= 2
 	}
 	from := math.Floor(lowest/bin) * bin
 	n := int(math.Ceil((highest+2*bin-from)/bin - 1e-9))
-	histogram := func(v []float64) (x, y []float64) {
-		y = make([]float64, n+1)
+	c := plot.Chart{
+		Title: "Scores",
+		X:     plot.Axis{Label: label, Min: from, Max: from + float64(n)*bin},
+		Y:     plot.Axis{Label: "pairs of the kind, %", Min: 0, Max: 1},
+	}
+	if e.Gap != nil {
+		c.Title = "Scores: gap " + signed(*e.Gap)
+	}
+	add := func(name, colour string, v []float64) {
+		if len(v) == 0 {
+			return
+		}
+		var x []float64
+		y := make([]float64, n+1)
 		for i := range n + 1 {
 			x = append(x, from+float64(i)*bin)
 		}
 		for _, s := range v {
 			y[min(max(int((s-from)/bin), 0), n-1)] += 100 / float64(len(v))
 		}
-		return x, y
+		c.Y.Max = max(c.Y.Max, 1.1*slices.Max(y))
+		c.Series = append(c.Series, plot.Series{Name: name, Style: plot.Bars, X: x, Y: y, Colour: colour})
 	}
-	sx, sy := histogram(same)
-	dx, dy := histogram(different)
-	top := 0.0
-	for i := range sy {
-		top = max(top, sy[i], dy[i])
+	add("different source", differentColour, different)
+	add("same source", sameColour, same)
+	if e.DifferentMax != nil {
+		c.Series = append(c.Series, plot.Series{Name: fmt.Sprintf("largest different %.3f", *e.DifferentMax), Style: plot.Mark, X: []float64{*e.DifferentMax}, Colour: differentColour})
 	}
-	return plot.Chart{
-		Title: "Scores: gap " + signed(e.Gap),
-		X:     plot.Axis{Label: label, Min: from, Max: from + float64(n)*bin},
-		Y:     plot.Axis{Label: "pairs of the kind, %", Min: 0, Max: top * 1.1},
-		Series: []plot.Series{
-			{Name: "different source", Style: plot.Bars, X: dx, Y: dy, Colour: differentColour},
-			{Name: "same source", Style: plot.Bars, X: sx, Y: sy, Colour: sameColour},
-			{Name: fmt.Sprintf("largest different %.3f", e.DifferentMax), Style: plot.Mark, X: []float64{e.DifferentMax}, Colour: differentColour},
-			{Name: fmt.Sprintf("least same %.3f", e.SameMin), Style: plot.Mark, X: []float64{e.SameMin}, Colour: sameColour},
-		},
+	if e.SameMin != nil {
+		c.Series = append(c.Series, plot.Series{Name: fmt.Sprintf("least same %.3f", *e.SameMin), Style: plot.Mark, X: []float64{*e.SameMin}, Colour: sameColour})
 	}
+	return c
 }
 
 func (e *Evaluation) rocChart() plot.Chart {
@@ -92,8 +120,8 @@ func (e *Evaluation) rocChart() plot.Chart {
 	for _, p := range e.roc {
 		x, y = append(x, 100*p.FalsePositive), append(y, 100*p.TruePositive)
 	}
-	title := fmt.Sprintf("ROC: AUC %s (95 %% %s to %s)", places(e.AUC, 4), places(e.AUCLow, 4), places(e.AUCHigh, 4))
-	if e.AUC == 1 {
+	title := fmt.Sprintf("ROC: AUC %s (95 %% %s to %s)", places(*e.AUC, 4), places(*e.AUCLow, 4), places(*e.AUCHigh, 4))
+	if *e.AUC == 1 {
 		title = "ROC: AUC 1, no error seen"
 	}
 	return plot.Chart{
@@ -133,8 +161,8 @@ func (e *Evaluation) detChart() plot.Chart {
 	for _, p := range e.roc {
 		x, y = append(x, probit(p.FalsePositive)), append(y, probit(1-p.TruePositive))
 	}
-	title := fmt.Sprintf("DET: equal error rate %s", percent(e.EER))
-	if e.AUC == 1 {
+	title := fmt.Sprintf("DET: equal error rate %s", percent(*e.EER))
+	if *e.AUC == 1 {
 		title = "DET: no error seen, the curve lies on the frame"
 	}
 	return plot.Chart{
@@ -159,7 +187,7 @@ func (e *Evaluation) hitChart() plot.Chart {
 		ticks = append(ticks, plot.Tick{At: float64(k), Label: strconv.Itoa(k)})
 	}
 	return plot.Chart{
-		Title:  fmt.Sprintf("Hits: %s first among %d marks", percent(e.Rank1), e.Gallery),
+		Title:  fmt.Sprintf("Hits: %s first among %d marks", percent(*e.Rank1), e.Gallery),
 		X:      plot.Axis{Label: "candidates looked at", Min: 0.5, Max: float64(last) + 0.5, Ticks: ticks},
 		Y:      plot.Axis{Label: "queries with a mate among them, %", Min: 0, Max: 105, Ticks: hundreds()},
 		Series: []plot.Series{{Name: fmt.Sprintf("%d queries with a mate", len(e.queries)), Style: plot.Step, X: x, Y: y, Colour: sameColour}},

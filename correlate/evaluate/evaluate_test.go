@@ -90,22 +90,41 @@ func TestGeneratedScans(t *testing.T) {
 	if e.Scans != 16 || e.Sources != 5 || e.SamePairs != 15 || e.DifferentPairs != 90 || e.Rejected != 1 || e.Rejections[0].Scan != "text.x3p" {
 		t.Errorf("%+v", e.Figures)
 	}
-	if e.AUC != 1 || e.EER != 0 || e.TPRAtFPR0 != 1 || e.Rank1 != 1 || e.Top10 != 1 || e.WorstRank != 1 || e.Queries != 15 || e.Gallery != 15 {
+	if *e.AUC != 1 || *e.EER != 0 || *e.TPRAtFPR0 != 1 || *e.MissAtFPR0 != 0 || *e.Rank1 != 1 || *e.Top10 != 1 || *e.WorstRank != 1 || e.Queries != 15 || e.Gallery != 15 {
 		t.Errorf("%+v", e.Figures)
 	}
-	if e.Gap != e.SameMin-e.DifferentMax || e.Gap <= 0 {
-		t.Errorf("gap %g of %g and %g", e.Gap, e.SameMin, e.DifferentMax)
+	if *e.Gap != *e.SameMin-*e.DifferentMax || *e.Gap <= 0 || *e.MarginMin < *e.Gap {
+		t.Errorf("gap %g of %g and %g, margin %g", *e.Gap, *e.SameMin, *e.DifferentMax, *e.MarginMin)
 	}
-	if e.BytesMean < 500 || e.BytesMax > correlate.MaxSignatureSize || float64(e.BytesMax) < e.BytesMean {
-		t.Errorf("%g bytes, largest %d", e.BytesMean, e.BytesMax)
+	if *e.Rank1OfAll != 15.0/16 { // the scan that is none has mates in the table
+		t.Errorf("rank 1 of all labelled scans: %g", *e.Rank1OfAll)
 	}
-	if e.EncodeMS != 1 || e.CompareUS != 1000 { // of the test's clock
-		t.Errorf("%g ms, %g µs", e.EncodeMS, e.CompareUS)
+	if *e.BytesMean < 500 || *e.BytesMax > correlate.MaxSignatureSize || float64(*e.BytesMax) < *e.BytesMean {
+		t.Errorf("%g bytes, largest %d", *e.BytesMean, *e.BytesMax)
+	}
+	if *e.EncodeMS != 1 || *e.CompareUS != 1000 { // of the test's clock
+		t.Errorf("%g ms, %g µs", *e.EncodeMS, *e.CompareUS)
+	}
+	if e.Coarse == nil || *e.CoarseUS <= 0 || e.Coarse.Words < 4*192 || e.Coarse.LimitUS <= 0 || *e.ShortlistRecall != 1 || e.ShortlistOf != 14 {
+		t.Errorf("coarse %+v, recall %v of %d", e.Coarse, e.ShortlistRecall, e.ShortlistOf)
 	}
 	if e.Cllr == nil || *e.Cllr > 0.7 || *e.CllrMin > *e.Cllr || e.Calibration.CrossFolds != 5 {
 		t.Errorf("Cllr %v, %+v", e.Cllr, e.Calibration)
 	}
-	if len(e.Groups) != 4 || e.Groups[0].SamePairs+e.Groups[1].SamePairs != 15 {
+	var parts []string
+	pairs := 0
+	for _, g := range e.Groups {
+		parts = append(parts, g.Name)
+		if strings.Contains(g.Name, "ammunition") {
+			pairs += g.SamePairs
+		}
+	}
+	for _, want := range []string{"same ammunition", "different ammunition", "make maker 0", "make maker 1", "different makes"} {
+		if !slices.Contains(parts, want) {
+			t.Errorf("no part %q among %q", want, parts)
+		}
+	}
+	if pairs != 15 {
 		t.Errorf("%+v", e.Groups)
 	}
 	for _, s := range []string{"encoding scanstrue", "comparing pairstrue"} {
@@ -124,7 +143,7 @@ func TestEqualSeedsGiveEqualFigures(t *testing.T) {
 		return
 	}
 	folder, set := generatedSet()
-	o := Options{Sector: 60, Distractors: 2, Seed: 3}
+	o := Options{Sectors: []float64{60}, Distractors: 2, Seed: 3}
 	set = set[1:5]
 	a, b := mustRun(t, folder, set, o), mustRun(t, folder, set, o)
 	if !reflect.DeepEqual(a.Figures, b.Figures) {
@@ -132,8 +151,12 @@ func TestEqualSeedsGiveEqualFigures(t *testing.T) {
 	}
 }
 
-// checkReport reads what is written for people and programs.
-func checkReport(t *testing.T, e *Evaluation) {
+// promisedKeys are there at the top level of every evaluation, null where the set
+// does not allow them.
+var promisedKeys = strings.Fields(`scans sources same_pairs different_pairs auc eer tpr_at_fpr0 rank1 top10 same_min
+	different_max cllr bytes_mean bytes_max rejected encode_ms compare_us coarse_us shortlist_recall`)
+
+func checkKeys(t *testing.T, e *Evaluation) {
 	t.Helper()
 	b, err := json.Marshal(e.Figures)
 	if err != nil {
@@ -143,11 +166,17 @@ func checkReport(t *testing.T, e *Evaluation) {
 	if err := json.Unmarshal(b, &keys); err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range strings.Fields("scans sources same_pairs different_pairs auc eer tpr_at_fpr0 rank1 top10 same_min different_max cllr bytes_mean bytes_max rejected encode_ms compare_us") {
+	for _, k := range promisedKeys {
 		if _, ok := keys[k]; !ok {
 			t.Errorf("JSON has no %s", k)
 		}
 	}
+}
+
+// checkReport reads what is written for people and programs.
+func checkReport(t *testing.T, e *Evaluation) {
+	t.Helper()
+	checkKeys(t, e)
 	pictures := e.Pictures()
 	if len(pictures) != 7 {
 		t.Errorf("%d pictures", len(pictures))
@@ -185,16 +214,39 @@ func TestCutQueries(t *testing.T) {
 	}
 	folder, set := generatedSet()
 	set = set[:6] // two firearms
-	e := mustRun(t, folder, set, Options{Sector: 50, Seed: 1})
-	if e.SamePairs != 12 || e.DifferentPairs != 18 || e.AUC < 0.95 || e.Sector != 50 || e.CutLost != 0 || !(e.CutCentreMedian > 0 && e.CutCentreMedian <= e.CutCentreMax) {
+	e := mustRun(t, folder, set, Options{Sectors: []float64{50, 30}, Seed: 1, Seeds: 2, Fragment: true})
+	if e.SamePairs != 12 || e.DifferentPairs != 18 || *e.AUC < 0.95 || *e.Sector != 50 || !e.Fragment {
 		t.Errorf("%+v", e.Figures)
+	}
+	if len(e.Cuts) != 8 || len(e.ByPartialArea) != 4 || *e.Cuts[0].AUC != *e.AUC || *e.Cuts[0].SameMin != *e.SameMin {
+		t.Fatalf("%+v\n%+v", e.Cuts, e.ByPartialArea)
+	}
+	for i, c := range e.Cuts {
+		share, seed := []float64{50, 30}[i/2%2], uint64(1+i%2)
+		if c.Share != share || c.Seed != seed || c.Fragment != (i < 4) || c.Lost != 0 || c.SamePairs != 12 || *c.AreaMedian <= 0 {
+			t.Errorf("cut %d: %+v", i, c)
+		}
+		// A partial mark keeps the whole scan's origin, a fragment finds its own.
+		if c.Fragment != (*c.OriginMax > 0) || *c.OriginMedian > *c.OriginMax {
+			t.Errorf("cut %d: origin off by %g µm at most", i, *c.OriginMax)
+		}
+	}
+	if whole := e.ByPartialArea[0]; whole.Seeds != 2 || whole.AUC.Min > whole.AUC.Median || whole.AUC.Median > whole.AUC.Max || whole.Area.Min < e.ByPartialArea[1].Area.Max {
+		t.Errorf("%+v", e.ByPartialArea)
+	}
+	notes := strings.Join(e.Notes, " ")
+	if !strings.Contains(notes, "partial mark") || !strings.Contains(notes, "fragment") {
+		t.Error("the report does not say what the two settings are")
 	}
 	if e.Cllr != nil || !strings.Contains(strings.Join(e.Notes, " "), "No likelihood ratios") {
 		t.Errorf("two firearms gave Cllr %v", e.Cllr)
 	}
-	other := mustRun(t, folder, set, Options{Sector: 50, Seed: 2})
-	if other.SameMin == e.SameMin {
+	if *e.Cuts[0].SameMin == *e.Cuts[1].SameMin {
 		t.Error("another seed cut in the same direction")
+	}
+	marks := mustRun(t, folder, set, Options{Sectors: []float64{50}, Seed: 2})
+	if *marks.SameMin != *e.Cuts[5].SameMin || marks.Fragment || len(marks.Cuts) != 1 {
+		t.Error("partial marks alone are not those measured beside the fragments")
 	}
 }
 
@@ -232,19 +284,86 @@ func TestSectorHoldsItsShare(t *testing.T) {
 func TestDistractorsAreNobodys(t *testing.T) {
 	folder, set := generatedSet()
 	set = set[:6]
-	e := mustRun(t, folder, set, Options{Distractors: 6, Seed: 1})
-	p := e.Padded
-	if p == nil || p.Distractors != 6 || p.Gallery != 12 || e.Gallery != 12 || p.Queries != 6 {
-		t.Fatalf("%+v", p)
+	e := mustRun(t, folder, set, Options{Distractors: 40, Seed: 1})
+	if len(e.Growth) != 2 || e.Gallery != 46 || e.ShortlistOf != 45 {
+		t.Fatalf("%+v", e.Growth)
 	}
-	if e.Rank1 != 1 || !(p.DistractorMax < e.SameMin) || p.DistractorMax <= 0 {
-		t.Errorf("rank 1 %g, best distractor %g beside least mate %g", e.Rank1, p.DistractorMax, e.SameMin)
+	for i, g := range e.Growth {
+		if g.Distractors != 40*i || g.Gallery != 6+40*i || g.Queries != 6 || *g.Rank1 != 1 || *g.ShortlistRecall != 1 || g.WorstIsAtLeast {
+			t.Errorf("%+v", g)
+		}
 	}
-	if e.ShortlistRecall == nil || *e.ShortlistRecall != 1 || p.ShouldBeListed != 12 {
-		t.Errorf("recall %v, %+v", e.ShortlistRecall, p)
+	if d := e.Growth[1].DistractorMax; d == nil || !(*d > 0 && *d < *e.SameMin) || e.Growth[0].DistractorMax != nil {
+		t.Errorf("best distractor %v beside least mate %g", d, *e.SameMin)
 	}
 	if !strings.Contains(strings.Join(e.Notes, " "), "prove nothing about other firearms") {
 		t.Error("the report does not say what distractors do not prove")
+	}
+	if plainOnly(t) {
+		return
+	}
+	// Whole queries first, then each kind of cut one.
+	e = mustRun(t, folder, set, Options{Distractors: 12, Sectors: []float64{50, 30}, Seeds: 2, Seed: 1})
+	var kinds []string
+	for _, g := range e.Growth {
+		kind := "whole"
+		if g.Share != nil {
+			kind = fmt.Sprint(*g.Share)
+		}
+		kinds = append(kinds, fmt.Sprint(g.Distractors, " ", kind))
+	}
+	if want := []string{"0 whole", "0 30", "0 50", "12 whole", "12 30", "12 50"}; !slices.Equal(kinds, want) {
+		t.Errorf("%q, want %q", kinds, want)
+	}
+}
+
+func TestDistractorsDiffer(t *testing.T) {
+	folder, set := generatedSet()
+	how, err := methodOf(correlate.BreechFace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	marks, err := readMarks(parallel{ctx: context.Background()}, folder, set[:4], how, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mix := &mixer{seed: 5}
+	for _, m := range marks {
+		mix.reliefs = append(mix.reliefs, newRelief(m.whole.(face).Signature(), m.Source))
+	}
+	seen := map[string]bool{}
+	var first *correlate.Template
+	for i := range 60 {
+		s, err := mix.distractor(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _ := mix.distractor(i)
+		packed, err := s.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := again.MarshalBinary(); !bytes.Equal(b, packed) {
+			t.Error("an equal seed drew another distractor")
+		}
+		if seen[string(packed)] {
+			t.Errorf("distractor %d was there before", i)
+		}
+		seen[string(packed)] = true
+		if area := s.AreaMM2(); area < 0.4 {
+			t.Errorf("distractor %d has %.2f mm²", i, area)
+		}
+		d := correlate.NewTemplate(s)
+		for _, m := range marks {
+			if c := correlate.Compare(d, m.whole.(face).Template); c.Score > 0.4 {
+				t.Errorf("distractor %d scores %.3f with a mark of the set", i, c.Score)
+			}
+		}
+		if first == nil {
+			first = d
+		} else if c := correlate.Compare(first, d); c.Score > 0.4 {
+			t.Errorf("distractors 0 and %d score %.3f", i, c.Score)
+		}
 	}
 }
 
@@ -261,7 +380,7 @@ func TestModelOfOthers(t *testing.T) {
 		t.Errorf("%+v", m.Population)
 	}
 	weighed := func(relabel func(Labelled) Labelled) *Evaluation {
-		e := &Evaluation{Figures: Figures{Algorithm: own.Algorithm}, Pairs: own.Pairs}
+		e := &Evaluation{Figures: Figures{Algorithm: own.Algorithm}, Pairs: own.Pairs, roc: own.roc}
 		for _, k := range own.marks {
 			k := *k
 			k.Labelled = relabel(k.Labelled)
@@ -303,14 +422,14 @@ func TestRefusals(t *testing.T) {
 		want error
 		says string
 	}{
-		"sector of all":    {set, Options{Sector: 100}, nil, "sector of 100 %"},
-		"no number":        {set, Options{Sector: math.NaN()}, nil, "sector of NaN"},
+		"sector of all":    {set, Options{Sectors: []float64{100}}, nil, "sector of 100 %"},
+		"no number":        {set, Options{Sectors: []float64{math.NaN()}}, nil, "sector of NaN"},
+		"sector twice":     {set, Options{Sectors: []float64{25, 25}}, nil, "given twice"},
+		"seeds of nothing": {set, Options{Seeds: 3}, nil, "give a sector"},
+		"many seeds":       {set, Options{Sectors: []float64{25}, Seeds: 21}, nil, "21 seeds"},
 		"negative":         {set, Options{Distractors: -1}, nil, "-1 distractors"},
-		"other region":     {set, Options{ROI: correlate.FiringPin}, correlate.ErrUnsupportedROI, "firing-pin"},
-		"missing file":     {append([]Labelled{{Scan: "gone.x3p", Source: "x"}}, set[:2]...), Options{}, fs.ErrNotExist, "gone.x3p"},
-		"one firearm":      {set[:3], Options{}, ErrNoPairs, "0 different-source"},
-		"no mates":         {[]Labelled{set[0], set[3]}, Options{}, ErrNoPairs, "0 same-source"},
-		"nothing readable": {[]Labelled{set[15], set[0]}, Options{}, ErrNoPairs, "both kinds"},
+		"other region":     {set, Options{ROI: correlate.EjectorMark}, correlate.ErrUnsupportedROI, "ejector-mark"},
+		"another folder":   {[]Labelled{{Scan: "gone.x3p", Source: "x"}, {Scan: "lost.x3p", Source: "y"}}, Options{}, fs.ErrNotExist, "none of the table's 2 scans"},
 	} {
 		_, err := Run(ctx, folder, c.set, c.o)
 		if err == nil || (c.want != nil && !errors.Is(err, c.want)) || !strings.Contains(err.Error(), c.says) {
@@ -341,8 +460,8 @@ func TestRealScans(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := mustRun(t, os.DirFS(dir), set, Options{Seed: 1, Model: calibrate.Default()})
-	t.Logf("AUC %g, gap %.3f, Cllr %.4f", e.AUC, e.Gap, *e.Cllr)
-	if e.SamePairs != 63 || e.DifferentPairs != 717 || e.AUC != 1 || e.Rank1 != 1 || e.Rejected != 0 || e.Gap < 0.3 {
+	t.Logf("AUC %g, gap %.3f, Cllr %.4f", *e.AUC, *e.Gap, *e.Cllr)
+	if e.SamePairs != 63 || e.DifferentPairs != 717 || *e.AUC != 1 || *e.Rank1 != 1 || e.Rejected != 0 || *e.Gap < 0.3 {
 		t.Errorf("%+v", e.Figures)
 	}
 	if *e.CllrMin != 0 || *e.Cllr > 0.25 {

@@ -2,7 +2,6 @@ package evaluate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -12,21 +11,22 @@ import (
 
 	"proofmark/correlate/bullet"
 	"proofmark/correlate/calibrate"
-	"proofmark/correlate/x3p"
 )
 
 // BulletFigures are what whole bullets give, over all phases.
 type BulletFigures struct {
-	Bullets        int          `json:"bullets"`
-	Comparable     int          `json:"comparable"` // three lands or more above the gate
-	SamePairs      int          `json:"same_pairs"`
-	DifferentPairs int          `json:"different_pairs"`
-	Inconclusive   int          `json:"inconclusive"` // contrast below 0.1
-	AUC            *float64     `json:"auc,omitempty"`
-	SameMin        *float64     `json:"same_min,omitempty"`
-	DifferentMax   *float64     `json:"different_max,omitempty"`
-	ContrastMin    *float64     `json:"same_contrast_min,omitempty"`
-	Pairs          []BulletPair `json:"pairs,omitempty"` // same-source pairs
+	Bullets        int            `json:"bullets"`
+	Comparable     int            `json:"comparable"` // three lands or more above the gate
+	SamePairs      int            `json:"same_pairs"`
+	DifferentPairs int            `json:"different_pairs"`
+	Inconclusive   int            `json:"inconclusive"` // contrast below 0.1
+	AUC            *float64       `json:"auc"`
+	SameMin        *float64       `json:"same_min"`
+	DifferentMax   *float64       `json:"different_max"`
+	Gap            *float64       `json:"gap"`
+	ContrastMin    *float64       `json:"same_contrast_min"`
+	Pairs          []BulletPair   `json:"pairs,omitempty"` // same-source pairs, 1,000 at most
+	Growth         []BulletGrowth `json:"growth,omitempty"`
 }
 
 // BulletPair is one comparison of two bullets.
@@ -40,6 +40,9 @@ type BulletPair struct {
 	Conclusive bool    `json:"conclusive"`
 }
 
+// shownBulletPairs bounds the list of same-source pairs.
+const shownBulletPairs = 1000
+
 // labelledBullet is a bullet of the table with its marks by land, −1 where one
 // is not there.
 type labelledBullet struct {
@@ -51,31 +54,35 @@ type labelledBullet struct {
 
 // checkLands refuses what is defined for breech faces alone.
 func (o *Options) checkLands() error {
-	if o.Sector != 0 || o.Distractors != 0 || o.Model != nil {
-		return fmt.Errorf("evaluate %s: cut queries, distractors and calibrations are for breech faces: leave them out", o.ROI)
+	if len(o.Sectors) > 0 || o.Model != nil {
+		return fmt.Errorf("evaluate %s: cut queries and calibrations are for cartridge cases: leave them out", o.ROI)
 	}
 	return nil
 }
 
 // runLands measures land engraved areas: land against land, bullet against bullet.
 func runLands(ctx context.Context, folder fs.FS, set []Labelled, o Options) (*Evaluation, error) {
+	if err := o.checkLands(); err != nil {
+		return nil, err
+	}
 	p := parallel{ctx: ctx, progress: o.Progress}
 	count, err := landNumbers(set)
 	if err != nil {
 		return nil, err
 	}
 	e := &Evaluation{marks: make([]*mark, len(set))}
-	errs := make([]error, len(set))
-	err = p.named("encoding lands").each(len(set), func(i int) { e.marks[i], errs[i] = readLand(folder, set[i]) })
-	if err := errors.Join(err, errors.Join(errs...)); err != nil {
+	if err := p.named("encoding lands").each(len(set), func(i int) { e.marks[i] = readLand(folder, set[i]) }); err != nil {
+		return nil, err
+	}
+	if err := inFolder(e.marks); err != nil {
 		return nil, err
 	}
 	bullets, err := e.assemble(count)
 	if err != nil {
 		return nil, err
 	}
-	e.describe(set, o)
-	e.Algorithm = bullet.Algorithm
+	e.describe(set, o, bullet.Algorithm)
+	e.Exhibits = len(bullets)
 	known, err := e.compareBullets(p, bullets)
 	if err != nil {
 		return nil, err
@@ -87,7 +94,8 @@ func runLands(ctx context.Context, folder fs.FS, set []Labelled, o Options) (*Ev
 		return nil, err
 	}
 	e.group()
-	if err := e.rankAll(p, o); err != nil {
+	e.rankAll(false)
+	if err := e.searchBullets(p, o, bullets); err != nil {
 		return nil, err
 	}
 	if o.Now != nil {
@@ -126,16 +134,11 @@ func landNumbers(set []Labelled) (int, error) {
 	return count, nil
 }
 
-func readLand(folder fs.FS, l Labelled) (*mark, error) {
+func readLand(folder fs.FS, l Labelled) *mark {
 	m := &mark{Labelled: l}
-	b, err := readScan(folder, l.Scan)
-	if err != nil {
-		return nil, err
-	}
-	scan, err := x3p.Decode(b, x3p.Options{})
-	if err != nil {
-		m.rejects = []string{"unreadable: " + err.Error()}
-		return m, nil
+	scan, ok := m.decode(folder)
+	if !ok {
+		return m
 	}
 	land, q, err := bullet.EncodeLand(scan)
 	switch {
@@ -146,7 +149,7 @@ func readLand(folder fs.FS, l Labelled) (*mark, error) {
 	default:
 		m.land = land
 	}
-	return m, nil
+	return m
 }
 
 // assemble makes bullets of the lands that passed, in the table's order.
@@ -187,7 +190,7 @@ func (e *Evaluation) assemble(count int) ([]*labelledBullet, error) {
 		}
 		for _, i := range b.marks {
 			if i >= 0 && e.marks[i].land != nil {
-				e.marks[i].bytes = len(packed)
+				e.marks[i].packed = packed
 			}
 		}
 		b.template = bullet.NewTemplate(whole)
@@ -231,7 +234,9 @@ func (e *Evaluation) compareBullets(p parallel, bullets []*labelledBullet) (map[
 			continue
 		}
 		same, contrast = append(same, x.c.Score), min(contrast, x.c.Contrast)
-		f.Pairs = append(f.Pairs, BulletPair{x.a.name, x.b.name, x.c.Score, x.c.Phase, x.c.Contrast, x.c.Counted, x.c.Conclusive})
+		if len(f.Pairs) < shownBulletPairs {
+			f.Pairs = append(f.Pairs, BulletPair{x.a.name, x.b.name, x.c.Score, x.c.Phase, x.c.Contrast, x.c.Counted, x.c.Conclusive})
+		}
 		if x.c.Conclusive {
 			on := map[[2]int]bool{}
 			for _, l := range x.c.Lands {
@@ -250,8 +255,7 @@ func (e *Evaluation) compareBullets(p parallel, bullets []*labelledBullet) (map[
 		f.DifferentMax = &most
 	}
 	if len(same) > 0 && len(different) > 0 {
-		auc := areaUnder(rates(same, different))
-		f.AUC = &auc
+		f.AUC, f.Gap = new(areaUnder(rates(same, different))), new(*f.SameMin-*f.DifferentMax)
 	}
 	e.Bullets = f
 	return known, nil
@@ -259,7 +263,6 @@ func (e *Evaluation) compareBullets(p parallel, bullets []*labelledBullet) (map[
 
 // compareLands compares the lands of every two bullets whose truth is known.
 func (e *Evaluation) compareLands(p parallel, bullets []*labelledBullet, known map[[2]*labelledBullet]map[[2]int]bool) error {
-	same := 0
 	for i, b := range bullets {
 		for _, a := range bullets[:i] {
 			on, found := known[[2]*labelledBullet{a, b}]
@@ -271,17 +274,10 @@ func (e *Evaluation) compareLands(p parallel, bullets []*labelledBullet, known m
 					if x < 0 || y < 0 || e.marks[x].land == nil || e.marks[y].land == nil {
 						continue
 					}
-					mates := on[[2]int{x, y}]
-					if mates {
-						same++
-					}
-					e.Pairs = append(e.Pairs, Pair{calibrate.Pair{SourceA: a.source, SourceB: b.source}, x, y, mates})
+					e.Pairs = append(e.Pairs, Pair{calibrate.Pair{SourceA: a.source, SourceB: b.source}, x, y, on[[2]int{x, y}]})
 				}
 			}
 		}
-	}
-	if same == 0 || same == len(e.Pairs) {
-		return fmt.Errorf("%w: %d pairs of the same land and %d of different ones; two bullets of one barrel with three lands or more above the gate, and others, are needed", ErrNoPairs, same, len(e.Pairs)-same)
 	}
 	return p.named("comparing lands").each(len(e.Pairs), func(i int) {
 		x := &e.Pairs[i]
@@ -296,27 +292,27 @@ func (e *Evaluation) clockLands(ctx context.Context, folder fs.FS, o Options) er
 		if m.land == nil || len(took) == clockedScans {
 			continue
 		}
-		b, err := readScan(folder, m.Scan)
-		if err != nil {
-			return err
+		again := &mark{Labelled: m.Labelled}
+		scan, ok := again.decode(folder)
+		if !ok {
+			return fmt.Errorf("scan %s changed while it was measured: %s", m.Scan, again.rejects[0])
 		}
-		scan, err := x3p.Decode(b, x3p.Options{})
-		if err == nil {
-			begin := o.Now()
-			_, _, err = bullet.EncodeLand(scan)
-			took = append(took, o.Now().Sub(begin))
-		}
-		if err != nil {
+		begin := o.Now()
+		if _, _, err := bullet.EncodeLand(scan); err != nil {
 			return fmt.Errorf("scan %s changed while it was measured: %w", m.Scan, err)
 		}
-	}
-	e.EncodeMS = median(took) * 1e3
-	took = nil
-	for i := 0; i < len(e.Pairs) && ctx.Err() == nil; i += max(len(e.Pairs)/clockedPairs, 1) {
-		begin := o.Now()
-		bullet.CompareLands(e.marks[e.Pairs[i].Query].land, e.marks[e.Pairs[i].Other].land)
 		took = append(took, o.Now().Sub(begin))
 	}
-	e.CompareUS = median(took) * 1e6
+	e.EncodeMS = median(took, 1e3)
+	var fine, coarse []time.Duration
+	for i := 0; i < len(e.Pairs) && ctx.Err() == nil; i += max(len(e.Pairs)/clockedPairs, 1) {
+		a, b := e.marks[e.Pairs[i].Query].land, e.marks[e.Pairs[i].Other].land
+		begin := o.Now()
+		bullet.CompareLands(a, b)
+		between := o.Now()
+		bullet.CoarseScore(a, b)
+		fine, coarse = append(fine, between.Sub(begin)), append(coarse, o.Now().Sub(between))
+	}
+	e.CompareUS, e.CoarseUS = median(fine, 1e6), median(coarse, 1e6)
 	return ctx.Err()
 }

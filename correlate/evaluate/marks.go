@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
-	"math/rand/v2"
-	"slices"
+	"strings"
 
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
@@ -18,14 +16,22 @@ import (
 type mark struct {
 	Labelled
 	quality correlate.Quality
-	bytes   int
-	whole   *correlate.Template // nil where the gate or the reader rejected it
-	query   *correlate.Template // whole, or cut to a sector; nil where nothing was left of it
-	rejects []string            // why whole is nil
-	cutOff  float64             // µm between the centres found in the cut and in the whole scan
-	cutLost string              // why query is nil or below the gate
-	land    *bullet.Land        // of a bullet; nil where it was rejected
-	patch   *patch              // where distractors are wanted
+	packed  []byte   // the signature; nil where nothing could be encoded
+	whole   imprint  // nil where it is not compared
+	query   imprint  // whole, or cut; nil where nothing was left of it
+	area    float64  // mm² of query
+	rejects []string // why whole is nil
+	missing bool     // the scan is not in the folder
+	cuts    []cutting
+	land    *bullet.Land // of a bullet; nil where it was rejected
+}
+
+// exhibit names the item that a mark is on.
+func (l Labelled) exhibit() string {
+	if l.Exhibit != "" {
+		return l.Exhibit
+	}
+	return l.Scan
 }
 
 // Rejection is a scan that is not compared, and why.
@@ -34,114 +40,112 @@ type Rejection struct {
 	Reasons []string `json:"reasons"`
 }
 
-// readMarks reads and encodes every scan of the table. A scan that cannot be
-// used is a rejection; one that is not there is an error.
-func readMarks(p parallel, folder fs.FS, set []Labelled, o Options) ([]*mark, error) {
+// readMarks reads and encodes every scan of the table, whole and cut. A scan that
+// cannot be used is a rejection with its reason; only a folder that holds none of
+// the table's scans is an error.
+func readMarks(p parallel, folder fs.FS, set []Labelled, how method, cuts []cut) ([]*mark, error) {
 	marks := make([]*mark, len(set))
-	errs := make([]error, len(set))
-	err := p.named("encoding scans").each(len(set), func(i int) {
-		marks[i], errs[i] = readMark(folder, set[i], o, rand.New(rand.NewPCG(o.Seed, uint64(i))))
-	})
-	return marks, errors.Join(err, errors.Join(errs...))
+	if err := p.named("encoding scans").each(len(set), func(i int) { marks[i] = readMark(folder, set[i], how, cuts, i) }); err != nil {
+		return nil, err
+	}
+	if err := inFolder(marks); err != nil {
+		return nil, err
+	}
+	// A scan under two names would be its own best mate.
+	seen := map[string]*mark{}
+	for _, m := range marks {
+		if m.whole == nil {
+			continue
+		}
+		if first := seen[string(m.packed)]; first != nil {
+			why := "the same scan as " + first.Scan
+			if first.Source != m.Source {
+				why += ", which the table gives to another source: one of the labels is wrong"
+			}
+			m.rejects, m.whole, m.query = []string{why}, nil, nil
+			continue
+		}
+		seen[string(m.packed)] = m
+	}
+	return marks, nil
 }
 
-func readMark(folder fs.FS, l Labelled, o Options, rng *rand.Rand) (*mark, error) {
-	m := &mark{Labelled: l}
-	reject := func(reasons ...string) (*mark, error) {
-		m.rejects = reasons
-		return m, nil
+// inFolder refuses a folder that holds none of the scans.
+func inFolder(marks []*mark) error {
+	for _, m := range marks {
+		if !m.missing {
+			return nil
+		}
 	}
-	b, err := readScan(folder, l.Scan)
+	return fmt.Errorf("none of the table's %d scans is in the folder, the first is %s: %w; are table and folder of one set?", len(marks), marks[0].Scan, fs.ErrNotExist)
+}
+
+func readMark(folder fs.FS, l Labelled, how method, cuts []cut, i int) *mark {
+	m := &mark{Labelled: l}
+	scan, ok := m.decode(folder)
+	if !ok {
+		return m
+	}
+	packed, q, err := how.encode(scan, nil)
+	m.quality, m.packed, m.area = q, packed, q.AreaMM2
 	if err != nil {
-		return nil, err
+		m.rejects = []string{err.Error()}
+		return m
+	}
+	if !q.Accept {
+		m.rejects = append([]string{fmt.Sprintf("quality %.2f", q.Score)}, q.Reasons...)
+		return m
+	}
+	if m.whole, err = how.open(packed); err != nil {
+		m.rejects = []string{err.Error()}
+		return m
+	}
+	m.query = m.whole
+	for _, c := range cuts {
+		m.cuts = append(m.cuts, c.of(scan, how, q, i))
+	}
+	return m
+}
+
+// decode reads the mark's scan; where that fails the mark is rejected.
+func (m *mark) decode(folder fs.FS) (*x3p.Scan, bool) {
+	b, err := readScan(folder, m.Scan)
+	if err != nil {
+		m.missing = errors.Is(err, fs.ErrNotExist)
+		m.rejects = []string{err.Error()}
+		if m.missing {
+			m.rejects = []string{"not in the folder"}
+		}
+		return nil, false
 	}
 	scan, err := x3p.Decode(b, x3p.Options{})
 	if err != nil {
-		return reject("unreadable: " + err.Error())
+		m.rejects = []string{"unreadable: " + err.Error()}
+		return nil, false
 	}
-	sig, q, err := correlate.Encode(scan, o.ROI)
-	m.quality = q
-	if err != nil {
-		return reject(err.Error())
-	}
-	packed, err := sig.MarshalBinary()
-	if err != nil {
-		return reject(err.Error())
-	}
-	m.bytes = len(packed)
-	if !q.Accept {
-		return reject(append([]string{fmt.Sprintf("quality %.2f", q.Score)}, q.Reasons...)...)
-	}
-	m.whole = correlate.NewTemplate(sig)
-	m.query = m.whole
-	if o.Distractors > 0 {
-		m.patch = newPatch(scan, q.OriginX, q.OriginY)
-	}
-	if o.Sector > 0 {
-		m.query = nil
-		part, cut, err := correlate.Encode(cutSector(scan, q.OriginX, q.OriginY, o.Sector/100, rng.Float64()*360), o.ROI)
-		if err != nil {
-			m.cutLost = err.Error()
-			return m, nil
-		}
-		if !cut.Accept {
-			m.cutLost = fmt.Sprintf("quality %.2f", cut.Score)
-		}
-		m.cutOff = math.Hypot(cut.OriginX-q.OriginX, cut.OriginY-q.OriginY)
-		m.query = correlate.NewTemplate(part)
-	}
-	return m, nil
+	return scan, true
 }
 
-// readScan reads a file of the folder within the format's limit.
+// readScan reads a file of the folder within the format's limit. A table made on
+// Windows may part folders by backslashes.
 func readScan(folder fs.FS, name string) ([]byte, error) {
 	limit := x3p.DefaultLimits().MaxFile
 	f, err := folder.Open(name)
+	if other := strings.ReplaceAll(name, `\`, "/"); err != nil && other != name && fs.ValidPath(other) {
+		if g, otherErr := folder.Open(other); otherErr == nil {
+			f, err = g, nil
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("scan %s of the truth table: %w", name, err)
+		return nil, fmt.Errorf("open: %w", err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("scan %s: %w", name, err)
+		return nil, fmt.Errorf("read: %w", err)
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("scan %s has more than %d bytes", name, limit)
+		return nil, fmt.Errorf("more than %d bytes", limit)
 	}
 	return b, nil
-}
-
-// faceRadius in µm bounds what counts as the mark when a share of it is cut out:
-// the signature's frame reaches as far.
-const faceRadius = 2190.0
-
-// cutSector keeps a sector of a scan around a centre (µm from the first corner):
-// from the direction start (degrees) on as far as it takes to hold the share of
-// the valid points. The cut scan is encoded anew, without the whole one's centre
-// or segmentation, as a partial mark would be.
-func cutSector(scan *x3p.Scan, cx, cy, share, start float64) *x3p.Scan {
-	cut := *scan
-	cut.Z = slices.Clone(scan.Z)
-	angle := func(i int) (float64, bool) {
-		x := (float64(i%scan.SizeX)+0.5)*scan.IncX*1e6 - cx
-		y := (float64(i/scan.SizeX)+0.5)*scan.IncY*1e6 - cy
-		return math.Mod(math.Atan2(y, x)*180/math.Pi-start+720, 360), math.Hypot(x, y) <= faceRadius && !math.IsNaN(scan.Z[i])
-	}
-	var angles []float64
-	for i := range cut.Z {
-		if a, ok := angle(i); ok {
-			angles = append(angles, a)
-		}
-	}
-	slices.Sort(angles)
-	end := 0.0
-	if n := int(share * float64(len(angles))); n > 0 {
-		end = angles[n-1]
-	}
-	for i := range cut.Z {
-		if a, ok := angle(i); !ok || a > end {
-			cut.Z[i] = math.NaN()
-		}
-	}
-	return &cut
 }

@@ -1,21 +1,24 @@
 package evaluate
 
 import (
+	"math"
 	"slices"
 	"strconv"
 )
 
 // ranked is what one query that has mates found among all others.
 type ranked struct {
-	first int   // rank of its best mate, 1 = above every non-mate
-	mates []int // each mate's rank: 1 + the non-mates that score as much or more
-	above int   // non-mates that score as much as its best mate or more
-	rest  int   // non-mates in the gallery
+	query  int     // the mark
+	first  int     // rank of its best mate, 1 = above every non-mate
+	mates  []int   // each mate's rank: 1 + the non-mates that score as much or more
+	above  int     // non-mates that score as much as its best mate or more
+	rest   int     // non-mates in the gallery
+	margin float64 // best mate's score less the best non-mate's; NaN without one
 }
 
 // rank tells how a query's mates stand; ties count against the mates.
 func rank(mates, others []float64) ranked {
-	r := ranked{rest: len(others)}
+	r := ranked{rest: len(others), margin: math.NaN()}
 	for _, m := range mates {
 		above := 0
 		for _, o := range others {
@@ -27,7 +30,45 @@ func rank(mates, others []float64) ranked {
 	}
 	r.first = slices.Min(r.mates)
 	r.above = r.first - 1
+	if len(others) > 0 {
+		r.margin = slices.Max(mates) - slices.Max(others)
+	}
 	return r
+}
+
+// Hits are how high queries find their mates.
+type Hits struct {
+	Queries      int                `json:"queries"` // marks with a mate
+	Rank1        *float64           `json:"rank1"`
+	Top10        *float64           `json:"top10"`
+	HitAt        map[string]float64 `json:"hit_at"`        // share with a mate among the first 1, 5, 10, 20
+	WorstRank    *int               `json:"worst_rank"`    // of any mate
+	MarginMin    *float64           `json:"margin_min"`    // of a query's best mate over its best non-mate
+	MarginMedian *float64           `json:"margin_median"` //
+}
+
+func hitsOf(queries []ranked) Hits {
+	h := Hits{Queries: len(queries)}
+	if len(queries) == 0 {
+		return h
+	}
+	h.HitAt = map[string]float64{}
+	for _, k := range []int{1, 5, 10, 20} {
+		h.HitAt[strconv.Itoa(k)] = hitAt(queries, k)
+	}
+	worst := 0
+	var margins []float64
+	for _, q := range queries {
+		worst = max(worst, slices.Max(q.mates))
+		if !math.IsNaN(q.margin) {
+			margins = append(margins, q.margin)
+		}
+	}
+	h.Rank1, h.Top10, h.WorstRank = new(hitAt(queries, 1)), new(hitAt(queries, 10)), &worst
+	if len(margins) > 0 {
+		h.MarginMin, h.MarginMedian = new(slices.Min(margins)), new(middle(margins))
+	}
+	return h
 }
 
 // hitAt is the share of queries with a mate among their first k.
@@ -39,6 +80,26 @@ func hitAt(queries []ranked, k int) float64 {
 		}
 	}
 	return float64(hits) / float64(len(queries))
+}
+
+// SizePoint is the chance that a mate is first in a gallery of some size.
+type SizePoint struct {
+	NonMates int     `json:"non_mates"`
+	Rank1    float64 `json:"rank1"`
+}
+
+// bySize is the chance of rank 1 at round sizes up to what was compared.
+func bySize(queries []ranked) []SizePoint {
+	out := []SizePoint{}
+	for d := 1; ; d *= 10 {
+		for _, m := range []int{1, 2, 5} {
+			p, ok := firstBySize(queries, m*d)
+			if !ok {
+				return out
+			}
+			out = append(out, SizePoint{m * d, p})
+		}
+	}
 }
 
 // firstBySize is the chance that a query's best mate is first in a gallery of
@@ -65,10 +126,10 @@ func firstBySize(queries []ranked, size int) (chance float64, ok bool) {
 	return chance / float64(n), true
 }
 
-// rankAll ranks each query's mates among all other marks, and among
-// distractors too where there are any.
-func (e *Evaluation) rankAll(p parallel, o Options) error {
-	mates, others := make([][]float64, len(e.marks)), make([][]float64, len(e.marks))
+// rankPairs ranks each query's mates among all that it was compared with; where
+// pairs are told once, both of their marks are queries.
+func rankPairs(pairs []Pair, marks int, directed bool) []ranked {
+	mates, others := make([][]float64, marks), make([][]float64, marks)
 	put := func(query int, x Pair) {
 		if x.Mates {
 			mates[query] = append(mates[query], x.Score)
@@ -76,34 +137,50 @@ func (e *Evaluation) rankAll(p parallel, o Options) error {
 			others[query] = append(others[query], x.Score)
 		}
 	}
-	for _, x := range e.Pairs {
+	for _, x := range pairs {
 		put(x.Query, x)
-		if o.Sector == 0 {
+		if !directed {
 			put(x.Other, x)
 		}
 	}
-	var withMates []int
-	for i := range e.marks {
+	var out []ranked
+	for i := range mates {
 		if len(mates[i]) > 0 {
-			withMates = append(withMates, i)
-			e.queries = append(e.queries, rank(mates[i], others[i]))
+			r := rank(mates[i], others[i])
+			r.query = i
+			out = append(out, r)
 		}
 	}
+	return out
+}
+
+// rankAll ranks each query's mates among all other marks.
+func (e *Evaluation) rankAll(directed bool) {
+	e.queries = rankPairs(e.Pairs, len(e.marks), directed)
+	e.Hits = hitsOf(e.queries)
 	e.Gallery = len(e.marks) - e.Rejected
-	if o.Distractors > 0 {
-		if err := e.pad(p, o, withMates, mates); err != nil {
-			return err
+	e.ByGallerySize = bySize(e.queries)
+	// Scans that had a mate in the table, whether or not either passed the gate.
+	labelled := 0
+	exhibitsOf := map[string]map[string]bool{}
+	for _, m := range e.marks {
+		if exhibitsOf[m.Source] == nil {
+			exhibitsOf[m.Source] = map[string]bool{}
+		}
+		exhibitsOf[m.Source][m.exhibit()] = true
+	}
+	for _, m := range e.marks {
+		if len(exhibitsOf[m.Source]) > 1 {
+			labelled++
 		}
 	}
-	e.HitAt = map[string]float64{}
-	for _, k := range []int{1, 5, 10, 20} {
-		e.HitAt[strconv.Itoa(k)] = hitAt(e.queries, k)
-	}
-	e.Rank1, e.Top10, e.Queries = hitAt(e.queries, 1), hitAt(e.queries, 10), len(e.queries)
-	for _, q := range e.queries {
-		for _, r := range q.mates {
-			e.WorstRank = max(e.WorstRank, r)
+	if labelled > 0 && len(e.queries) <= labelled {
+		first := 0
+		for _, q := range e.queries {
+			if q.first == 1 {
+				first++
+			}
 		}
+		e.Rank1OfAll = new(float64(first) / float64(labelled))
 	}
-	return nil
 }

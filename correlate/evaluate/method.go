@@ -1,0 +1,62 @@
+package evaluate
+
+import (
+	"fmt"
+
+	"proofmark/correlate"
+	"proofmark/correlate/calibrate"
+	"proofmark/correlate/x3p"
+)
+
+// method is how marks of one region become comparable.
+type method interface {
+	algorithm() string
+	// encode makes a signature of a scan, or of the part of its marks that a
+	// sector keeps. A signature comes with its quality even where that is too low.
+	encode(scan *x3p.Scan, part *correlate.Sector) ([]byte, correlate.Quality, error)
+	// open makes a signature ready for comparisons.
+	open(signature []byte) (imprint, error)
+}
+
+// imprint is a signature ready for comparisons with others of its method.
+type imprint interface {
+	against(other imprint) calibrate.Features
+}
+
+// methodOf finds how a region is compared.
+func methodOf(roi correlate.ROI) (method, error) {
+	switch roi {
+	case correlate.BreechFace, correlate.FiringPin:
+		return areal{roi}, nil
+	}
+	return nil, fmt.Errorf("evaluate %s: %w", roi, correlate.ErrUnsupportedROI)
+}
+
+// areal compares pictures of surfaces.
+type areal struct{ roi correlate.ROI }
+
+func (a areal) algorithm() string { return correlate.Algorithm }
+
+func (a areal) encode(scan *x3p.Scan, part *correlate.Sector) ([]byte, correlate.Quality, error) {
+	sig, q, err := correlate.EncodeWith(scan, a.roi, correlate.Options{Sector: part})
+	if err != nil {
+		return nil, q, err
+	}
+	packed, err := sig.MarshalBinary()
+	return packed, q, err
+}
+
+func (a areal) open(signature []byte) (imprint, error) {
+	sig, err := correlate.DecodeSignature(signature)
+	if err != nil {
+		return nil, err
+	}
+	return face{correlate.NewTemplate(sig)}, nil
+}
+
+// face is an areal mark.
+type face struct{ *correlate.Template }
+
+func (f face) against(other imprint) calibrate.Features {
+	return calibrate.FeaturesOf(correlate.Compare(f.Template, other.(face).Template))
+}
