@@ -17,7 +17,7 @@ type practiceCmd struct {
 type practiceBulletCmd struct {
 	Barrel   uint64  `required:"" help:"Number of the barrel: bullets of the same one are mates."`
 	Shot     uint64  `required:"" help:"Number of the shot: each begins with another land and is marked in its own way."`
-	Strength float64 `help:"Height of the striae, 1 as usual; at 0.1 the quality gate refuses most lands; as it is typical, if left out." placeholder:"FACTOR"`
+	Strength float64 `help:"Height of the striae: 1 is usual, at 0.1 the quality gate refuses most lands." default:"2" placeholder:"FACTOR"`
 	Out      string  `required:"" help:"Beginning of the files' names: NAME-land-1.x3p and so on; none is ever overwritten." type:"path" placeholder:"NAME"`
 }
 
@@ -25,7 +25,7 @@ type practiceBulletCmd struct {
 const practiceRows = 128
 
 func (c *practiceBulletCmd) Run(a *app) error {
-	if !(c.Strength >= 0 && c.Strength <= 10) { // also refuses NaN
+	if !(c.Strength > 0 && c.Strength <= 10) { // also refuses NaN
 		return fmt.Errorf("--strength: %v is no factor for striae: give a number above 0 and up to 10", c.Strength)
 	}
 	scans, _ := synth.NewBarrel(c.Barrel, synth.Rifling{Strength: c.Strength}).FireBullet(c.Shot, synth.LandShot{Rows: practiceRows})

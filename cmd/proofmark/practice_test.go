@@ -80,7 +80,7 @@ func TestPracticeBullet(t *testing.T) {
 	files, bullets := map[string][]byte{}, map[string]*bullet.Template{}
 	for name, numbers := range map[string][2]string{"a": {"3", "1"}, "again": {"3", "1"}, "mate": {"3", "2"}, "other": {"5", "1"}} {
 		base := filepath.Join(dir, name)
-		code, stdout, stderr := inProcess(t, "practice", "bullet", "--barrel", numbers[0], "--shot", numbers[1], "--strength", "1.2", "--out", base)
+		code, stdout, stderr := inProcess(t, "practice", "bullet", "--barrel", numbers[0], "--shot", numbers[1], "--out", base)
 		if code != exitOK || !strings.Contains(stdout, "are generated, not measured") || !strings.Contains(stdout, "--roi lea ") {
 			t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
 		}
@@ -120,7 +120,7 @@ func TestPracticeBullet(t *testing.T) {
 	if code, _, stderr := inProcess(t, "practice", "bullet", "--barrel", "9", "--shot", "1", "--out", filepath.Join(dir, "a")); code != exitFailed || !strings.Contains(stderr, "never overwritten") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
-	for _, strength := range []string{"-0.1", "11", "NaN"} {
+	for _, strength := range []string{"-0.1", "0", "11", "NaN"} {
 		base := filepath.Join(dir, "strength")
 		code, _, stderr := inProcess(t, "practice", "bullet", "--barrel", "7", "--shot", "1", "--strength="+strength, "--out", base)
 		if _, err := os.Stat(base + "-land-1.x3p"); code != exitFailed || !strings.Contains(stderr, "is no factor for striae") || err == nil {

@@ -87,7 +87,7 @@ func (l *lab) blobs(scans []Scan) (n int) {
 
 func TestLandsOfABulletAreOneAcquisition(t *testing.T) {
 	pt := oneLab(t)
-	lands := landFiles(t, 1, 1, 1.2)
+	lands := landFiles(t, 3, 1, 3)
 	a, err := pt.acquireLands("B1", lands)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestLandsOfABulletAreOneAcquisition(t *testing.T) {
 
 func TestAcquisitionsThatCannotBe(t *testing.T) {
 	pt := oneLab(t)
-	lands, weak := landFiles(t, 1, 1, 1.2), landFiles(t, 2, 1, 0.02)
+	lands, weak := landFiles(t, 3, 1, 3), landFiles(t, 2, 1, 0.02)
 	face := File{Name: "face.x3p", Content: shot(t, 5, 1)}
 	for name, c := range map[string]struct {
 		n    NewAcquisition

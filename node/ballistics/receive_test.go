@@ -39,7 +39,7 @@ func bulletBytes(t *testing.T, strong int) []byte {
 	t.Helper()
 	lands := make([]*bullet.Land, 6)
 	for i := range lands {
-		strength := 2.0
+		strength := 4.0
 		if i >= strong {
 			strength = 0.02
 		}
