@@ -29,7 +29,7 @@ func (c *bundleExportCmd) Run(a *app) error {
 	}
 	out.File = c.File
 	return a.show(out, func(w io.Writer) {
-		fmt.Fprintf(w, "%s holds %s for %s and the receipts for what it sent (%d bytes, sealed for %s alone).\n", printable(c.File), some(out.Messages, "message"), out.To, len(file)+1, out.To)
+		fmt.Fprintf(w, "%s holds %s for %s and the receipts for what it sent (%d bytes, sealed for %s alone).\n", printable(c.File), count(out.Messages, "message"), out.To, len(file)+1, out.To)
 		if out.More {
 			fmt.Fprintf(w, "More waits than one bundle takes: make another one when %s's bundle with its receipts has been read here.\n", out.To)
 		}
@@ -51,16 +51,8 @@ func (c *bundleImportCmd) Run(a *app) error {
 		return err
 	}
 	return a.show(in, func(w io.Writer) {
-		fmt.Fprintf(w, "From %s: %s that this node did not have, and %s.\n", in.From, some(int(in.New), "message"), some(in.Receipts, "receipt"))
+		fmt.Fprintf(w, "From %s: %s that this node did not have, and %s.\n", in.From, count(int(in.New), "message"), count(in.Receipts, "receipt"))
 		lines(w, "Not taken in:", in.Faults)
 		fmt.Fprintf(w, "Receipts go back with:  proofmark bundle export --to %s FILE\n", in.From)
 	})
-}
-
-// some writes a number of things.
-func some(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

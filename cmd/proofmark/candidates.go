@@ -77,10 +77,22 @@ func stateWords(v *ballistics.CandidateView) string {
 }
 
 type candidatesShowCmd struct {
-	Pair string `arg:"" help:"Identity of the pair, or its first digits (six or more)."`
+	Pair    string `arg:"" help:"Identity of the pair, or its first digits (six or more)."`
+	Picture string `help:"Draw both sides and where they agree (SVG, for a browser); no file is overwritten." type:"path" placeholder:"FILE"`
 }
 
-func (c *candidatesShowCmd) Run(a *app) error { return a.showCandidate(c.Pair) }
+func (c *candidatesShowCmd) Run(a *app) error {
+	if c.Picture != "" {
+		drawn, err := ask[ballistics.Picture](a, "candidates.picture", control.Ref{Ref: c.Pair})
+		if err != nil {
+			return err
+		}
+		if err := createFiles(newFile{c.Picture, drawn.SVG, 0o600}); err != nil {
+			return err
+		}
+	}
+	return a.showCandidate(c.Pair)
+}
 
 func (a *app) showCandidate(pair string) error {
 	v, err := ask[ballistics.CandidateView](a, "candidates.show", control.Ref{Ref: pair})

@@ -22,7 +22,7 @@ const (
 // the best phase brings together, the second profile moved by the lag at which the
 // two agree best.
 func Bullets(a, b *bullet.Bullet, c bullet.Comparison, names Labels) []byte {
-	p := newPage(bulletsWidth, rowTop+float64(max(len(c.Lands), 1))*rowHeight+70, fmt.Sprintf("%s compared with %s: score %.3f", names.A, names.B, c.Score))
+	p := newPage(bulletsWidth, rowTop+float64(max(len(c.Lands), 1))*rowHeight+70+noteHeight(names), fmt.Sprintf("%s compared with %s: score %.3f", names.A, names.B, c.Score))
 	p.text(marksMargin, 38, 22, "start", ink, "600", "Score "+number(c.Score, 3))
 	word := "conclusive"
 	if !c.Conclusive {
@@ -46,6 +46,7 @@ func Bullets(a, b *bullet.Bullet, c bullet.Comparison, names Labels) []byte {
 	p.text(plotLeft+250*scale+10, y+5, 13, "start", ink, "400", "250 µm")
 	p.text(marksMargin, y+36, 12, "start", quiet, "400",
 		"Drawn from the signatures, not from the scans: heights across the striae in fifteen steps, form taken off. z = artanh(r)·√(overlap / 1,500 µm). A score ranks; people compare the evidence.")
+	p.note(names)
 	return p.end()
 }
 

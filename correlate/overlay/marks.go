@@ -35,7 +35,7 @@ func Marks(a, b *correlate.Signature, c correlate.Comparison, names Labels) ([]b
 	window := windowOf(own, other, pitch, c, a.CellSide())
 	own, other = own.seen(window, pitch, correlate.Pose{}), other.seen(window, pitch, c.Pose)
 
-	p := newPage(marksWidth, panelTop+panelSide+92, fmt.Sprintf("%s compared with %s: score %.3f", names.A, names.B, c.Score))
+	p := newPage(marksWidth, panelTop+panelSide+92+noteHeight(names), fmt.Sprintf("%s compared with %s: score %.3f", names.A, names.B, c.Score))
 	p.text(marksMargin, 38, 22, "start", ink, "600", fmt.Sprintf("Score %s", number(c.Score, 3)))
 	p.text(marksMargin, 64, 14, "start", quiet, "400", fmt.Sprintf(
 		"correlation %s over %s mm²  ·  %d of %d cells congruent  ·  the second mark turned by %s°, shifted by %s and %s µm  ·  %s",
@@ -76,6 +76,7 @@ func Marks(a, b *correlate.Signature, c correlate.Comparison, names Labels) ([]b
 		p.put(`</svg>`)
 	}
 	p.marksLegend(panelTop+panelSide+30, scale, c)
+	p.note(names)
 	return p.end(), nil
 }
 

@@ -19,6 +19,7 @@ import (
 // Labels name the two sides of a comparison.
 type Labels struct {
 	A, B string
+	Note string // under the picture: what binds whoever looks at it
 }
 
 // Colours stay apart for colour-blind readers and in grey print.
@@ -54,6 +55,20 @@ func (p *page) put(format string, args ...any) {
 
 func (p *page) text(x, y, size float64, anchor, colour, weight, s string) {
 	p.put(`<text x="%.1f" y="%.1f" font-size="%g" text-anchor="%s" fill="%s" font-weight="%s">%s</text>`, x, y, size, anchor, colour, weight, escape(s))
+}
+
+// noteHeight is the room that the note takes.
+func noteHeight(names Labels) float64 {
+	if names.Note == "" {
+		return 0
+	}
+	return 26
+}
+
+func (p *page) note(names Labels) {
+	if names.Note != "" {
+		p.text(marksMargin, p.height-14, 12, "start", ink, "600", shorten(names.Note, 190))
+	}
 }
 
 func (p *page) end() []byte {

@@ -115,7 +115,7 @@ func TestMarksShowAgreement(t *testing.T) {
 		if c.other == inverse {
 			found = correlate.Comparison{Algorithm: correlate.Algorithm} // not turned away from itself
 		}
-		svg, err := Marks(a, c.other, found, Labels{"A", "B"})
+		svg, err := Marks(a, c.other, found, Labels{A: "A", B: "B"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestMarksDrawEveryCell(t *testing.T) {
 		t.Fatalf("a mark on itself: %d of %d cells", found.CongruentCells, found.Cells)
 	}
 	found.CellMap[0].Congruent = false
-	svg, err := Marks(a, a, found, Labels{"A", "B"})
+	svg, err := Marks(a, a, found, Labels{A: "A", B: "B"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestMarksDrawEveryCell(t *testing.T) {
 
 func TestPicturesAreSteadyAndHarmless(t *testing.T) {
 	a, b := mark(t, 1, 1), mark(t, 2, 1)
-	hostile := Labels{`"><script>alert(1)</script>`, "\x00\xff]]>&amp;" + strings.Repeat("long ", 200)}
+	hostile := Labels{`"><script>alert(1)</script>`, "\x00\xff]]>&amp;" + strings.Repeat("long ", 200), "H1 <b>" + strings.Repeat("note ", 200)}
 	one, err := Marks(a, b, compareMarks(a, b), hostile)
 	if err != nil {
 		t.Fatal(err)
@@ -200,13 +200,16 @@ func TestBulletsShowEveryLandPair(t *testing.T) {
 	for i := range found.Lands {
 		found.Lands[i].Counted = i != 2
 	}
-	svg := Bullets(a, b, found, Labels{"A<", "B"})
+	svg := Bullets(a, b, found, Labels{A: "A<", B: "B", Note: "H1: not for court"})
 	wellFormed(t, svg)
 	if n := bytes.Count(svg, []byte(`fill="none" stroke="`+second)); n != 6 {
 		t.Errorf("%d profiles of the second bullet", n)
 	}
 	if n := bytes.Count(svg, []byte("below the gate")); n != 1 {
 		t.Errorf("%d pairs are said to be below the gate", n)
+	}
+	if !bytes.Contains(svg, []byte("H1: not for court")) {
+		t.Error("the note is missing")
 	}
 	none := Bullets(a, b, bullet.Comparison{}, Labels{})
 	wellFormed(t, none)

@@ -194,6 +194,9 @@ func (s *Server) routeBallistics(mux *http.ServeMux) {
 	handle(s, mux, "candidates.show", func(ctx context.Context, c call, r Ref) (*ballistics.CandidateView, error) {
 		return b.Candidate(ctx, c.actor, r.Ref)
 	})
+	handle(s, mux, "candidates.picture", func(ctx context.Context, c call, r Ref) (*ballistics.Picture, error) {
+		return b.Picture(ctx, c.actor, r.Ref)
+	})
 	handle(s, mux, "candidates.review", func(ctx context.Context, c call, r ballistics.NewReview) (*ballistics.CandidateView, error) {
 		return b.Review(ctx, c.actor, c.key, r)
 	})

@@ -1,0 +1,93 @@
+package ballistics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"proofmark/correlate"
+	"proofmark/correlate/bullet"
+	"proofmark/correlate/overlay"
+	"proofmark/node/desk"
+	"proofmark/policy"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// Picture is a candidate drawn from its two signatures.
+type Picture struct {
+	Pair string `json:"pair"`
+	SVG  []byte `json:"svg"`
+}
+
+// Picture draws a candidate, its handling codes and the caveat on it. Whoever may view the candidate may see it; each look leaves its entry in the log.
+func (s *Service) Picture(ctx context.Context, who desk.Actor, pair string) (*Picture, error) {
+	act := desk.Act{Actor: who, Action: policy.CandidatesView, Purpose: Purpose, Describe: describe(pair)}
+	var c *Candidate
+	var a, b *Signature
+	err := s.desk.Store.View(func(tx *store.Tx) error { // only to name it in the log; nothing is shown before that is durable
+		var err error
+		if c, err = findCandidate(tx, pair); err != nil {
+			return err
+		}
+		a, err = signatures.Get(tx, c.A)
+		if err == nil {
+			b, err = signatures.Get(tx, c.B)
+		}
+		return err
+	})
+	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindCandidate, Object: pair, Event: "candidate drawn"}}
+	if err == nil {
+		entry.Counterpart, entry.Object, entry.Handling = s.foreign(c.Country), c.Pair, c.Handling
+	}
+	if _, denied := desk.Read(ctx, s.desk, act, entry, func(*store.Tx) (struct{}, error) { return struct{}{}, nil }); denied != nil {
+		return nil, denied
+	}
+	if err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, desk.NotFound("a signature of candidate %s is no longer held", pair)
+		}
+		return nil, err
+	}
+	svg, err := draw(c, a, b)
+	if err != nil {
+		return nil, fmt.Errorf("draw candidate %s: %w", c.Pair, err)
+	}
+	return &Picture{Pair: c.Pair, SVG: svg}, nil
+}
+
+// draw draws a candidate from its first signature's side.
+func draw(c *Candidate, a, b *Signature) ([]byte, error) {
+	names := overlay.Labels{A: labelOf(a), B: labelOf(b), Note: strings.TrimSpace("Handling " + strings.Join(c.Handling, " ") + ".  " + protocol.Caveat)}
+	switch {
+	case c.Bullets != nil:
+		first, err := bullet.Decode(a.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		second, err := bullet.Decode(b.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return overlay.Bullets(first, second, *c.Bullets, names), nil
+	case c.Comparison != nil:
+		first, err := correlate.DecodeSignature(a.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		second, err := correlate.DecodeSignature(b.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return overlay.Marks(first, second, *c.Comparison, names)
+	}
+	return nil, desk.Invalid("there is no picture of the %s", c.ROI)
+}
+
+func labelOf(s *Signature) string {
+	if s.Number == "" {
+		return "exhibit of " + string(s.Country)
+	}
+	return s.Number + " (" + string(s.Country) + ")"
+}
