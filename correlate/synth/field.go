@@ -93,11 +93,11 @@ type raster struct {
 	across []float64    // the lattice at the height of a row
 }
 
-// columns prepares scale times the field at x, x+pitch, x+2·pitch, … (n of them).
-func (f *field) columns(scale, x float64, n int) *raster {
+// columns prepares scale times the field at x, x+step, x+2·step, … (n of them).
+func (f *field) columns(scale, x, step float64, n int) *raster {
 	g := &raster{f: f, scale: scale, w: make([][4]float64, n), ix: make([]int, n), across: make([]float64, f.nx)}
 	for i := range n {
-		at := (x + float64(i)*pitch) * f.x
+		at := (x + float64(i)*step) * f.x
 		fx := math.Floor(at)
 		g.w[i], g.ix[i] = spline(at-fx), int(fx)
 	}
@@ -134,25 +134,63 @@ func spline(t float64) [4]float64 {
 	}
 }
 
+// mix replaces the field by wa of it and wb of another of the same lattice: with
+// wa² + wb² = 1 and independent fields the variance stays what it is.
+func (f *field) mix(wa float64, other *field, wb float64) {
+	for i, v := range other.v {
+		f.v[i] = float32(wa*float64(f.v[i]) + wb*float64(v))
+	}
+}
+
 // octave is one component of a roughness: noise of a lattice spacing with an
-// RMS height, both in metres.
-type octave struct{ spacing, rms float64 }
+// RMS height, both in metres. Crease is the share of it, 0 to 1, that is folded
+// into sharp crests as metal that was pressed or torn shows them; the RMS stays.
+type octave struct{ spacing, rms, crease float64 }
 
-// roughness is a sum of octaves, ready for the rows of a grid of n columns from x.
-type roughness []*raster
+// fold mixes unit Gaussian noise with its folded form: |v| has a mean of √(2/π)
+// and a variance of 1−2/π, and is not correlated with v.
+func (o octave) fold(v float64) float64 {
+	if o.crease == 0 {
+		return v
+	}
+	folded := (0.797885 - math.Abs(v)) / 0.602810
+	c := o.crease
+	return ((1-c)*v + c*folded) / math.Sqrt(c*c+(1-c)*(1-c))
+}
 
-func newRoughness(r *rand.Rand, octaves []octave, x float64, n int) roughness {
-	var s roughness
+// roughness is a sum of octaves, ready for the rows of a grid.
+type roughness struct {
+	octaves []octave
+	rows    []*raster // of unit variance
+	row1    []float64
+}
+
+// newRoughness prepares n columns from x, step apart.
+func newRoughness(r *rand.Rand, octaves []octave, x, step float64, n int) *roughness {
+	var fields []*field
 	for _, o := range octaves {
-		s = append(s, newField(r, o.spacing, o.spacing).columns(o.rms, x, n))
+		fields = append(fields, newField(r, o.spacing, o.spacing))
+	}
+	return roughnessOf(fields, octaves, x, step, n)
+}
+
+func roughnessOf(fields []*field, octaves []octave, x, step float64, n int) *roughness {
+	s := &roughness{octaves: octaves, row1: make([]float64, n)}
+	for _, f := range fields {
+		s.rows = append(s.rows, f.columns(1, x, step, n))
 	}
 	return s
 }
 
 // row puts the heights in metres of the row at height y into dst.
-func (s roughness) row(dst []float64, y float64) {
+func (s *roughness) row(dst []float64, y float64) {
 	clear(dst)
-	for _, g := range s {
-		g.addRow(dst, y)
+	for k, g := range s.rows {
+		clear(s.row1)
+		g.addRow(s.row1, y)
+		o := s.octaves[k]
+		for i, v := range s.row1 {
+			dst[i] += o.rms * o.fold(v)
+		}
 	}
 }

@@ -47,7 +47,7 @@ func (l *barrelLand) at(x float64) float64 {
 // striaeSpectrum is the height of a usual land's striae by octave: spacing of
 // the lattice and RMS in metres. Most power of an octave lies at wavelengths of
 // two and a half to six spacings.
-var striaeSpectrum = []octave{{3e-6, 0.14e-6}, {6e-6, 0.20e-6}, {12e-6, 0.34e-6}, {24e-6, 0.37e-6}, {48e-6, 0.48e-6}, {96e-6, 0.55e-6}}
+var striaeSpectrum = []octave{{3e-6, 0.14e-6, 0}, {6e-6, 0.20e-6, 0}, {12e-6, 0.34e-6, 0}, {24e-6, 0.37e-6, 0}, {48e-6, 0.48e-6, 0}, {96e-6, 0.55e-6, 0}}
 
 // NewBarrel draws a barrel from a seed.
 func NewBarrel(seed uint64, r Rifling) *Barrel {
@@ -95,10 +95,10 @@ const (
 func newComb(r *rand.Rand, height float64) comb {
 	var waves []wave
 	for _, o := range striaeSpectrum {
-		waves = append(waves, newWave(r, octave{o.spacing, o.rms * height}))
+		waves = append(waves, newWave(r, octave{spacing: o.spacing, rms: o.rms * height}))
 	}
 	// A land is smooth here and torn there; without this the heights have no tails.
-	fine, broad := newWave(r, octave{50e-6, unevenness}), newWave(r, octave{120e-6, unevenness})
+	fine, broad := newWave(r, octave{spacing: 50e-6, rms: unevenness}), newWave(r, octave{spacing: 120e-6, rms: unevenness})
 	c := make(comb, int(2*combHalf/combStep)+1)
 	for i := range c {
 		x := float64(i)*combStep - combHalf

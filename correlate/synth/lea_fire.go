@@ -125,8 +125,8 @@ func newEngraving(l *barrelLand, r *rand.Rand, s LandShot) *engraving {
 		skew: 0.006 * r.NormFloat64(),
 		base: length * between(r, 0.92, 1.15), slope: 0.05 * r.NormFloat64(),
 		rise:  [2]float64{between(r, 20e-6, 45e-6), between(r, 20e-6, 45e-6)},
-		rough: newSheet(r, octave{14e-6, leadRough}, 20e-6, length),
-		grain: newSheet(r, octave{11e-6, grainRMS}, 60e-6, length),
+		rough: newSheet(r, octave{spacing: 14e-6, rms: leadRough}, 20e-6, length),
+		grain: newSheet(r, octave{spacing: 11e-6, rms: grainRMS}, 60e-6, length),
 	}
 	m.front = length * s.Slip
 	m.bow = length * between(r, 0.3, 0.9)

@@ -107,7 +107,7 @@ func TestWaveHasItsHeight(t *testing.T) {
 	r := stream("test", 1)
 	square, n := 0.0, 0
 	for range 20 {
-		w := newWave(r, octave{12e-6, 0.3e-6})
+		w := newWave(r, octave{spacing: 12e-6, rms: 0.3e-6})
 		for x := -1.9e-3; x < 1.9e-3; x += 3.1e-6 {
 			square += w.at(x) * w.at(x)
 			n++

@@ -76,7 +76,7 @@ func TestFieldIsNormalised(t *testing.T) {
 		f := newField(stream("test", 1), s[0], s[1])
 		const n = 700
 		row := make([]float64, n)
-		g := f.columns(2, -extent/2, n)
+		g := f.columns(2, -extent/2, pitch, n)
 		sum, squares := 0.0, 0.0
 		for j := range n {
 			y := -extent/2 + float64(j)*pitch

@@ -1,0 +1,74 @@
+package synth
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// caseHead is the brass around the primer: turned, stamped, with a gap between.
+type caseHead struct {
+	gap    float64 // between the primer's flat and the head, metres
+	level  float64 // of the head against the primer's flat, µm
+	rings  wave    // about the middle of 1 to 5 mm from the centre
+	bars   []bar
+	tiltU  float64
+	tiltV  float64
+	radius float64 // of the ring of letters, metres
+}
+
+// bar is one stroke of a letter of the headstamp, by its ends; metres.
+type bar struct{ x1, y1, x2, y2 float64 }
+
+func newCaseHead(r *rand.Rand) *caseHead {
+	h := &caseHead{
+		gap: between(r, 0.10e-3, 0.16e-3), level: between(r, -90, -20),
+		rings:  newWave(r, octave{spacing: 12e-6, rms: 0.8e-6}),
+		radius: 3.3e-3, tiltU: 0.004 * r.NormFloat64(), tiltV: 0.004 * r.NormFloat64(),
+	}
+	// Letters of two to four strokes on a grid of 0.5 × 0.7 mm, around the head.
+	letters := 5 + r.IntN(6)
+	start := 2 * math.Pi * r.Float64()
+	for k := range letters {
+		sin, cos := math.Sincos(start + float64(k)*0.42)
+		for range 2 + r.IntN(3) {
+			corner := func() (x, y float64) {
+				a, o := 0.25e-3*float64(r.IntN(3)-1), h.radius+0.35e-3*float64(r.IntN(3)-1)
+				return o*cos - a*sin, o*sin + a*cos
+			}
+			x1, y1 := corner()
+			x2, y2 := corner()
+			h.bars = append(h.bars, bar{x1, y1, x2, y2})
+		}
+	}
+	return h
+}
+
+// height in µm at (x, y) metres from the primer's centre, out metres beyond the
+// primer's flat.
+func (h *caseHead) height(x, y, out float64) float64 {
+	const floor, bevel = -320, 0.03e-3
+	if out < h.gap {
+		return 50*smoothStep(1-out/20e-6) - 50 + floor*smoothStep(out/30e-6) - 50
+	}
+	r := math.Hypot(x, y)
+	z := h.level + 1e6*(h.rings.at(r-3e-3)+h.tiltU*x+h.tiltV*y)
+	z += (floor - h.level) * smoothStep(1-(out-h.gap)/bevel)
+	if math.Abs(r-h.radius) < 0.5e-3 {
+		const deep, wide = 70, 0.055e-3
+		near := math.Inf(1)
+		for _, b := range h.bars {
+			near = min(near, b.distance(x, y))
+		}
+		z -= deep * smoothStep((wide-near)/0.025e-3+0.5)
+	}
+	return z
+}
+
+func (b bar) distance(x, y float64) float64 {
+	dx, dy := b.x2-b.x1, b.y2-b.y1
+	t := 0.0
+	if l := dx*dx + dy*dy; l > 0 {
+		t = min(max(((x-b.x1)*dx+(y-b.y1)*dy)/l, 0), 1)
+	}
+	return math.Hypot(x-b.x1-t*dx, y-b.y1-t*dy)
+}
