@@ -185,6 +185,9 @@ func (n *Node) Close() error {
 	if n.exchange != nil {
 		err = n.exchange.Close()
 	}
+	if n.dispatch != nil {
+		err = errors.Join(err, n.dispatch.FlushRefusals(context.Background(), true))
+	}
 	return errors.Join(err, n.store.Close())
 }
 
@@ -246,6 +249,9 @@ func (n *Node) upkeep(ctx context.Context) error {
 		case <-minutely.C:
 			if err := n.people.Sweep(ctx); err != nil && ctx.Err() == nil {
 				n.log.Error("sweep sessions", "error", err)
+			}
+			if err := n.dispatch.FlushRefusals(ctx, false); err != nil && ctx.Err() == nil {
+				n.log.Error("record refusals", "error", err)
 			}
 		case <-hourly.C:
 			if err := errors.Join(n.store.Sweep(ctx), n.store.Reclaim(ctx)); err != nil && ctx.Err() == nil {

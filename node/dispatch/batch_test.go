@@ -89,7 +89,7 @@ func TestHostileBatches(t *testing.T) {
 			t.Errorf("%s: receipt %v, error %v, want %v that says %q", name, r, err, a.class, a.says)
 		}
 	}
-	if len(es.log()) != 0 || len(es.got) != 0 || len(es.kept(""))+len(es.kept(Refused)) != 0 {
+	if es.effects() != 0 || len(es.got) != 0 || len(es.kept(""))+len(es.kept(Refused)) != 0 {
 		t.Error("a refused batch left something behind")
 	}
 	if r, err := es.accept(pt, whole); err != nil || r.UpTo != 2 {
@@ -127,7 +127,7 @@ func TestReplayGapAndFork(t *testing.T) {
 	m1, m2, m3, m4 := c.add(doc("1"), nil), c.add(doc("2"), nil), c.add(doc("3"), nil), c.add(doc("4"), nil)
 	take := func(first uint64, upTo uint64, class error, msgs ...[]byte) {
 		t.Helper()
-		log := len(es.log())
+		log := es.effects()
 		r, err := es.accept(pt, pt.batch("ES", protocol.Urgent, first, nil, msgs...))
 		if !errors.Is(err, class) {
 			t.Fatalf("%v, want %v", err, class)
@@ -135,7 +135,7 @@ func TestReplayGapAndFork(t *testing.T) {
 		if forked := errors.Is(err, ErrFork); forked != (r == nil) || !forked && r.UpTo != upTo {
 			t.Fatalf("receipt %+v, want up to %d", r, upTo)
 		}
-		if class != nil && len(es.log()) != log {
+		if class != nil && es.effects() != log {
 			t.Fatal("a refused batch was applied")
 		}
 	}

@@ -45,6 +45,7 @@ type Dispatch struct {
 	Options
 	handlers map[protocol.Type]Handler
 
+	refusals refusals
 	receipts sync.Mutex // orders the signing of receipts, so that none overtakes a newer one
 }
 

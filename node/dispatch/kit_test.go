@@ -409,6 +409,11 @@ func (b *bureau) log() []store.AuditRecord {
 	return out
 }
 
+// effects counts the audit entries of what was done, without those of batches and receipts that were refused whole.
+func (b *bureau) effects() int {
+	return b.entries(func(r store.AuditRecord) bool { return r.Kind != "exchange" })
+}
+
 // entries counts the audit entries that match.
 func (b *bureau) entries(match func(r store.AuditRecord) bool) (n int) {
 	for _, r := range b.log() {

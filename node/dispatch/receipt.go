@@ -36,6 +36,13 @@ const acknowledgedAtOnce = 512
 // AcceptReceipt verifies a peer's receipt and marks what it acknowledges as delivered. A receipt that is older than the last one changes
 // nothing; one that acknowledges what was never sent, or another content, is refused (store.ErrReceipt).
 func (d *Dispatch) AcceptReceipt(ctx context.Context, peer protocol.Country, receipt string) error {
+	if err := d.acceptReceipt(ctx, peer, receipt); err != nil {
+		return d.refused(ctx, peer, "receipt", err)
+	}
+	return nil
+}
+
+func (d *Dispatch) acceptReceipt(ctx context.Context, peer protocol.Country, receipt string) error {
 	keys, err := d.keysOf(peer, d.Now())
 	if err != nil {
 		return err

@@ -20,15 +20,16 @@ func (d *Dispatch) AcceptBatch(ctx context.Context, from protocol.Country, manif
 	}
 	m, err := d.openManifest(from, keys, manifest)
 	if err != nil {
-		return "", err
+		return "", d.refused(ctx, from, "batch", err)
 	}
+	what := fmt.Sprintf("batch from %s (%s %d)", from, m.Channel, m.First)
 	list, err := d.openBatch(m, keys, payload)
 	if err != nil {
-		return "", fmt.Errorf("batch from %s (%s %d): %w", from, m.Channel, m.First, err)
+		return "", d.refused(ctx, from, "batch", fmt.Errorf("%s: %w", what, err))
 	}
 	err = d.Store.Update(ctx, func(tx *store.Tx) error { return d.apply(tx, from, m, list) })
 	if err != nil && !errors.Is(err, ErrGap) {
-		return "", fmt.Errorf("batch from %s (%s %d): %w", from, m.Channel, m.First, err)
+		return "", d.refused(ctx, from, "batch", fmt.Errorf("%s: %w", what, err))
 	}
 	receipt, rerr := d.CurrentReceipt(ctx, from, m.Channel)
 	return receipt, errors.Join(err, rerr)
