@@ -40,18 +40,26 @@ func BenchmarkDecode(b *testing.B) {
 func BenchmarkLandFine(b *testing.B) {
 	r := rand.New(rand.NewPCG(4, 2))
 	p, q := newProfile(randomLand(r, 310)), newProfile(randomLand(r, 300))
-	b.ReportAllocs()
-	for b.Loop() {
-		compareProfiles(p, q)
+	for _, k := range kernels {
+		b.Run("kernel="+k.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				k.compare(p, q)
+			}
+		})
 	}
 }
 
 func BenchmarkLandCoarse(b *testing.B) {
 	r := rand.New(rand.NewPCG(4, 3))
-	p, q := newProbe(randomLand(r, 310)), newTernary(randomLand(r, 300))
-	b.ReportAllocs()
-	for b.Loop() {
-		p.against(&q)
+	p, q := newProbe(newTernary(randomLand(r, 310))), newTernary(randomLand(r, 300))
+	for _, k := range kernels {
+		b.Run("kernel="+k.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				k.best(p, &q)
+			}
+		})
 	}
 }
 

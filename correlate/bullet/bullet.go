@@ -43,6 +43,8 @@ const (
 	// MinContrast between the best phase and the second; below it a comparison is
 	// inconclusive.
 	MinContrast = 0.1
+	// ChanceZ is the mean Z of lands that have nothing to do with each other.
+	ChanceZ = 0.25
 )
 
 // Errors on which callers decide.

@@ -49,11 +49,17 @@ type LandPair struct {
 
 // Comparison is what a comparison of two bullets found at the best phase.
 type Comparison struct {
-	// Score is the mean Z of the counted lands; 0 where nothing could be compared.
+	// Score is the mean Z of six counted lands; of another number the mean is drawn to
+	// or from ChanceZ as much as chance scatters more or less there, so that bullets and
+	// fragments stand in one list. 0 where nothing could be compared.
 	Score float64 `json:"score"`
 	// Phase: land i of the first bullet (from 1) lies on land i + Phase of the
 	// second, or Phase − i + 2 where its lands descend, counted around the barrel.
-	Phase    int     `json:"phase"`
+	Phase int `json:"phase"`
+	// Stretch is by how many per cent lengths across the striae are greater on the
+	// second bullet's scans than on the first's, −3 to 3 in halves. Score and the lands' Z
+	// are with it taken off.
+	Stretch  float64 `json:"stretch"`
 	Contrast float64 `json:"contrast"` // Score of the best phase less that of the second
 	Counted  int     `json:"counted"`  // lands that entered Score
 	Arrangement
@@ -91,113 +97,30 @@ func match(a, b *Template, arrangements []Arrangement) Comparison {
 		out.Reasons = []string{fmt.Sprintf("barrels of %d and %d lands: another class", min(n, b.bullet.Count()), max(n, b.bullet.Count()))}
 		return out
 	}
-	// Only mirroring changes what two lands have in common.
-	var grids [2]*grid
-	best, second := choice{}, choice{}
-	for _, how := range arrangements {
-		side := 0
-		if how.Mirrored {
-			side = 1
-		}
-		if grids[side] == nil {
-			grids[side] = newGrid(a.profiles, b.profilesFrom(how.Mirrored))
-		}
-		for phase := range n {
-			c := choice{arrangement: how, phase: phase}
-			c.weigh(n, func(i, j int) (float64, bool) {
-				return grids[side][i][j].Z, a.bullet.usable(i) && b.bullet.usable(j)
-			})
-			switch {
-			case c.counted < MinLands:
-			case best.counted == 0 || c.score > best.score:
-				best, second = c, best
-			case second.counted == 0 || c.score > second.score:
-				second = c
-			}
-		}
-	}
+	r := readings.Get().(*reading)
+	defer readings.Put(r)
+	best, second := bestWays(a, b, arrangements, r)
 	if best.counted == 0 {
 		p, q := a.bullet.Passing(), b.bullet.Passing() // told alike whoever compares
 		out.Reasons = []string{fmt.Sprintf("no phase brings %d lands together that pass the quality gate: %d and %d pass", MinLands, min(p, q), max(p, q))}
 		return out
 	}
 	out.Score, out.Phase, out.Counted, out.Arrangement = best.score, best.phase, best.counted, best.arrangement
+	out.Stretch = float64(best.stretch) / 2
 	if second.counted == 0 {
 		out.Reasons = append(out.Reasons, "inconclusive: no second phase to contrast with")
 	} else if out.Contrast = best.score - second.score; out.Contrast < MinContrast {
 		out.Reasons = append(out.Reasons, fmt.Sprintf("inconclusive: contrast %.2f with the second phase, at least %.1f is needed", out.Contrast, MinContrast))
 	}
 	out.Conclusive = len(out.Reasons) == 0
-	side := 0
-	if best.arrangement.Mirrored {
-		side = 1
-	}
+	r.read(b, best.arrangement.Mirrored, best.stretch)
 	for i := range n {
 		j := best.partner(i, n)
 		if a.bullet.lands[i] != nil && b.bullet.lands[j] != nil {
-			out.Lands = append(out.Lands, LandPair{i + 1, j + 1, grids[side][i][j], a.bullet.usable(i) && b.bullet.usable(j)})
+			out.Lands = append(out.Lands, LandPair{i + 1, j + 1, r.compare(a.profiles[i], j), a.bullet.usable(i) && b.bullet.usable(j)})
 		}
 	}
 	return out
-}
-
-// profilesFrom one side or the other.
-func (t *Template) profilesFrom(mirrored bool) []profile {
-	if !mirrored {
-		return t.profiles
-	}
-	out := make([]profile, len(t.profiles))
-	for i, l := range t.bullet.lands {
-		if l != nil {
-			out[i] = newProfile(l.Mirrored())
-		}
-	}
-	return out
-}
-
-// grid holds the comparison of every land with every other.
-type grid [MaxLands][MaxLands]LandComparison
-
-func newGrid(a, b []profile) *grid {
-	g := new(grid)
-	for i := range a {
-		for j := range b {
-			if a[i].land != nil && b[j].land != nil {
-				g[i][j] = a[i].compare(b[j])
-			}
-		}
-	}
-	return g
-}
-
-// choice is one arrangement and phase of a comparison.
-type choice struct {
-	arrangement Arrangement
-	phase       int
-	score       float64
-	counted     int
-}
-
-// partner of the first bullet's land i of n, both from 0.
-func (c choice) partner(i, n int) int {
-	if c.arrangement.Descending {
-		return (c.phase - i + n) % n
-	}
-	return (i + c.phase) % n
-}
-
-// weigh sets score and count from the lands' scores.
-func (c *choice) weigh(n int, z func(i, j int) (float64, bool)) {
-	sum := 0.0
-	for i := range n {
-		if v, ok := z(i, c.partner(i, n)); ok {
-			sum += v
-			c.counted++
-		}
-	}
-	if c.counted > 0 {
-		c.score = sum / float64(c.counted)
-	}
 }
 
 // exchanged tells a comparison from the other bullet's point of view.
@@ -205,6 +128,7 @@ func (c Comparison) exchanged(n int) Comparison {
 	if !c.Descending && c.Counted > 0 {
 		c.Phase = (n - c.Phase) % n
 	}
+	c.Stretch = negate(c.Stretch)
 	turned := make([]LandPair, 0, len(c.Lands))
 	for a := 1; a <= n; a++ { // in the order of the other bullet's lands
 		for _, p := range c.Lands {

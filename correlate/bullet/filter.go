@@ -22,8 +22,8 @@ const workPitch = SamplePitch / 4
 // √(ln 2 / 2) / π (ISO 16610-21).
 const cutoff = 0.18738
 
-// kernel returns the right half of a Gaussian of σ µm, three σ long.
-func kernel(sigma float64) []float64 {
+// gaussian returns the right half of a Gaussian of σ µm, three σ long.
+func gaussian(sigma float64) []float64 {
 	k := make([]float64, int(3*sigma/workPitch)+1)
 	for i := range k {
 		t := float64(float64(i)*workPitch) / sigma
@@ -33,11 +33,11 @@ func kernel(sigma float64) []float64 {
 }
 
 var (
-	alignShort = kernel(cutoff * 30)
-	alignLong  = kernel(cutoff * 250)
-	markShort  = kernel(cutoff * 20)
-	markLong   = kernel(cutoff * 120)
-	shoulder   = kernel(15)
+	alignShort = gaussian(cutoff * 30)
+	alignLong  = gaussian(cutoff * 250)
+	markShort  = gaussian(cutoff * 20)
+	markLong   = gaussian(cutoff * 120)
+	shoulder   = gaussian(15)
 )
 
 // smooth puts the masked Gaussian mean of l into dst: missing points weigh

@@ -218,7 +218,7 @@ func newScan(b *Bullet, arrangements []Arrangement) *scan {
 			if side == 1 {
 				l = l.Mirrored()
 			}
-			s.probes[side][i] = newProbe(l)
+			s.probes[side][i] = newProbe(newTernary(l))
 		}
 	}
 	return s
@@ -234,7 +234,7 @@ func (s *scan) score(it *item) float64 {
 			}
 			for j := range it.codes {
 				if it.usable>>j&1 != 0 {
-					grids[side][i][j] = p.against(&it.codes[j])
+					grids[side][i][j] = fastest.best(p, &it.codes[j])
 				}
 			}
 		}

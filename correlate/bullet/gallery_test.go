@@ -12,7 +12,7 @@ import (
 )
 
 func TestGalleryFindsMatesFirst(t *testing.T) {
-	g := crowd(t, 1, 500) // more than a short list
+	g := crowd(t, 1, 260) // more than a short list
 	r := rand.New(rand.NewPCG(3, 2))
 	ctx := context.Background()
 	for k := range 4 {

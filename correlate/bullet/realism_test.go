@@ -52,7 +52,7 @@ func measure(t *testing.T, scans []*x3p.Scan) figures {
 			}
 		}
 		for k := range f.bands {
-			f.bands[k] += rmsOf(in.bandPass(kernel(cutoff*bandEdges[k]), kernel(cutoff*bandEdges[k+1]))) / n
+			f.bands[k] += rmsOf(in.bandPass(gaussian(cutoff*bandEdges[k]), gaussian(cutoff*bandEdges[k+1]))) / n
 		}
 		difference := slabs[b.first+b.slabs/2].bandPass(markShort, markLong)
 		whole := profile.bandPass(markShort, markLong)

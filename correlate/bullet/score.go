@@ -58,59 +58,32 @@ func order(a, b *Land) int {
 	return int(a.rms) - int(b.rms)
 }
 
-// profile is a land ready for the 4-bit score.
-type profile struct {
-	land  *Land
-	whole heights // the samples, 0 where missing
-	half  heights // 16 times the heights half a sample behind each but the last
-}
-
-type heights struct {
-	v      []int16
-	energy []int32 // Σ v² before each
-}
-
-func newHeights(v []int16) heights {
-	h := heights{v, make([]int32, len(v)+1)}
-	for i, x := range v {
-		h.energy[i+1] = h.energy[i] + int32(x)*int32(x)
-	}
-	return h
-}
-
-func newProfile(l *Land) profile {
-	q := make([]int16, len(l.q)+2) // one more on both sides
-	for i, v := range l.q {
-		if v != missing {
-			q[i+1] = int16(v)
-		}
-	}
-	half := make([]int16, len(l.q)-1)
-	for i := range half { // cubic interpolation (Keys 1981)
-		half[i] = 9*(q[i+1]+q[i+2]) - q[i] - q[i+3]
-	}
-	return profile{l, newHeights(q[1 : len(q)-1]), newHeights(half)}
-}
-
 // compareProfiles compares in roles that are settled. Striae of 20 µm
 // lose half of their correlation where two lands lie half a sample apart, so the
 // best lag's neighbours at half a sample are tried as well.
-func compareProfiles(a, b profile) LandComparison {
-	na, nb := len(a.whole.v), len(b.whole.v)
-	shorter := min(na, nb)
-	least := min(leastOverlap, (6*shorter+9)/10)
-	shift := (nb - na) / 2
+func compareProfiles(a, b profile) LandComparison { return fastest.compare(a, b) }
+
+func (k kernel) compare(a, b profile) LandComparison {
+	na, nb := a.whole.n, b.whole.n
+	least := min(leastOverlap, (6*min(na, nb)+9)/10)
+	first := (nb-na)/2 - maxLag
+	var dots [dotLags]int32
+	k.dots(&dots, a.whole, b.whole, first)
 	best, at, n := -2.0, 0, 0
-	for lag := -maxLag; lag <= maxLag; lag++ {
-		if r, overlap := correlate(a.whole, b.whole, lag+shift, least); r > best {
-			best, at, n = r, 2*(lag+shift), overlap
+	for i, dot := range dots[:lags] {
+		if dot <= 0 && best >= 0 {
+			continue // its r is not the greatest
+		}
+		if r, overlap := correlation(a.whole, b.whole, dot, first+i, least); r > best {
+			best, at, n = r, 2*(first+i), overlap
 		}
 	}
 	if best < -1 {
 		return LandComparison{} // nothing overlaps
 	}
 	for _, d := range [2]int{at/2 - 1, at / 2} {
-		if r, overlap := correlate(a.whole, b.half, d, least); r > best {
+		dot := dotShifted(a.whole, b.half, d)
+		if r, overlap := correlation(a.whole, b.half, dot, d, least); r > best {
 			best, at, n = r, 2*d+1, overlap
 		}
 	}
@@ -123,32 +96,18 @@ func compareProfiles(a, b profile) LandComparison {
 	return c
 }
 
-// correlate a[i] with b[i+d]; below any correlation where fewer than least
-// samples overlap or one side is flat.
-func correlate(a, b heights, d, least int) (r float64, overlap int) {
-	lo, hi := max(0, -d), min(len(a.v), len(b.v)-d)
-	if hi-lo < least {
-		return -2, 0
-	}
-	aa, bb := a.energy[hi]-a.energy[lo], b.energy[hi+d]-b.energy[lo+d]
-	if aa == 0 || bb == 0 {
-		return -2, 0
-	}
-	return float64(dot(a.v[lo:hi], b.v[lo+d:hi+d])) / math.Sqrt(float64(int64(aa)*int64(bb))), hi - lo
-}
-
-func dot(a, b []int16) int32 {
-	b = b[:len(a)]
-	var s0, s1, s2, s3 int32
+// dotShifted is Σ a[i]·b[i+d].
+func dotShifted(a, b *heights, d int) int32 {
+	x := a.v[margin : margin+a.n]
+	y := b.v[margin+d:][:len(x)]
+	var s0, s1 int32
 	i := 0
-	for ; i+4 <= len(a); i += 4 {
-		s0 += int32(a[i]) * int32(b[i])
-		s1 += int32(a[i+1]) * int32(b[i+1])
-		s2 += int32(a[i+2]) * int32(b[i+2])
-		s3 += int32(a[i+3]) * int32(b[i+3])
+	for ; i+2 <= len(x); i += 2 {
+		s0 += int32(x[i]) * int32(y[i])
+		s1 += int32(x[i+1]) * int32(y[i+1])
 	}
-	for ; i < len(a); i++ {
-		s0 += int32(a[i]) * int32(b[i])
+	for ; i < len(x); i++ {
+		s0 += int32(x[i]) * int32(y[i])
 	}
-	return s0 + s1 + s2 + s3
+	return s0 + s1
 }

@@ -1,9 +1,6 @@
 package bullet
 
-import (
-	"math"
-	"math/bits"
-)
+import "math"
 
 // The ternary score reads of each sample only whether it stands out, and to
 // which side. It ranks a gallery before the 4-bit score does.
@@ -35,24 +32,38 @@ func newTernary(l *Land) ternary {
 	return t
 }
 
-// probe is a query's land at every lag.
-type probe [lags]ternary
+// probe is a query's land at every lag, word by word, as the kernels read it.
+type probe struct {
+	out, low [words][probeLags]uint64
+}
 
-func newProbe(l *Land) *probe {
-	t := newTernary(l)
+func newProbe(t ternary) *probe {
 	p := new(probe)
-	for i := range p {
-		p[i] = ternary{shift(t.out, i-maxLag), shift(t.low, i-maxLag)}
+	for i := range lags {
+		out, low := shift(t.out, i-maxLag), shift(t.low, i-maxLag)
+		for w := range words {
+			p.out[w][i], p.low[w][i] = out[w], low[w]
+		}
 	}
 	return p
 }
 
-// shift moves samples to higher indexes by n; what leaves the range is lost.
+// shift moves samples to higher indexes by n, |n| < 64; what leaves the range is
+// lost.
 func shift(v [words]uint64, n int) [words]uint64 {
 	var out [words]uint64
-	for i := range MaxSamples {
-		if j := i - n; j >= 0 && j < MaxSamples && v[j/64]>>(j%64)&1 != 0 {
-			out[i/64] |= 1 << (i % 64)
+	for w := range out {
+		switch {
+		case n >= 0:
+			out[w] = v[w] << n
+			if w > 0 && n > 0 {
+				out[w] |= v[w-1] >> (64 - n)
+			}
+		default:
+			out[w] = v[w] >> -n
+			if w+1 < words {
+				out[w] |= v[w+1] << (64 + n)
+			}
 		}
 	}
 	return out
@@ -66,32 +77,15 @@ var inverseRoot = func() (t [MaxSamples + 1]float64) {
 	return t
 }()
 
-// against returns the score of a land: the maximum over the lags of
-// (both − 2·different)/√both, where both counts the samples that stand out in
-// both lands and different those of them that lie on different sides. For lands
-// of different barrels it is about the maximum of 81 dependent normal variables.
-func (p *probe) against(g *ternary) float64 {
-	best := math.Inf(-1)
-	for i := range p {
-		q := &p[i]
-		m0, m1, m2, m3, m4 := q.out[0]&g.out[0], q.out[1]&g.out[1], q.out[2]&g.out[2], q.out[3]&g.out[3], q.out[4]&g.out[4]
-		both := bits.OnesCount64(m0) + bits.OnesCount64(m1) + bits.OnesCount64(m2) + bits.OnesCount64(m3) + bits.OnesCount64(m4)
-		different := bits.OnesCount64((q.low[0]^g.low[0])&m0) + bits.OnesCount64((q.low[1]^g.low[1])&m1) +
-			bits.OnesCount64((q.low[2]^g.low[2])&m2) + bits.OnesCount64((q.low[3]^g.low[3])&m3) + bits.OnesCount64((q.low[4]^g.low[4])&m4)
-		if s := float64(float64(both-2*different) * inverseRoot[both]); s > best {
-			best = s
-		}
-	}
-	return best
-}
-
 // CoarseScore compares two lands by the samples that stand out: a multiple of
-// the standard deviation that chance agreement at one lag has. It is what a
-// gallery's first pass uses; exchanging the lands changes no bit.
+// the standard deviation that chance agreement at one lag has, the maximum over the
+// lags of (both − 2·different)/√both, at least 0, where both counts the samples that
+// stand out in both lands and different those of them that lie on different sides.
+// It is what a gallery's first pass uses; exchanging the lands changes no bit.
 func CoarseScore(a, b *Land) float64 {
 	if order(a, b) > 0 {
 		a, b = b, a
 	}
 	t := newTernary(b)
-	return newProbe(a).against(&t)
+	return fastest.best(newProbe(newTernary(a)), &t)
 }

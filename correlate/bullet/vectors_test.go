@@ -50,6 +50,7 @@ type pairVector struct {
 	A, B            int // bullets
 	All             bool
 	Score, Contrast string
+	Stretch         float64
 	Phase, Counted  int
 	Arrangement
 	Conclusive bool
@@ -102,7 +103,7 @@ func (v *vectors) fill(t *testing.T) {
 		for j := i + 1; j < len(all); j++ {
 			for k, compare := range []func(a, b *Template) Comparison{Compare, CompareAll} {
 				c := compare(all[i], all[j])
-				v.Pairs = append(v.Pairs, pairVector{i, j, k == 1, bitString(c.Score), bitString(c.Contrast), c.Phase, c.Counted, c.Arrangement, c.Conclusive})
+				v.Pairs = append(v.Pairs, pairVector{i, j, k == 1, bitString(c.Score), bitString(c.Contrast), c.Stretch, c.Phase, c.Counted, c.Arrangement, c.Conclusive})
 			}
 		}
 	}
@@ -134,9 +135,17 @@ func (v *vectors) generate(t *testing.T) {
 		raw, _ := b.MarshalBinary()
 		v.Bullets = append(v.Bullets, hex.EncodeToString(raw))
 	}
-	first, _ := fired(t, 1, 1, small)
-	second, _ := fired(t, 1, 2, small)
-	other, _ := fired(t, 2, 1, small)
+	// Strong barrels, so that most lands pass the gate.
+	strong := func(barrel, shot uint64, scale float64) *Bullet {
+		scans, _ := synth.NewBarrel(barrel, synth.Rifling{Strength: 1.3}).FireBullet(shot, small)
+		var lands []*Land
+		for _, s := range scans {
+			s.IncX *= scale
+			lands = append(lands, mustLand(t, s))
+		}
+		return mustBullet(t, lands...)
+	}
+	first, second, other := strong(1, 1, 1), strong(1, 2, 1), strong(2, 1, 1)
 	part := &Bullet{append([]*Land(nil), second.lands...)}
 	part.lands[1], part.lands[4] = nil, nil
 	add(first)
@@ -144,6 +153,7 @@ func (v *vectors) generate(t *testing.T) {
 	add(other)
 	add(part)
 	add(arranged(second, Arrangement{Mirrored: true, Descending: true}))
+	add(strong(1, 2, 1.015))
 }
 
 // These values must come out on every architecture and at every level of
@@ -172,7 +182,7 @@ func TestVectors(t *testing.T) {
 	}
 	got := vectors{Bullets: want.Bullets, Scans: append([]scanVector(nil), want.Scans...)}
 	got.fill(t)
-	if len(want.Scans) != 3 || len(want.Bullets) != 5 || len(want.Pairs) != 20 {
+	if len(want.Scans) != 3 || len(want.Bullets) != 6 || len(want.Pairs) != 30 {
 		t.Fatalf("%d scans, %d bullets, %d pairs", len(want.Scans), len(want.Bullets), len(want.Pairs))
 	}
 	for i := range want.Scans {

@@ -1,0 +1,9 @@
+//go:build !amd64
+
+package bullet
+
+func platformKernels() []kernel { return nil }
+
+func (kernel) dots(out *[dotLags]int32, a, b *heights, d int) { dotsPlain(out, a, b, d) }
+
+func (kernel) best(p *probe, g *ternary) float64 { return bestPlain(p, g) }
