@@ -101,7 +101,7 @@ func Open(dir string, passphrase []byte, o Options) (*Node, error) {
 	if err != nil {
 		return nil, damagedDatabase(filepath.Join(dir, storeDir), err)
 	}
-	if err := n.assemble(o); err != nil {
+	if err := n.assemble(o, master); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	if !o.offline {
@@ -137,7 +137,7 @@ func (n *Node) unlock(passphrase []byte) (crypto.MasterKey, error) {
 	return master, nil
 }
 
-func (n *Node) assemble(o Options) error {
+func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	country := protocol.Country(n.Config.Country)
 	n.desk = &desk.Desk{Store: n.store, Policy: n.policy.Load, Country: country, Log: n.log}
 	n.people = people.New(n.desk, o.Cost)
@@ -157,6 +157,7 @@ func (n *Node) assemble(o Options) error {
 		}})
 	n.tracing = tracing.New(n.desk, n.dispatch)
 	n.ballistics = ballistics.New(n.desk, n.dispatch, o.Now)
+	n.ballistics.KeepSnapshot(ballistics.Snapshot{Path: filepath.Join(n.dir, indexFile), Key: master.Derive("index"), Random: rand.Reader})
 	if o.offline {
 		return nil
 	}
@@ -195,9 +196,6 @@ func (n *Node) Close() error {
 // accepts commands.
 func (n *Node) Run(ctx context.Context, ready func()) error {
 	defer n.log.Info("stopped")
-	if err := n.ballistics.Load(ctx); err != nil {
-		return errors.Join(fmt.Errorf("load signatures: %w", err), n.Close())
-	}
 	if err := n.tracing.Resume(ctx); err != nil {
 		return errors.Join(fmt.Errorf("resume imports: %w", err), n.Close())
 	}

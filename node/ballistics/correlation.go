@@ -5,71 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"proofmark/node/desk"
 	"proofmark/node/index"
 	"proofmark/protocol"
 	"proofmark/store"
 )
-
-// nudge tells the correlation that there may be work.
-func (s *Service) nudge() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Run correlates every signature that has not been, and erases what expired, until ctx ends. It survives being killed at any moment: a job leaves
-// the queue in the transaction that writes its candidates.
-func (s *Service) Run(ctx context.Context) error {
-	sweep := time.NewTicker(time.Minute)
-	defer sweep.Stop()
-	s.nudge()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-sweep.C:
-			if err := s.Expire(ctx); err != nil && ctx.Err() == nil {
-				s.desk.Log.Error("expire signatures", "error", err)
-			}
-		case <-s.wake:
-			if err := s.correlateAll(ctx); err != nil && ctx.Err() == nil {
-				s.desk.Log.Error("correlate", "error", err)
-			}
-		}
-	}
-}
-
-// correlateAll works off the queue, the oldest signature first.
-func (s *Service) correlateAll(ctx context.Context) error {
-	for {
-		var next *Signature
-		err := s.desk.Store.View(func(tx *store.Tx) error {
-			for id := range jobs.All(tx) {
-				if s.failed[id] {
-					continue
-				}
-				var err error
-				next, err = signatures.Get(tx, id)
-				return err
-			}
-			return tx.Err()
-		})
-		if err != nil || next == nil {
-			return err
-		}
-		if err := s.correlate(ctx, next); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			s.failed[next.ID] = true
-			s.desk.Log.Error("correlation failed; it is tried again when the node restarts", "signature", next.ID, "error", err)
-		}
-	}
-}
 
 // correlate ranks one signature against those held and writes its candidates. A signature that is stored but not yet held has a job of its own,
 // which will find this one.
@@ -202,15 +143,4 @@ func union(a, b []string) []string {
 	out := append(append([]string{}, a...), b...)
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// Idle reports whether every signature held has been correlated.
-func (s *Service) Idle() (bool, error) {
-	var n int
-	err := s.desk.Store.View(func(tx *store.Tx) error {
-		var err error
-		n, err = jobs.Count(tx)
-		return err
-	})
-	return n == 0, err
 }

@@ -269,6 +269,13 @@ var (
 				return nil
 			}
 			return []string{s.Algorithm}
+		}},
+		store.Index[Signature]{Name: heldIndex, Keys: func(s *Signature) []string {
+			if s.Bytes == nil {
+				return []string{erasedDigest}
+			}
+			e := entryOf(s)
+			return []string{e.Digest()}
 		}})
 	candidates = store.NewCollection("candidate",
 		store.Index[Candidate]{Name: "ranked", Keys: func(c *Candidate) []string {
@@ -282,6 +289,13 @@ var (
 		}})
 	leads = store.NewCollection[Lead]("lead")
 	jobs  = store.NewCollection[job]("correlation")
+)
+
+// heldIndex finds signatures by the digest of what the index in memory keeps of them: so that it can be compared with the database without reading
+// every record. Each signature has one value; an erased one, kept only because people reviewed a candidate of it, has erasedDigest.
+const (
+	heldIndex    = "held"
+	erasedDigest = "-"
 )
 
 func scanKey(exhibit string, roi correlate.ROI, identity string) string {

@@ -199,13 +199,17 @@ var shots sync.Map
 // shot is a generated scan of a firearm's breech face.
 func shot(t *testing.T, firearm, seed uint64) []byte {
 	t.Helper()
+	return shotOf(firearm, seed)
+}
+
+func shotOf(firearm, seed uint64) []byte {
 	key := [2]uint64{firearm, seed}
 	if b, ok := shots.Load(key); ok {
 		return b.([]byte)
 	}
 	var buf bytes.Buffer
 	if err := x3p.Write(&buf, synth.NewMaker(1).Firearm(firearm).Fire(seed, synth.Shot{})); err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	shots.Store(key, buf.Bytes())
 	return buf.Bytes()

@@ -21,6 +21,10 @@ type kind struct {
 	algorithm string
 }
 
+func (k kind) compare(l kind) int {
+	return cmp.Or(cmp.Compare(k.roi, l.roi), cmp.Compare(k.algorithm, l.algorithm))
+}
+
 // method is how signatures of one kind are held and compared.
 type method struct {
 	empty func() gallery
@@ -29,8 +33,9 @@ type method struct {
 }
 
 var known = map[kind]method{
-	{correlate.BreechFace, correlate.Algorithm}: {newMarks, loadMarks, checkMark},
-	{correlate.LEA, bullet.Algorithm}:           {newBullets, loadBullets, checkBullet},
+	{correlate.BreechFace, correlate.Algorithm}:         areal(correlate.BreechFace),
+	{correlate.FiringPin, correlate.FiringPinAlgorithm}: areal(correlate.FiringPin),
+	{correlate.LEA, bullet.Algorithm}:                   {newBullets, loadBullets, checkBullet},
 }
 
 // Check reads the bytes of a signature as its region and algorithm demand. ErrNotComparable says that they are unknown here, any other error
@@ -69,26 +74,40 @@ type query struct {
 	older func(id string) bool
 }
 
-// marks are areal marks of a cartridge case.
-type marks struct{ *correlate.Gallery }
-
-func newMarks() gallery { return marks{correlate.NewGallery()} }
-
-func loadMarks(r io.Reader) (gallery, error) {
-	g, err := correlate.LoadGallery(r)
-	if err != nil {
-		return nil, err
-	}
-	return marks{g}, nil
+// marks are areal marks of one region of a cartridge case.
+type marks struct {
+	*correlate.Gallery
+	roi correlate.ROI
 }
 
-func checkMark(b []byte) error {
-	_, err := correlate.DecodeSignature(b)
-	return err
+func areal(roi correlate.ROI) method {
+	return method{
+		empty: func() gallery { return marks{correlate.NewGallery(), roi} },
+		load: func(r io.Reader) (gallery, error) {
+			g, err := correlate.LoadGallery(r)
+			if err != nil {
+				return nil, err
+			}
+			return marks{g, roi}, nil
+		},
+		check: func(b []byte) error {
+			_, err := decodeMark(roi, b)
+			return err
+		},
+	}
+}
+
+// decodeMark reads an areal signature that must be of this region.
+func decodeMark(roi correlate.ROI, b []byte) (*correlate.Signature, error) {
+	s, err := correlate.DecodeSignature(b)
+	if err == nil && s.ROI() != roi {
+		return nil, fmt.Errorf("%w: it is of a %s and said to be of a %s", correlate.ErrBadSignature, s.ROI(), roi)
+	}
+	return s, err
 }
 
 func (m marks) put(id string, c correlate.Class, bytes []byte) (bool, error) {
-	s, err := correlate.DecodeSignature(bytes)
+	s, err := decodeMark(m.roi, bytes)
 	if err != nil {
 		return false, err
 	}
@@ -101,7 +120,7 @@ func (m marks) len() int               { return m.Len() }
 func (m marks) save(w io.Writer) error { return m.Save(w) }
 
 func (m marks) search(ctx context.Context, q query) ([]Found, error) {
-	s, err := correlate.DecodeSignature(q.bytes)
+	s, err := decodeMark(m.roi, q.bytes)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,15 @@
 // Package index holds a node's signatures in memory, own and foreign, each in the gallery of its region and algorithm, and ranks them against
-// one another. It owns what may be compared with what. It refuses to know the store, the network and what a candidate leads to.
+// one another. It owns what may be compared with what, and the snapshot from which it is there again after a restart. It refuses to know the store,
+// the network and what a candidate leads to.
 package index
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"proofmark/correlate"
@@ -30,6 +36,29 @@ type Facts struct {
 	Class     correlate.Class // as the exhibit's owner wrote it
 }
 
+// Digest names all that the index keeps of a signature: 22 characters of a hash. Entries of one digest are held alike.
+func (e *Entry) Digest() string {
+	sum := e.sum()
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+type digest [16]byte
+
+func (e *Entry) sum() digest {
+	head, err := json.Marshal(struct {
+		ID, Exhibit string
+		Facts
+	}{e.ID, e.Exhibit, e.Facts})
+	if err != nil {
+		panic("index: an entry of texts was not written as JSON: " + err.Error())
+	}
+	h := sha256.New()
+	h.Write(head)
+	h.Write([]byte{0})
+	h.Write(e.Bytes)
+	return digest(h.Sum(nil)[:16])
+}
+
 // facts are Facts with what follows from them.
 type facts struct {
 	Facts
@@ -39,33 +68,52 @@ type facts struct {
 	held    int
 }
 
-// holding is what the index keeps of a signature beside its gallery.
-type holding struct {
-	*facts
-	exhibit string
-}
-
 // shareKey: what cannot be compared shares its facts with its like only.
 type shareKey struct {
 	Facts
 	comparable bool
 }
 
+// holding is what the index keeps of a signature beside its gallery.
+type holding struct {
+	id, exhibit string
+	*facts
+	digest digest
+}
+
 // Index is a set of signatures that many queries search at once while it grows and shrinks. Use New.
 type Index struct {
 	mu        sync.RWMutex
-	held      map[string]holding // by signature id
+	held      map[string]*holding // by signature id
 	shared    map[shareKey]*facts
 	galleries map[kind]gallery
+	changing  map[string]int      // ids on their way into or out of a gallery, by how many goroutines
+	gone      map[string]struct{} // released while the index is being filled; nil after that
+	unsure    map[string]struct{} // changed while a snapshot is being written; nil when none is
+	changes   int                 // since the last snapshot
+	saving    sync.Mutex
 }
 
-// New returns an empty index.
+// New returns an empty index that is being filled: see Filled.
 func New() *Index {
-	x := &Index{held: map[string]holding{}, shared: map[shareKey]*facts{}, galleries: map[kind]gallery{}}
+	x := &Index{gone: map[string]struct{}{}, changing: map[string]int{}}
+	x.clear()
+	return x
+}
+
+func (x *Index) clear() {
+	x.held, x.shared, x.galleries = map[string]*holding{}, map[shareKey]*facts{}, map[kind]gallery{}
 	for k, methods := range known {
 		x.galleries[k] = methods.empty()
 	}
-	return x
+}
+
+// Filled ends the filling: until then, a signature that was released is not taken in again, so that one withdrawn meanwhile does not come back from
+// an older sight of the store.
+func (x *Index) Filled() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.gone = nil
 }
 
 // Hold takes a signature in; one that is held already changes nothing. A signature of an unknown algorithm, or one in which too little is left
@@ -74,15 +122,13 @@ func (x *Index) Hold(e Entry) error {
 	if x.Holds(e.ID) {
 		return nil
 	}
-	k := kind{e.ROI, e.Algorithm}
-	x.mu.RLock()
-	g := x.galleries[k]
-	x.mu.RUnlock()
-	f := newFacts(e.Facts)
+	h := &holding{id: e.ID, exhibit: e.Exhibit, facts: newFacts(e.Facts), digest: e.sum()}
+	g := x.begin(e.ID, kind{e.ROI, e.Algorithm})
 	if g != nil {
 		// Before it is held: whoever sees that it is can search for it.
-		ok, err := g.put(e.ID, f.class, e.Bytes)
+		ok, err := g.put(e.ID, h.class, e.Bytes)
 		if err != nil {
+			x.end(e.ID)
 			return fmt.Errorf("hold signature %s: %w", e.ID, err)
 		}
 		if !ok {
@@ -90,9 +136,35 @@ func (x *Index) Hold(e Entry) error {
 		}
 	}
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.enter(e.ID, e.Exhibit, f, g)
+	_, gone := x.gone[e.ID]
+	if !gone {
+		x.enter(h, g)
+	}
+	x.mu.Unlock()
+	if gone && g != nil {
+		g.remove(e.ID)
+	}
+	x.end(e.ID)
 	return nil
+}
+
+// begin says that a gallery is about to change: a snapshot that is written meanwhile must not be trusted for this id.
+func (x *Index) begin(id string, k kind) gallery {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.changing[id]++
+	if x.unsure != nil {
+		x.unsure[id] = struct{}{}
+	}
+	return x.galleries[k]
+}
+
+func (x *Index) end(id string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.changing[id]--; x.changing[id] == 0 {
+		delete(x.changing, id)
+	}
 }
 
 func newFacts(f Facts) *facts {
@@ -100,33 +172,59 @@ func newFacts(f Facts) *facts {
 }
 
 // enter books a signature that its gallery holds; the caller has the lock. Signatures with equal facts share them.
-func (x *Index) enter(id, exhibit string, f *facts, g gallery) {
-	if _, ok := x.held[id]; ok {
+func (x *Index) enter(h *holding, g gallery) {
+	if _, ok := x.held[h.id]; ok {
 		return
 	}
-	f.gallery = g
-	key := shareKey{f.Facts, g != nil}
-	if known := x.shared[key]; known != nil {
-		f = known
+	key := shareKey{h.Facts, g != nil}
+	if f := x.shared[key]; f != nil {
+		h.facts = f
 	} else {
-		x.shared[key] = f
+		h.gallery = g
+		x.shared[key] = h.facts
 	}
-	f.held++
-	x.held[id] = holding{f, exhibit}
+	h.facts.held++
+	x.held[h.id] = h
+	x.changes++
 }
 
-// Release lets a signature go; one that is not held changes nothing. Searches that have begun may still find it.
+// Release lets a signature go for good; one that is not held changes nothing. Searches that have begun may still find it.
 func (x *Index) Release(id string) {
+	x.mu.Lock()
+	if x.gone != nil {
+		x.gone[id] = struct{}{}
+	}
+	x.mu.Unlock()
+	x.Drop(id)
+}
+
+// Drop lets a signature go that may come back in another form.
+func (x *Index) Drop(id string) {
 	x.mu.Lock()
 	h, ok := x.held[id]
 	if ok {
-		delete(x.held, id)
-		h.held--
+		x.leave(h)
+		x.changing[id]++
+		if x.unsure != nil {
+			x.unsure[id] = struct{}{}
+		}
 	}
 	x.mu.Unlock()
-	if ok && h.gallery != nil {
-		h.gallery.remove(id)
+	if ok {
+		if h.gallery != nil {
+			h.gallery.remove(id)
+		}
+		x.end(id)
 	}
+}
+
+// leave strikes a signature off the books; the caller has the lock.
+func (x *Index) leave(h *holding) {
+	delete(x.held, h.id)
+	if h.held--; h.held == 0 {
+		delete(x.shared, shareKey{h.Facts, h.gallery != nil})
+	}
+	x.changes++
 }
 
 // Holds reports whether a signature is held.
@@ -135,6 +233,21 @@ func (x *Index) Holds(id string) bool {
 	defer x.mu.RUnlock()
 	_, ok := x.held[id]
 	return ok
+}
+
+// HoldsAs reports whether a signature is held as an entry of this digest.
+func (x *Index) HoldsAs(id, digest string) bool {
+	x.mu.RLock()
+	h := x.held[id]
+	x.mu.RUnlock()
+	return h != nil && base64.RawURLEncoding.EncodeToString(h.digest[:]) == digest
+}
+
+// IDs are the signatures held, in no order.
+func (x *Index) IDs() []string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return slices.Collect(maps.Keys(x.held))
 }
 
 // Count says how many signatures of one region and algorithm are held.
@@ -151,14 +264,12 @@ func (x *Index) Counts() []Count {
 	defer x.mu.RUnlock()
 	sums := map[Count]int{}
 	for _, f := range x.shared {
-		if f.held > 0 {
-			sums[Count{ROI: f.ROI, Algorithm: f.Algorithm, Comparable: f.gallery != nil}] += f.held
-		}
+		sums[Count{ROI: f.ROI, Algorithm: f.Algorithm, Comparable: f.gallery != nil}] += f.held
 	}
 	return sorted(sums)
 }
 
-// Len is the number of signatures held, and how many of them could be compared with one of this region and algorithm.
+// Len is the number of signatures held, and how many of them can be compared with one of this region and algorithm.
 func (x *Index) Len(roi correlate.ROI, algorithm string) (all, same int) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

@@ -1,0 +1,198 @@
+package ballistics
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"proofmark/store"
+)
+
+// How the queue is worked off. Searches at once share the cores evenly (correlate.Gallery); several of them fill the moments in which one alone leaves
+// cores idle, and one that takes long keeps nobody waiting.
+const (
+	searchesAtOnce = 4
+	searchLimit    = 2 * time.Minute // a search of a million takes seconds
+	searchTries    = 3               // each with four times the time of the one before
+)
+
+// queue is what is known in memory of the jobs; the jobs themselves are in the database.
+type queue struct {
+	limit time.Duration
+
+	mu      sync.Mutex
+	workers int
+	running map[string]bool // by signature
+	late    map[string]int  // how often the time did not suffice: such jobs come after all others
+	failed  map[string]bool // they are tried again after a restart
+}
+
+func newQueue() queue {
+	return queue{limit: searchLimit, running: map[string]bool{}, late: map[string]int{}, failed: map[string]bool{}}
+}
+
+// nudge tells the correlation that there may be work.
+func (s *Service) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run fills the index, correlates every signature that has not been, and erases what expired, until ctx ends. It survives being killed at any moment: a
+// job leaves the queue in the transaction that writes its candidates. While the index is being filled, commands and exchange go on and jobs wait: a search
+// of a part would miss pairs that no later search looks for again.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.Load(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	s.saved.Store(s.now().UnixNano())
+	var others sync.WaitGroup
+	others.Go(func() { s.upkeep(ctx) })
+	defer func() {
+		others.Wait()
+		if s.index.Changes() > 0 {
+			s.saveIndex()
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+			for s.queue.hire() {
+				others.Go(func() { s.workOff(ctx) })
+			}
+		}
+	}
+}
+
+// upkeep erases what expired and writes snapshots that are due.
+func (s *Service) upkeep(ctx context.Context) {
+	sweep := time.NewTicker(time.Minute)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-sweep.C:
+			if err := s.Expire(ctx); err != nil && ctx.Err() == nil {
+				s.desk.Log.Error("expire signatures", "error", err)
+			}
+			held, _ := s.index.Len("", "")
+			if due(held, s.index.Changes(), time.Duration(s.now().UnixNano()-s.saved.Load())) {
+				s.saveIndex()
+			}
+		}
+	}
+}
+
+// hire says whether one more may work; workOff gives the place back.
+func (q *queue) hire() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.workers == searchesAtOnce {
+		return false
+	}
+	q.workers++
+	return true
+}
+
+// correlateAll works off the queue until it is empty.
+func (s *Service) correlateAll(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for s.queue.hire() {
+		wg.Go(func() { s.workOff(ctx) })
+	}
+	wg.Wait()
+	return ctx.Err()
+}
+
+// workOff correlates one signature after the other until none waits.
+func (s *Service) workOff(ctx context.Context) {
+	defer func() {
+		s.queue.mu.Lock()
+		s.queue.workers--
+		s.queue.mu.Unlock()
+	}()
+	for ctx.Err() == nil {
+		next, err := s.next()
+		if err != nil {
+			s.desk.Log.Error("read the queue of correlations", "error", err)
+			return
+		}
+		if next == nil {
+			return
+		}
+		s.work(ctx, next)
+	}
+}
+
+// next takes the oldest job that nobody works on; those that ran out of their time come after all others. nil where none is left.
+func (s *Service) next() (*Signature, error) {
+	q := &s.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var next *Signature
+	err := s.desk.Store.View(func(tx *store.Tx) error {
+		best, tries := "", searchTries
+		for id := range jobs.All(tx) {
+			if q.running[id] || q.failed[id] || q.late[id] >= tries {
+				continue
+			}
+			if best, tries = id, q.late[id]; tries == 0 {
+				break
+			}
+		}
+		if err := tx.Err(); err != nil || best == "" {
+			return err
+		}
+		var err error
+		next, err = signatures.Get(tx, best)
+		return err
+	})
+	if next != nil {
+		q.running[next.ID] = true
+	}
+	return next, err
+}
+
+// work correlates one signature within its time.
+func (s *Service) work(ctx context.Context, sig *Signature) {
+	q := &s.queue
+	q.mu.Lock()
+	limit := q.limit << (2 * q.late[sig.ID])
+	q.mu.Unlock()
+	timed, stop := context.WithTimeout(ctx, limit)
+	err := s.correlate(timed, sig)
+	stop()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.running, sig.ID)
+	switch {
+	case err == nil:
+		delete(q.late, sig.ID)
+	case ctx.Err() != nil:
+	case errors.Is(err, context.DeadlineExceeded) && q.late[sig.ID]+1 < searchTries:
+		q.late[sig.ID]++
+		s.desk.Log.Warn("a correlation took too long and is tried again with more time, after all others", "signature", sig.ID, "limit", limit.String())
+	default:
+		q.failed[sig.ID] = true
+		s.desk.Log.Error("correlation failed; it is tried again when the node restarts", "signature", sig.ID, "error", err)
+	}
+}
+
+// Idle reports whether every signature held has been correlated.
+func (s *Service) Idle() (bool, error) {
+	var n int
+	err := s.desk.Store.View(func(tx *store.Tx) error {
+		var err error
+		n, err = jobs.Count(tx)
+		return err
+	})
+	return n == 0, err
+}
