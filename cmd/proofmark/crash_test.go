@@ -182,7 +182,9 @@ func endState(t *testing.T, node *daemon, tech, ncb *terminal) string {
 	list(tech, "exhibits", func(r map[string]any) any {
 		var scans []string
 		for _, a := range r["acquisitions"].([]any) {
-			scans = append(scans, a.(map[string]any)["scan"].(string))
+			for _, s := range a.(map[string]any)["scans"].([]any) {
+				scans = append(scans, s.(map[string]any)["scan"].(string))
+			}
 		}
 		return fmt.Sprint(r["number"], scans)
 	}, "exhibit", "list")
