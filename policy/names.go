@@ -51,6 +51,7 @@ const (
 
 	PeersView       Action = "peers:view"       // ncb-operator, administrator
 	RosterView      Action = "roster:view"      // ncb-operator, administrator
+	DocumentView    Action = "document:view"    // ncb-operator
 	BundleExport    Action = "bundle:export"    // ncb-operator
 	BundleImport    Action = "bundle:import"    // ncb-operator
 	PolicyView      Action = "policy:view"      // ncb-operator
@@ -103,6 +104,7 @@ const (
 	KindUser      = "user"
 	KindRoster    = "roster"
 	KindPeer      = "peer"
+	KindDocument  = "document"
 	KindPolicy    = "policy"
 	KindRetention = "retention"
 	KindNode      = "node"
@@ -138,7 +140,7 @@ var homeKind = map[Action]string{
 	TraceNew: KindTrace, TraceView: KindTrace, TraceAck: KindTrace, TraceRespond: KindTrace,
 	AuditVerify: KindAudit, AuditQuery: KindAudit,
 	UserManage: KindUser, RosterManage: KindRoster, NodeManage: KindNode,
-	PeersView: KindPeer, RosterView: KindRoster, BundleExport: KindPeer, BundleImport: KindPeer,
+	PeersView: KindPeer, RosterView: KindRoster, DocumentView: KindDocument, BundleExport: KindPeer, BundleImport: KindPeer,
 	PolicyView: KindPolicy, PolicyApply: KindPolicy, RetentionReview: KindRetention,
 }
 

@@ -46,6 +46,7 @@ var allowed = map[Action][]string{
 	RosterView:      {NCBOperator, Administrator},
 	PolicyView:      {NCBOperator},
 	PolicyApply:     {NCBOperator},
+	DocumentView:    {NCBOperator},
 	BundleExport:    {NCBOperator}, BundleImport: {NCBOperator},
 	RetentionReview: {NCBOperator},
 }

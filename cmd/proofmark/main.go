@@ -41,7 +41,8 @@ type cli struct {
 
 	Roster rosterCmd `cmd:"" help:"Make, sign, show and install the list of members." group:"federation"`
 
-	Bundle bundleCmd `cmd:"" help:"Carry the exchange on a medium where no network reaches." group:"federation"`
+	Document documentCmd `cmd:"" help:"List, show and save signed documents; verify them anywhere." group:"federation"`
+	Bundle   bundleCmd   `cmd:"" help:"Carry the exchange on a medium where no network reaches." group:"federation"`
 
 	Case       caseCmd       `cmd:"" help:"Open and list cases." group:"laboratory"`
 	Incident   incidentCmd   `cmd:"" help:"Record what happened in a case." group:"laboratory"`

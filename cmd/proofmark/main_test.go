@@ -69,7 +69,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freePort, "ready": ready, "idle": idle, "person": person, "fails": fails, "jsonenv": jsonEnv,
+			"freeport": freePort, "ready": ready, "idle": idle, "person": person, "fails": fails, "jsonenv": jsonEnv, "jose": jose,
 		},
 	})
 }

@@ -22,6 +22,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routePeople(mux)
 	s.routeFederation(mux)
 	s.routeBundles(mux)
+	s.routeDocuments(mux)
 	s.routeBallistics(mux)
 	s.routeLeads(mux)
 	s.routeTracing(mux)

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"proofmark/node/control"
+	"proofmark/node/dispatch"
+	"proofmark/protocol"
+)
+
+type documentCmd struct {
+	List documentListCmd `cmd:"" help:"List documents that this country issued or received."`
+	Show documentShowCmd `cmd:"" help:"Show a document: header, what was disclosed of it, terms, and how far it went."`
+	Save documentSaveCmd `cmd:"" help:"Save a signed document to a file that any JOSE library verifies, its issuer's key beside it."`
+}
+
+type documentListCmd struct {
+	Status string `help:"own, accepted, refused or unread." enum:"own,accepted,refused,unread," default:""`
+	Type   string `help:"Of one type only: signature, lead, trace-request, …" placeholder:"TYPE"`
+	After  string `help:"The next page: after this id." placeholder:"ID"`
+	Limit  int    `help:"At most so many." default:"100"`
+}
+
+func (c *documentListCmd) Run(a *app) error {
+	list, err := ask[[]dispatch.Listed](a, "document.list", dispatch.DocumentFilter{Status: dispatch.Status(c.Status), Type: protocol.Type(c.Type), After: c.After, Limit: c.Limit})
+	if err != nil {
+		return err
+	}
+	return a.show(list, func(w io.Writer) {
+		rows := make([][]string, len(list))
+		for i, d := range list {
+			rows[i] = []string{d.ID, string(d.Type), string(d.Issuer), string(d.Status), stamp(d.At), orDash(d.Reason)}
+		}
+		table(w, "No documents.", []string{"DOCUMENT", "TYPE", "ISSUER", "STATUS", "TIME", "REASON"}, rows)
+		if len(list) == c.Limit && len(list) > 0 {
+			fmt.Fprintf(w, "\nMore:  --after %s\n", argument(list[len(list)-1].ID))
+		}
+	})
+}
+
+type documentShowCmd struct {
+	ID string `arg:"" help:"Id of the document."`
+}
+
+func (c *documentShowCmd) Run(a *app) error {
+	d, err := ask[dispatch.Shown](a, "document.show", control.Ref{Ref: c.ID})
+	if err != nil {
+		return err
+	}
+	return a.show(d, func(w io.Writer) { printDocument(w, &d) })
+}
+
+func printDocument(w io.Writer, d *dispatch.Shown) {
+	pairs := []string{"Document", d.ID, "Type", string(d.Type), "Issuer", string(d.Issuer), "Status", string(d.Status), "Reason", orDash(d.Reason), "Kept since", stamp(d.At)}
+	if h := d.Header; h != nil {
+		pairs = append(pairs, "Issued", stamp(h.Issued), "Schema", fmt.Sprint(h.Schema), "Purpose", orDash(h.Purpose))
+	}
+	if t := d.Terms; t != nil {
+		pairs = append(pairs, "Handling", handling(t.Handling), "Held until", day(t.RetainUntil))
+	}
+	facts(w, append(pairs, "Withheld", fmt.Sprintf("%d (decoys among them)", d.Withheld))...)
+	if len(d.Body) > 0 {
+		var body bytes.Buffer
+		if json.Indent(&body, d.Body, "  ", "  ") == nil {
+			fmt.Fprintf(w, "\n  %s\n", printableLines(body.String()))
+		}
+	}
+	if len(d.Deliveries) == 0 {
+		return
+	}
+	rows := make([][]string, len(d.Deliveries))
+	for i, dl := range d.Deliveries {
+		number := "–"
+		if dl.Seq > 0 {
+			number = fmt.Sprintf("%s %d", dl.Channel, dl.Seq)
+		}
+		rows[i] = []string{string(dl.Peer), dl.State, number, orDash(strings.Join(dl.Withheld, ", ")), stamp(dl.Sent), stamp(dl.Received)}
+	}
+	fmt.Fprintln(w)
+	table(w, "", []string{"TO", "STATE", "MESSAGE", "WITHHELD", "SENT", "RECEIVED"}, rows)
+}
+
+type documentSaveCmd struct {
+	ID   string `arg:"" help:"Id of the document."`
+	File string `arg:"" help:"File to make; FILE.jwk and FILE.disclosures are made beside it. Nothing is overwritten." type:"path"`
+}
+
+func (c *documentSaveCmd) Run(a *app) error {
+	d, err := ask[dispatch.Saved](a, "document.save", control.Ref{Ref: c.ID})
+	if err != nil {
+		return err
+	}
+	disclosures, err := json.MarshalIndent(d.Disclosures, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := createFiles(newFile{c.File, []byte(d.JWS + "\n"), 0o600}, newFile{c.File + ".jwk", append(d.Key, '\n'), 0o644},
+		newFile{c.File + ".disclosures", append(disclosures, '\n'), 0o600}); err != nil {
+		return err
+	}
+	made := struct {
+		ID          string `json:"id"`
+		File        string `json:"file"`
+		Disclosures int    `json:"disclosures"`
+	}{d.ID, c.File, len(d.Disclosures)}
+	return a.show(made, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is a signed document (JWS, EdDSA); %s.jwk is its issuer's key, %s.disclosures what was disclosed of it (%d).\n", printable(c.File), printable(c.File), printable(c.File), made.Disclosures)
+	})
+}

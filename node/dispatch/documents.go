@@ -1,0 +1,150 @@
+package dispatch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"proofmark/crypto"
+	"proofmark/node/desk"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// DocumentFilter chooses documents.
+type DocumentFilter struct {
+	Status Status        `json:"status,omitempty"`
+	Type   protocol.Type `json:"type,omitempty"`
+	After  string        `json:"after,omitempty"` // id: the next page
+	Limit  int           `json:"limit,omitempty"`
+}
+
+// Listed is one line of a list of documents: nothing of their content.
+type Listed struct {
+	ID       string           `json:"id"`
+	Document string           `json:"document,omitempty"` // what a document that was not accepted says its id is
+	Type     protocol.Type    `json:"type"`
+	Issuer   protocol.Country `json:"issuer"`
+	Status   Status           `json:"status"`
+	Reason   string           `json:"reason,omitempty"`
+	At       time.Time        `json:"at"`
+}
+
+// Shown is a document as it is held here: what this country may know of it, and how far it went.
+type Shown struct {
+	Listed
+	Header     *protocol.Header `json:"header,omitempty"` // nil where it cannot be read
+	Body       json.RawMessage  `json:"body,omitempty"`   // with everything that was disclosed
+	Withheld   int              `json:"withheld"`         // digests without a disclosure, decoys among them
+	Terms      *protocol.Terms  `json:"terms,omitempty"`
+	Deliveries []*Delivery      `json:"deliveries,omitempty"`
+}
+
+// Saved is a document for a file, with all that verifying it takes.
+type Saved struct {
+	ID          string                `json:"id"`
+	JWS         string                `json:"jws"`
+	Disclosures []protocol.Disclosure `json:"disclosures"`
+	Key         json.RawMessage       `json:"key"` // the issuer's public key (JWK), from the roster in force or this node's own
+}
+
+const (
+	usualPage = 100
+	largePage = 1000
+)
+
+// List lists documents by their ids.
+func (d *Dispatch) List(tx *store.Tx, f DocumentFilter) ([]Listed, error) {
+	if f.Limit <= 0 {
+		f.Limit = usualPage
+	}
+	f.Limit = min(f.Limit, largePage)
+	var from iter.Seq2[string, *Record]
+	if f.Status != "" && f.Type != "" {
+		from = Documents.ByAfter(tx, "status-type", string(f.Status)+"/"+string(f.Type), f.After)
+	} else {
+		from = Documents.AllAfter(tx, f.After)
+	}
+	out := []Listed{}
+	for _, r := range from {
+		if len(out) == f.Limit {
+			break
+		}
+		if (f.Status == "" || r.Status == f.Status) && (f.Type == "" || r.Type == f.Type) {
+			out = append(out, listed(r))
+		}
+	}
+	return out, tx.Err()
+}
+
+func listed(r *Record) Listed {
+	return Listed{ID: r.ID, Document: r.Document, Type: r.Type, Issuer: r.Issuer, Status: r.Status, Reason: r.Reason, At: r.At}
+}
+
+func find(tx *store.Tx, id string) (*Record, error) {
+	r, err := Documents.Get(tx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, desk.NotFound("there is no document %.80s in this node", id)
+	}
+	return r, err
+}
+
+// Show opens one document. What cannot be read of it is left out; its reason says why.
+func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {
+	r, err := find(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := &Shown{Listed: listed(r), Terms: r.Terms}
+	if payload, _, err := crypto.Unverified(r.JWS, crypto.TypeDocument, 2*protocol.MaxDocument); err == nil { // verified when it came
+		doc, err := protocol.Open(payload, r.Disclosures)
+		if doc != nil {
+			out.Header = &doc.Header
+		}
+		if err == nil {
+			out.Body, out.Withheld = doc.Body, doc.Withheld
+		}
+	}
+	for _, dl := range Deliveries.By(tx, "document", r.ID) {
+		out.Deliveries = append(out.Deliveries, dl)
+	}
+	return out, tx.Err()
+}
+
+// Save returns a document with its issuer's key. A document whose signature was refused cannot be saved: nobody issued it.
+func (d *Dispatch) Save(tx *store.Tx, id string) (*Saved, error) {
+	r, err := find(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	key, err := d.keyFor(r)
+	if err != nil {
+		return nil, err
+	}
+	return &Saved{ID: r.ID, JWS: r.JWS, Disclosures: append([]protocol.Disclosure{}, r.Disclosures...), Key: key}, nil
+}
+
+// keyFor finds the key under which a document verifies.
+func (d *Dispatch) keyFor(r *Record) (json.RawMessage, error) {
+	candidates := []json.RawMessage{d.Signer.JWK()}
+	if r.Status != Own {
+		candidates = nil
+		if now := d.Roster(); now != nil {
+			if m, ok := now.ByCountry(string(r.Issuer)); ok {
+				candidates = m.SigningKeys
+			}
+		}
+	}
+	for _, key := range candidates {
+		set, err := crypto.NewKeySet(key)
+		if err != nil {
+			return nil, fmt.Errorf("key of %s: %w", r.Issuer, err)
+		}
+		if _, _, err := crypto.Verify(r.JWS, crypto.TypeDocument, set, 2*protocol.MaxDocument); err == nil {
+			return key, nil
+		}
+	}
+	return nil, desk.Conflict("document %.80s does not verify under any key that %s has in the roster in force", r.ID, r.Issuer)
+}
