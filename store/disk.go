@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// freeBytes is the space that an ordinary user may still fill on the file system of dir, in bytes.
-func freeBytes(dir string) (uint64, error) {
+// FreeBytes is the space that an ordinary user may still fill on the file system of dir, in bytes.
+func FreeBytes(dir string) (uint64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return 0, fmt.Errorf("free space of %s: %w", dir, err)

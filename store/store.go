@@ -116,7 +116,7 @@ func Open(opt Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", opt.Dir, err)
 	}
 	s := &Store{
-		opt: opt, db: db, log: opt.Log, free: freeBytes,
+		opt: opt, db: db, log: opt.Log, free: FreeBytes,
 		queue: make(chan *request), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if err := s.begin(); err != nil {

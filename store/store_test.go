@@ -305,7 +305,7 @@ func TestDiskReserve(t *testing.T) {
 
 	free = 1 << 40
 	update(t, s, func(tx *Tx) error { _, err := tx.PutBlob(make([]byte, 2<<20)); return err })
-	real, err := freeBytes(opt.Dir)
+	real, err := FreeBytes(opt.Dir)
 	if err != nil || real == 0 {
 		t.Errorf("free space of a real folder: %d, %v", real, err)
 	}

@@ -29,10 +29,11 @@ const (
 type cli struct {
 	Globals
 
-	Init  initCmd  `cmd:"" help:"Make a new node: keys, configuration, encrypted store, first administrator." group:"node"`
-	Run   runCmd   `cmd:"" help:"Run the node until it is told to stop." group:"node"`
-	State stateCmd `cmd:"" name:"status" help:"Say whether the node runs and under which addresses." group:"node"`
-	Peers peersCmd `cmd:"" help:"Show how the node stands with each member." group:"node"`
+	Init   initCmd   `cmd:"" help:"Make a new node: keys, configuration, encrypted store, first administrator." group:"node"`
+	Run    runCmd    `cmd:"" help:"Run the node until it is told to stop." group:"node"`
+	State  stateCmd  `cmd:"" name:"status" help:"Say whether the node runs and under which addresses." group:"node"`
+	Peers  peersCmd  `cmd:"" help:"Show how the node stands with each member." group:"node"`
+	Doctor doctorCmd `cmd:"" help:"Find the usual troubles of a node, running or not, and say what to do."  group:"node"`
 
 	Login  loginCmd  `cmd:"" help:"Open a session with your own secret." group:"people"`
 	Logout logoutCmd `cmd:"" help:"End the session." group:"people"`
