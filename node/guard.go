@@ -10,17 +10,19 @@ import (
 	"proofmark/node/control"
 )
 
-// guardFolder refuses a data folder that somebody else could have tampered with: the folder, its configuration, keys and policies must be this
+// guardFolder refuses a data folder that somebody else could have tampered with: the folder, its configuration, keys, policies and calibrations must be this
 // account's or root's and writable by nobody else, and the keys readable by nobody else.
 func guardFolder(dir string) error {
 	files := map[string]os.FileMode{dir: 0o022, filepath.Join(dir, configFile): 0o022, filepath.Join(dir, masterFile): 0o077, filepath.Join(dir, keysFile): 0o077}
-	policies := filepath.Join(dir, policyDir)
-	err := fs.WalkDir(os.DirFS(policies), ".", func(path string, _ fs.DirEntry, err error) error { // follows a link to the folder, as the engine does
-		files[filepath.Join(policies, path)] = 0o022
-		return err
-	})
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("sharing policy: %w", err)
+	for name, what := range map[string]string{policyDir: "sharing policy", modelDir: "calibrations"} {
+		folder := filepath.Join(dir, name)
+		err := fs.WalkDir(os.DirFS(folder), ".", func(path string, _ fs.DirEntry, err error) error { // follows a link to the folder, as its reader does
+			files[filepath.Join(folder, path)] = 0o022
+			return err
+		})
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
 	}
 	for path, forbidden := range files {
 		// What is missing is reported where it is read, with what to do about it.

@@ -23,6 +23,7 @@ const (
 	keysFile   = "keys.sealed" // the country's keys, sealed under the master key
 	memberFile = "member.jws"  // what the node says of itself, signed: public, for the roster's key holders
 	policyDir  = "policy"
+	modelDir   = "calibration"  // the bureau's own calibrations, if it has any
 	indexFile  = "index.sealed" // what the index held, to begin with after a restart; it may be lost
 	storeDir   = "store"
 	socketFile = "proofmark.sock"

@@ -109,6 +109,9 @@ func Open(dir string, passphrase []byte, o Options) (*Node, error) {
 		if err == nil {
 			err = n.recordPolicy(context.Background())
 		}
+		if err == nil {
+			err = n.calibrate(context.Background())
+		}
 		if err != nil {
 			return nil, errors.Join(err, n.Close())
 		}

@@ -15,9 +15,10 @@ import (
 // printCandidate prints all that one person may know of a candidate.
 func printCandidate(w io.Writer, v *ballistics.CandidateView, me string) {
 	score, pose := foundWords(v)
-	facts(w, "Pair", v.Pair, "Region", string(v.ROI), "State", stateWords(v), "Lead", v.Lead, "Score", score,
-		"Rank", fmt.Sprintf("%d in the list of %s, %d in the list of %s", v.Rank, sideName(&v.Own), v.RankRev, sideName(&v.Other)), "Pose", pose,
-		"Handling", handling(v.Handling), "Found", stamp(v.Found), "First viewed", stamp(v.Viewed))
+	told := append([]string{"Pair", v.Pair, "Region", string(v.ROI), "State", stateWords(v), "Lead", v.Lead, "Score", score}, lrFacts(v.LikelihoodRatio)...)
+	facts(w, append(told, "Rank", fmt.Sprintf("%d in the list of %s, %d in the list of %s", v.Rank, sideName(&v.Own), v.RankRev, sideName(&v.Other)), "Pose", pose,
+		"Handling", handling(v.Handling), "Found", stamp(v.Found), "First viewed", stamp(v.Viewed))...)
+	printLimits(w, v.LikelihoodRatio)
 	fmt.Fprintln(w)
 	printSides(w, &v.Own, &v.Other)
 	fmt.Fprintln(w)

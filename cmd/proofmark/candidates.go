@@ -44,7 +44,7 @@ func (c *candidatesListCmd) Run(a *app) error {
 		if ranked {
 			empty = "No candidates: nothing that this node holds resembles it, or its correlation is still under way (proofmark status)."
 		}
-		table(w, empty, []string{"PAIR", "SCORE", "RANK", "AGREEMENT", "OWN EXHIBIT", "CASE", "OTHER", "EXHIBIT", "CALIBRE", "PLACE", "STATE"}, rows)
+		table(w, empty, []string{"PAIR", "SCORE", "RANK", "AGREEMENT", "LOG10 LR", "OWN EXHIBIT", "CASE", "OTHER", "EXHIBIT", "CALIBRE", "PLACE", "STATE"}, rows)
 		if len(list) > 0 {
 			fmt.Fprintln(w, "\nA candidate is no match: people decide.  proofmark candidates show PAIR")
 		}
@@ -56,7 +56,7 @@ func candidateRow(v *ballistics.CandidateView) []string {
 	if v.Lead != "" {
 		state += ", lead " + v.Lead
 	}
-	return []string{short(v.Pair), fmt.Sprintf("%.3f", v.Score), fmt.Sprint(v.Rank), v.Agreement(), orDash(v.Own.Exhibit), orDash(v.Own.Case),
+	return []string{short(v.Pair), fmt.Sprintf("%.3f", v.Score), fmt.Sprint(v.Rank), v.Agreement(), lrShort(v.LikelihoodRatio), orDash(v.Own.Exhibit), orDash(v.Own.Case),
 		string(v.Other.Country), orDash(v.Other.Exhibit), v.Other.Calibre, orDash(v.Other.Place), state}
 }
 

@@ -123,10 +123,13 @@ func printNotice(w io.Writer, l *ballistics.Lead, n *ballistics.Notice) {
 	if n == l.Sent {
 		to = fmt.Sprintf("to %s, released %s by %s", l.Counterpart, stamp(n.At), n.By)
 	}
-	facts(w, "Notification", b.Number+" "+to, "Score", fmt.Sprintf("%.3f, rank %d in the sender's list (%s, %s)", b.Score, b.Rank, b.ROI, b.Algorithm), "Calibre", b.Calibre,
+	told := append([]string{"Notification", b.Number + " " + to, "Score", fmt.Sprintf("%.3f, rank %d in the sender's list (%s, %s)", b.Score, b.Rank, b.ROI, b.Algorithm)},
+		lrFacts(b.LikelihoodRatio)...)
+	facts(w, append(told, "Calibre", b.Calibre,
 		"Offence", b.Offence, "Place", b.Place, "Occurred", span(b.Occurred), "Firearm", describeFirearm(b.Firearm), "Reviewers", strings.Join(b.Reviewers, " and "),
 		"Linked cases", strings.Join(b.LinkedCases, ", "), "Narrative", b.Narrative, "Acknowledged", stamp(n.Acknowledged), "By", n.AckBy, "Note", n.AckNote,
-		"Retracted", stamp(n.Retracted), "Reason", n.Reason)
+		"Retracted", stamp(n.Retracted), "Reason", n.Reason)...)
+	printLimits(w, b.LikelihoodRatio)
 	if b.Preserve && n.Retracted.IsZero() && l.Hit == nil {
 		fmt.Fprintln(w, "Please preserve the evidence of both sides.")
 	}

@@ -107,7 +107,8 @@ func (c *stateCmd) Run(a *app) error {
 		if !s.Idle {
 			work = "correlating or delivering"
 		}
-		facts(w, "Node", fmt.Sprintf("%s (%s)", s.Country, s.Name), "Peer", s.PeerID, "Addresses", strings.Join(s.Addresses, "  "), "Roster", roster, "Work", work)
+		facts(w, "Node", fmt.Sprintf("%s (%s)", s.Country, s.Name), "Peer", s.PeerID, "Addresses", strings.Join(s.Addresses, "  "), "Roster", roster, "Work", work,
+			"Calibrations", strings.Join(s.Calibrations, "; "))
 	})
 }
 

@@ -216,9 +216,9 @@ func TestAcquireWithADrawnMask(t *testing.T) {
 		mask *File
 		says string
 	}{
-		"another size": {maskOf(t, nx-1, ny, func(int, int) bool { return true }), fmt.Sprintf("mask mask.png: has %d × %d pixels, the scan has %d × %d points", nx-1, ny, nx, ny)},
+		"another size": {maskOf(t, nx-1, ny, func(int, int) bool { return true }), fmt.Sprintf("mask.png: mask: the picture has %d × %d pixels, the scan has %d × %d points", nx-1, ny, nx, ny)},
 		"dark":         {maskOf(t, nx, ny, func(int, int) bool { return false }), "it is dark everywhere"},
-		"no picture":   {&File{Name: "mask.png", Content: []byte("no picture")}, "mask mask.png: is no PNG picture"},
+		"no picture":   {&File{Name: "mask.png", Content: []byte("no picture")}, "mask.png: mask: the picture is no PNG picture"},
 		"empty":        {&File{Name: "mask.png"}, "is no PNG picture"},
 	} {
 		if _, err := acquire(c.mask); !errors.Is(err, desk.ErrInvalid) || !strings.Contains(err.Error(), c.says) {

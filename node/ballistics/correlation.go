@@ -32,7 +32,7 @@ func (s *Service) correlate(ctx context.Context, sig *Signature) error {
 			return err // withdrawn meanwhile
 		}
 		for _, f := range found {
-			if err := addCandidate(tx, sig, f); err != nil {
+			if err := s.addCandidate(tx, sig, f); err != nil {
 				return err
 			}
 		}
@@ -61,7 +61,7 @@ func (s *Service) foreign(c protocol.Country) string {
 
 // addCandidate enters a pair into the ranked lists of both its signatures and trims them to their length. A pair that people have looked at is never
 // removed by a better one.
-func addCandidate(tx *store.Tx, sig *Signature, f index.Found) error {
+func (s *Service) addCandidate(tx *store.Tx, sig *Signature, f index.Found) error {
 	other, err := signatures.Get(tx, f.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil // erased while the search ran
@@ -70,7 +70,7 @@ func addCandidate(tx *store.Tx, sig *Signature, f index.Found) error {
 		return err
 	}
 	c := &Candidate{Pair: protocol.PairID(sig.ID, other.ID), A: min(sig.ID, other.ID), B: max(sig.ID, other.ID), ROI: sig.ROI, Finding: f.Finding,
-		Handling: union(sig.Handling, other.Handling), Found: tx.Now(), Country: otherCountry(sig, other)}
+		LikelihoodRatio: s.models.Evidence(sig, other, &f.Finding), Handling: union(sig.Handling, other.Handling), Found: tx.Now(), Country: otherCountry(sig, other)}
 	if has, err := candidates.Has(tx, c.Pair); err != nil || has {
 		return err
 	}

@@ -94,13 +94,12 @@ func (n *NewAcquisition) drawn(scan *x3p.Scan) (*edit.Mask, error) {
 	if n.Mask == nil {
 		return nil, nil
 	}
-	picture, err := x3p.DecodeMask(n.Mask.Content, scan.SizeX, scan.SizeY)
+	m, err := edit.DrawnPNG(n.Mask.Content, scan)
 	if err != nil {
-		return nil, desk.Invalid("mask %s: %v", n.Mask.Name, err)
+		return nil, desk.Invalid("%s: %v", n.Mask.Name, err)
 	}
-	m := edit.FromPicture(picture, edit.Light)
 	if !slices.Contains(m.Keep, true) {
-		return nil, desk.Invalid("mask %s: it is dark everywhere: draw light what belongs to the region", n.Mask.Name)
+		return nil, desk.Invalid("%s: mask: it is dark everywhere: draw light what belongs to the region", n.Mask.Name)
 	}
 	return &m, nil
 }

@@ -57,7 +57,7 @@ func (s *Service) sendLead(tx *store.Tx, who desk.Actor, c *Candidate, lead *Lea
 	}
 	first, second := leadReviews(c.Reviews)
 	body := &protocol.LeadBody{Number: number, Pair: c.Pair, Own: leadSide(own), Other: leadSide(other), ROI: string(c.ROI), Calibre: own.Class.Calibre,
-		Algorithm: c.Algorithm, Score: c.Score, Rank: rank, PrimaryReview: first.At, SecondaryReview: second.At,
+		Algorithm: c.Algorithm, Score: c.Score, LikelihoodRatio: c.LikelihoodRatio, Rank: rank, PrimaryReview: first.At, SecondaryReview: second.At,
 		Reviewers: []string{first.By, second.By}, Preserve: true, Caveat: protocol.Caveat, Occurred: own.Occurred, Offence: own.Offence, Place: own.Place,
 		Narrative: narrative}
 	if body.LinkedCases, err = s.linkedCases(tx, own); err != nil {

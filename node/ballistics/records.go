@@ -144,6 +144,9 @@ type Candidate struct {
 	B    string        `json:"b"`
 	ROI  correlate.ROI `json:"roi"`
 	index.Finding
+	// LikelihoodRatio is what this node's calibrations made of the comparison when the pair was found.
+	LikelihoodRatio *protocol.LikelihoodRatio `json:"likelihood_ratio,omitempty"`
+
 	Handling []string         `json:"handling,omitempty"` // the union of both sides' codes
 	Found    time.Time        `json:"found"`
 	Viewed   time.Time        `json:"viewed,omitzero"`

@@ -20,7 +20,7 @@ type method struct {
 // methods of the regions that exhibits are acquired by.
 var methods = map[correlate.ROI]method{
 	correlate.BreechFace:    {protocol.CartridgeCase, correlate.Algorithm, encodeAreal},
-	correlate.FiringPin:     {kind: protocol.CartridgeCase},
+	correlate.FiringPin:     {protocol.CartridgeCase, correlate.FiringPinAlgorithm, encodeAreal},
 	correlate.ApertureShear: {kind: protocol.CartridgeCase},
 	correlate.EjectorMark:   {kind: protocol.CartridgeCase},
 	correlate.LEA:           {protocol.Bullet, bullet.Algorithm, encodeLands},

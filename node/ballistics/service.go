@@ -27,6 +27,7 @@ type Service struct {
 	snapshot Snapshot
 	saved    atomic.Int64 // when the last snapshot was begun, nanoseconds
 
+	models   Calibrations
 	wake     chan struct{} // there may be jobs
 	queue    queue
 	encoding chan struct{} // places for scans that are being encoded
@@ -34,7 +35,7 @@ type Service struct {
 
 // New registers the service's handlers with dispatch. Run must be called for correlation to happen.
 func New(d *desk.Desk, out *dispatch.Dispatch, now func() time.Time) *Service {
-	s := &Service{desk: d, out: out, now: now, index: index.New(), filling: filling{ready: make(chan struct{})}, wake: make(chan struct{}, 1), queue: newQueue(),
+	s := &Service{desk: d, out: out, now: now, index: index.New(), models: DefaultCalibrations(), filling: filling{ready: make(chan struct{})}, wake: make(chan struct{}, 1), queue: newQueue(),
 		encoding: make(chan struct{}, encodings)}
 	out.Handle(protocol.TypeSignature, s.receiveSignature)
 	out.Handle(protocol.TypeLead, s.receiveLead)
@@ -44,3 +45,9 @@ func New(d *desk.Desk, out *dispatch.Dispatch, now func() time.Time) *Service {
 	out.Handle(protocol.TypeHit, s.receiveHit)
 	return s
 }
+
+// UseCalibrations has candidates judged by these models from now on; to be called before Run. Those found before keep what they were given.
+func (s *Service) UseCalibrations(m Calibrations) { s.models = m }
+
+// Calibrations that the node goes by.
+func (s *Service) Calibrations() Calibrations { return s.models }

@@ -114,13 +114,19 @@ type Status struct {
 	Roster    string           `json:"roster,omitempty"`
 	Now       time.Time        `json:"now"`
 	Idle      bool             `json:"idle"` // nothing waits to be correlated or delivered
+
+	Calibrations []string `json:"calibrations"` // what likelihood ratios rest on
 }
 
 func (s *Server) routeFederation(mux *http.ServeMux) {
 	m, x := s.services.Membership, s.services.Exchange
 	handleOpen(s, mux, "status", func(_ context.Context, _ call, _ None) (Status, error) {
 		idle, err := s.idle()
-		return Status{Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Now: s.services.Now(), Idle: idle}, err
+		var models []string
+		for _, c := range s.services.Ballistics.Calibrations() {
+			models = append(models, c.Name())
+		}
+		return Status{Calibrations: models, Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Now: s.services.Now(), Idle: idle}, err
 	})
 	handle(s, mux, "roster.install", func(ctx context.Context, c call, r InstallRequest) (*membership.Installed, error) {
 		return m.Install(ctx, c.actor, c.key, r.Documents, r.Anchor)
