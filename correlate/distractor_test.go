@@ -71,15 +71,13 @@ func mixture(a, b *Signature, rng *rand.Rand) *Signature {
 }
 
 // entry draws one distractor.
-func (m *mixer) entry(rng *rand.Rand) (packedEntry, scanCode, reach) {
+func (m *mixer) entry(rng *rand.Rand) (packedEntry, spotCode, reach) {
 	a, b := m.smooth[rng.IntN(len(m.smooth))], m.smooth[rng.IntN(len(m.smooth))]
 	ta, tb := rng.Float64()*2*math.Pi, rng.Float64()*2*math.Pi
 	weight := 0.9 * rng.Float64()
 	own := math.Sqrt(1 - weight*weight)
 	dx, dy := rng.NormFloat64()*3, rng.NormFloat64()*3
 	warp, phase := rng.Float64()*12, rng.Float64()*2*math.Pi // raster points, 190 µm at most
-	code := new(polarCode)
-	var sure [rings][ringWords]uint64
 	read := func(r *raster, x, y float64) float64 {
 		px, py := int(x+rasterSide/2+0.5), int(y+rasterSide/2+0.5)
 		if uint(px) >= rasterSide || uint(py) >= rasterSide {
@@ -87,24 +85,28 @@ func (m *mixer) entry(rng *rand.Rand) (packedEntry, scanCode, reach) {
 		}
 		return float64(r[py*rasterSide+px])
 	}
+	sinW, cosW := math.Sincos(phase)
+	sinA, cosA := math.Sincos(ta)
+	sinB, cosB := math.Sincos(tb - ta)
+	// at is the height at an offset of a grid's ring.
+	at := func(ring int, o offset) float64 {
+		// The directions' sines come from the table: a million distractors take a while.
+		radius := float64(firstRing + ring*ringStep)
+		cos, sin := float64(o.x)/16/radius, float64(o.y)/16/radius
+		bend := warp / radius * (2*sin*cos*cosW + (cos*cos-sin*sin)*sinW)
+		cos, sin = cos-bend*sin, -(sin + bend*cos) // warped, mirrored
+		cos, sin = cosA*cos-sinA*sin, sinA*cos+cosA*sin
+		v := read(a, radius*cos+dx, radius*sin+dy)
+		if v == 0 {
+			return 0
+		}
+		cos, sin = cosB*cos-sinB*sin, sinB*cos+cosB*sin
+		return own*v + weight*read(b, radius*cos+dy, radius*sin-dx)
+	}
+	code := new(polarCode)
 	for r := range rings {
-		radius := float64(firstRing + r*ringStep)
-		sinW, cosW := math.Sincos(phase)
-		sinA, cosA := math.Sincos(ta)
-		sinB, cosB := math.Sincos(tb - ta)
 		for k := range turns {
-			// The directions' sines come from the table: a million distractors take a while.
-			o := polarSteps[r*turns+k]
-			cos, sin := float64(o.x)/16/radius, float64(o.y)/16/radius
-			bend := warp / radius * (2*sin*cos*cosW + (cos*cos-sin*sin)*sinW)
-			cos, sin = cos-bend*sin, -(sin + bend*cos) // warped, mirrored
-			cos, sin = cosA*cos-sinA*sin, sinA*cos+cosA*sin
-			v := read(a, radius*cos+dx, radius*sin+dy)
-			if v == 0 {
-				continue
-			}
-			cos, sin = cosB*cos-sinB*sin, sinB*cos+cosB*sin
-			v = own*v + weight*read(b, radius*cos+dy, radius*sin-dx)
+			v := at(r, polarSteps[r*turns+k])
 			bit := uint64(1) << (k & 63)
 			if math.Abs(v) >= signDead {
 				code.mask[r][k>>6] |= bit
@@ -112,13 +114,16 @@ func (m *mixer) entry(rng *rand.Rand) (packedEntry, scanCode, reach) {
 			if v >= signDead {
 				code.sign[r][k>>6] |= bit
 			}
-			if math.Abs(v) >= signSure {
-				sure[r][k>>6] |= bit
-			}
+		}
+	}
+	clear := make([]int8, scanGrid.samples())
+	for i, o := range scanGrid.steps {
+		if v := at(i/scanTurns, o); math.Abs(v) >= signDead {
+			clear[i] = int8(max(min(v, 104), -104)) / 2
 		}
 	}
 	bytes := m.pool[rng.IntN(len(m.pool))]
-	return pack(code, bytes), newScanCode(&code.sign, &sure), centreKind(bytes[5]).reach()
+	return pack(code, bytes), scanGrid.pick(clear), centreKind(bytes[5]).reach()
 }
 
 // pad puts n distractors into a gallery.

@@ -27,7 +27,7 @@ func agree(a, b string) bool {
 }
 
 // Gallery is a set of signatures in memory that many queries search at once while
-// it grows and shrinks. A signature takes 137 bytes that every scan reads, its
+// it grows and shrinks. A signature takes 515 bytes that every scan reads, its
 // own bytes, about 0.5 kB of polar code, and its id; templates are made again for
 // those on a short list. The zero value is not ready; use NewGallery or
 // LoadGallery.
@@ -73,12 +73,12 @@ const blockSize = 1024
 
 // block holds entries side by side, the scanned part apart from the rest.
 type block struct {
-	codes   []scanCode
+	codes   []spotCode
 	reaches []uint8
 	records []record
 }
 
-// record is what a gallery keeps of an entry beside its scan code.
+// record is what a gallery keeps of an entry beside its spots.
 type record struct {
 	id    string
 	class *classUse
@@ -98,7 +98,7 @@ func NewGallery() *Gallery {
 }
 
 func newBlock() *block {
-	return &block{make([]scanCode, 0, blockSize), make([]uint8, 0, blockSize), make([]record, 0, blockSize)}
+	return &block{make([]spotCode, 0, blockSize), make([]uint8, 0, blockSize), make([]record, 0, blockSize)}
 }
 
 // clone copies the first n entries, with room for a whole block.
@@ -120,14 +120,14 @@ func (v *contents) at(i int) (*block, int) {
 // Put adds a template or replaces the one of the same id.
 func (g *Gallery) Put(id string, c Class, t *Template) {
 	code := t.polar()
-	g.put(id, c, pack(code, t.packed), t.codes.scan, t.sig.reach())
+	g.put(id, c, pack(code, t.packed), t.codes.spots, t.sig.reach())
 }
 
 // PutSignature adds a signature or replaces the one of the same id, without
 // keeping a template.
 func (g *Gallery) PutSignature(id string, c Class, s *Signature) { g.Put(id, c, NewTemplate(s)) }
 
-func (g *Gallery) put(id string, c Class, data packedEntry, code scanCode, r reach) {
+func (g *Gallery) put(id string, c Class, data packedEntry, code spotCode, r reach) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	rec := record{id, g.use(kindClass{c, data.signature()[4]}), data}
@@ -147,7 +147,7 @@ func (g *Gallery) put(id string, c Class, data packedEntry, code scanCode, r rea
 }
 
 // replace puts other contents in place i, giving up the class of the old ones.
-func (g *Gallery) replace(v *contents, i int, rec record, code scanCode, r uint8) {
+func (g *Gallery) replace(v *contents, i int, rec record, code spotCode, r uint8) {
 	old, at := v.at(i)
 	g.leave(old.records[at].class)
 	b := old.clone(len(old.records))

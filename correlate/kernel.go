@@ -8,9 +8,8 @@ import (
 // A kernel is a way of counting bits. Every processor has the plain one; all
 // give the same numbers, so which one runs is seen in time alone. Its methods:
 //
-//   - fewest returns the fewest bits that differ in all eight patches of a probe,
-//     over those turns and shifts at which at most limit differ in the first four;
-//     none where there are no such;
+//   - vote counts, for each of 64 × lanes poses, the spots of a code that do not
+//     agree with a column of a scan table, see votes;
 //   - tally counts what a turned polar code and eight shifted ones have in common
 //     and where they differ: acc is common × 8, differ × 8;
 //   - agree correlates a whole number of sixteens of marks with a raster; its sums
@@ -28,17 +27,9 @@ const (
 
 func (k kernel) String() string { return [...]string{"plain", "avx2", "avx512"}[k] }
 
-// probe is an entry's scan code, each patch beside the row of the query's table
-// it begins at: rowTurns words per shift, of which turns are read.
-type probe struct {
-	row        [scanWords]*uint64
-	sign, mask [scanWords]uint64
-}
-
-const (
-	rowTurns = 2 * turns // a row goes round twice, so that a turn need not wrap
-	lanes    = 8         // shifts that lie side by side
-)
+// lanes are words that lie side by side: shifts of a sweep, and in a scan what its
+// columns say.
+const lanes = 8
 
 // kernels lists what this processor has, the fastest first.
 var kernels = append(platformKernels(), kernelPlain)
@@ -46,28 +37,55 @@ var kernels = append(platformKernels(), kernelPlain)
 // fastest is the kernel everything runs on.
 var fastest = kernels[0]
 
-// none is the result of fewest where no pose is promising.
-const none = ^uint32(0)
-
-func fewestPlain(p *probe, shifts int, limit uint64) uint32 {
-	s0, s1, s2, s3 := p.sign[0], p.sign[1], p.sign[2], p.sign[3]
-	m0, m1, m2, m3 := p.mask[0], p.mask[1], p.mask[2], p.mask[3]
-	best, most := none, int(limit)
-	for s := range shifts {
-		r0, r1, r2, r3 := p.at(0, s), p.at(1, s), p.at(2, s), p.at(3, s)
-		for k := range turns {
-			n := bits.OnesCount64((r0[k]^s0)&m0) + bits.OnesCount64((r1[k]^s1)&m1) +
-				bits.OnesCount64((r2[k]^s2)&m2) + bits.OnesCount64((r3[k]^s3)&m3)
-			if n > most {
-				continue
-			}
-			for w := scanFirst; w < scanWords; w++ {
-				n += bits.OnesCount64((p.at(w, s)[k] ^ p.sign[w]) & p.mask[w])
-			}
-			best = min(best, uint32(n))
+func votePlain(v *votes, column *uint64, spots *[scanSpots]uint16) {
+	for lane := range lanes {
+		at := word(column, lane)
+		peaks := countHalf(at, (*[scanHalf]uint16)(spots[:]))
+		valleys := countHalf(at, (*[scanHalf]uint16)(spots[scanHalf:]))
+		// 255 less the peaks that agree, and the valleys that do not.
+		carry := uint64(0)
+		for p := range peaks {
+			v[p][lane], carry = add(^peaks[p], valleys[p], carry)
 		}
+		v[votePlanes-1][lane] = carry
 	}
-	return best
+}
+
+// countHalf counts at how many of its spots each pose has a set bit; plane p of the
+// result is worth 2ᵖ. Of three bits of equal weight, sum and carry make two: a count
+// of many takes 5 operations a word. Eight words at a time leave the registers room.
+func countHalf(at *uint64, spots *[scanHalf]uint16) (planes [votePlanes - 1]uint64) {
+	var p0, p1, p2 uint64
+	var out [scanHalf / 8]uint64 // of weight 8
+	for i := range out {
+		s := (*[8]uint16)(spots[8*i:])
+		var a, b, c uint64
+		p0, a = add(p0, *word(at, int(s[0])), *word(at, int(s[1])))
+		p0, b = add(p0, *word(at, int(s[2])), *word(at, int(s[3])))
+		p1, a = add(p1, a, b)
+		p0, b = add(p0, *word(at, int(s[4])), *word(at, int(s[5])))
+		p0, c = add(p0, *word(at, int(s[6])), *word(at, int(s[7])))
+		p1, b = add(p1, b, c)
+		p2, out[i] = add(p2, a, b)
+	}
+	planes[0], planes[1], planes[2] = p0, p1, p2
+	for p := 3; p < len(planes); p++ {
+		var sum uint64
+		for i := range len(out) >> (p - 2) {
+			sum, out[i] = add(sum, out[2*i], out[2*i+1])
+		}
+		if p == len(planes)-1 { // the carries of 16 end in one
+			sum = out[0]
+		}
+		planes[p] = sum
+	}
+	return planes
+}
+
+// add adds three bits at each place.
+func add(a, b, c uint64) (sum, carry uint64) {
+	d := b ^ c
+	return a ^ d, b&c | a&d
 }
 
 func tallyPlain(acc *[2 * lanes]uint64, query, ref *uint64, rings int) {
@@ -81,11 +99,6 @@ func tallyPlain(acc *[2 * lanes]uint64, query, ref *uint64, rings int) {
 		}
 		acc[lane], acc[lanes+lane] = uint64(common), uint64(differ)
 	}
-}
-
-// at is the row of a patch at a shift.
-func (p *probe) at(patch, shift int) *[turns]uint64 {
-	return (*[turns]uint64)(unsafe.Pointer(word(p.row[patch], shift*rowTurns)))
 }
 
 // word is the i-th of the words that begin at p; the caller knows that it is there.

@@ -14,14 +14,14 @@ func platformKernels() []kernel {
 	return out
 }
 
-func (k kernel) fewest(p *probe, shifts int, limit uint64) uint32 {
+func (k kernel) vote(v *votes, column *uint64, spots *[scanSpots]uint16) {
 	switch k {
 	case kernelAVX512:
-		return fewestAVX512(p, shifts, limit)
+		voteAVX512(v, column, spots)
 	case kernelAVX2:
-		return fewestAVX2(p, shifts, limit)
+		voteAVX2(v, column, spots)
 	default:
-		return fewestPlain(p, shifts, limit)
+		votePlain(v, column, spots)
 	}
 }
 
@@ -46,7 +46,7 @@ func (k kernel) agree(sums *[4]int32, query *raster, marks *mark, n int, at *pla
 }
 
 //go:noescape
-func fewestAVX512(p *probe, shifts int, limit uint64) uint32
+func voteAVX512(v *votes, column *uint64, spots *[scanSpots]uint16)
 
 //go:noescape
 func tallyAVX512(acc *[2 * lanes]uint64, query, ref *uint64, rings int)
@@ -55,7 +55,7 @@ func tallyAVX512(acc *[2 * lanes]uint64, query, ref *uint64, rings int)
 func agreeAVX512(sums *[4]int32, query *raster, marks *mark, n int, at *placing)
 
 //go:noescape
-func fewestAVX2(p *probe, shifts int, limit uint64) uint32
+func voteAVX2(v *votes, column *uint64, spots *[scanSpots]uint16)
 
 //go:noescape
 func tallyAVX2(acc *[2 * lanes]uint64, query, ref *uint64, rings int)

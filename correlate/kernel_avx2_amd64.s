@@ -1,12 +1,5 @@
 #include "textflag.h"
 
-// Offsets of type probe; a row of the table takes 384 words, 192 are read.
-#define ROW(i) (8*(i))(SI)
-#define SIGN(i) (64+8*(i))(SI)
-#define MASK(i) (128+8*(i))(SI)
-#define ROWBYTES (384*8)
-#define TURNBYTES (192*8)
-
 // The number of bits in each half byte.
 DATA nibbles<>+0(SB)/8, $0x0302020102010100
 DATA nibbles<>+8(SB)/8, $0x0403030203020201
@@ -31,95 +24,111 @@ GLOBL nibbles<>(SB), RODATA|NOPTR, $32
 	VMOVD AX, X15 \
 	VPBROADCASTD X15, Y15
 
-#define PATCH(row, sign, mask) \
-	VPXOR (row)(BX*1), sign, Y8 \
-	VPAND mask, Y8, Y8 \
-	COUNT(Y8, Y9, Y10)
+// The next of a code's spots in half a column: 8 × its index beyond SI.
+#define SPOT(i, y) \
+	MOVWLZX (2*(i))(DX), AX \
+	VMOVDQU (SI)(AX*8), y
 
-// The same with sign and mask read from memory.
-#define FARPATCH(row, i) \
-	VPBROADCASTQ SIGN(i), Y8 \
-	VPBROADCASTQ MASK(i), Y9 \
-	VPXOR (row)(BX*1), Y8, Y8 \
-	VPAND Y9, Y8, Y8 \
-	COUNT(Y8, Y9, Y10)
+// Adds a and b to sum at each place and leaves the carry in a.
+#define ADD(sum, a, b) \
+	VPXOR a, b, Y15 \
+	VPAND a, b, a \
+	VPAND Y15, sum, b \
+	VPXOR Y15, sum, sum \
+	VPOR b, a, a
 
-// func fewestAVX2(p *probe, shifts int, limit uint64) uint32
-//
-// Counts are below 2³²: 32-bit comparisons of the lower halves do.
-TEXT ·fewestAVX2(SB), NOSPLIT, $0-28
-	MOVQ p+0(FP), SI
-	MOVQ shifts+8(FP), CX
-	MOVQ limit+16(FP), AX
-	INCQ AX
-	VMOVQ AX, X13
-	VPBROADCASTQ X13, Y13
-	CONSTANTS
-	MOVQ ROW(0), R8
-	MOVQ ROW(1), R9
-	MOVQ ROW(2), R10
-	MOVQ ROW(3), R11
-	MOVQ ROW(4), R12
-	MOVQ ROW(5), R13
-	MOVQ ROW(6), AX
-	MOVQ ROW(7), DX
-	VPBROADCASTQ SIGN(0), Y0
-	VPBROADCASTQ SIGN(1), Y1
-	VPBROADCASTQ SIGN(2), Y2
-	VPBROADCASTQ SIGN(3), Y3
-	VPBROADCASTQ MASK(0), Y4
-	VPBROADCASTQ MASK(1), Y5
-	VPBROADCASTQ MASK(2), Y6
-	VPBROADCASTQ MASK(3), Y7
-	VPCMPEQD Y12, Y12, Y12
-shift:
-	XORQ BX, BX
-turn:
-	VPXOR Y10, Y10, Y10
-	PATCH(R8, Y0, Y4)
-	PATCH(R9, Y1, Y5)
-	PATCH(R10, Y2, Y6)
-	PATCH(R11, Y3, Y7)
-	VPXOR Y9, Y9, Y9
-	VPSADBW Y9, Y10, Y11
-	VPCMPGTD Y11, Y13, Y9
-	VPTEST Y9, Y9
-	JNE promising
-next:
-	ADDQ $32, BX
-	CMPQ BX, $TURNBYTES
-	JNE turn
-	ADDQ $ROWBYTES, R8
-	ADDQ $ROWBYTES, R9
-	ADDQ $ROWBYTES, R10
-	ADDQ $ROWBYTES, R11
-	ADDQ $ROWBYTES, R12
-	ADDQ $ROWBYTES, R13
-	ADDQ $ROWBYTES, AX
-	ADDQ $ROWBYTES, DX
-	DECQ CX
-	JNE shift
-	VEXTRACTI128 $1, Y12, X8
-	VPMINUD X8, X12, X12
-	VPSHUFD $0x4e, X12, X8
-	VPMINUD X8, X12, X12
-	VMOVD X12, AX
-	VZEROUPPER
-	MOVL AX, ret+24(FP)
-	RET
-promising:
-	FARPATCH(R12, 4)
-	FARPATCH(R13, 5)
-	FARPATCH(AX, 6)
-	FARPATCH(DX, 7)
+#define CARRY(sum, a, t) \
+	VPAND a, sum, t \
+	VPXOR a, sum, sum
+
+#define STORE(p, y) VMOVDQU y, (64*(p))(DI)
+
+// func voteAVX2(v *votes, column *uint64, spots *[256]uint16)
+TEXT ·voteAVX2(SB), NOSPLIT, $0-24
+	MOVQ v+0(FP), DI
+	MOVQ column+8(FP), SI
+	MOVL $2, BX
+half:
+	MOVQ spots+16(FP), DX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
 	VPXOR Y8, Y8, Y8
-	VPSADBW Y8, Y10, Y10
-	// All ones where the first patches exceed the limit.
-	VPCMPGTD Y11, Y13, Y9
-	VPCMPEQD Y8, Y9, Y9
-	VPOR Y9, Y10, Y10
-	VPMINUD Y10, Y12, Y12
-	JMP next
+	MOVL $16, CX
+sixteen:
+	SPOT(0, Y9)
+	SPOT(1, Y10)
+	ADD(Y0, Y9, Y10)
+	SPOT(2, Y10)
+	SPOT(3, Y11)
+	ADD(Y0, Y10, Y11)
+	ADD(Y1, Y9, Y10)
+	SPOT(4, Y10)
+	SPOT(5, Y11)
+	ADD(Y0, Y10, Y11)
+	SPOT(6, Y11)
+	SPOT(7, Y12)
+	ADD(Y0, Y11, Y12)
+	ADD(Y1, Y10, Y11)
+	ADD(Y2, Y9, Y10)
+	SPOT(8, Y10)
+	SPOT(9, Y11)
+	ADD(Y0, Y10, Y11)
+	SPOT(10, Y11)
+	SPOT(11, Y12)
+	ADD(Y0, Y11, Y12)
+	ADD(Y1, Y10, Y11)
+	SPOT(12, Y11)
+	SPOT(13, Y12)
+	ADD(Y0, Y11, Y12)
+	SPOT(14, Y12)
+	SPOT(15, Y13)
+	ADD(Y0, Y12, Y13)
+	ADD(Y1, Y11, Y12)
+	ADD(Y2, Y10, Y11)
+	ADD(Y3, Y9, Y10)
+	CARRY(Y4, Y9, Y10)
+	CARRY(Y5, Y10, Y9)
+	CARRY(Y6, Y9, Y10)
+	CARRY(Y7, Y10, Y9)
+	VPXOR Y9, Y8, Y8
+	ADDQ $32, DX
+	DECL CX
+	JEQ done
+	CMPL CX, $8
+	JNE sixteen
+	// Half way: 255 less the peaks that agree.
+	VPCMPEQD Y15, Y15, Y15
+	VPXOR Y15, Y0, Y0
+	VPXOR Y15, Y1, Y1
+	VPXOR Y15, Y2, Y2
+	VPXOR Y15, Y3, Y3
+	VPXOR Y15, Y4, Y4
+	VPXOR Y15, Y5, Y5
+	VPXOR Y15, Y6, Y6
+	VPXOR Y15, Y7, Y7
+	JMP sixteen
+done:
+	STORE(0, Y0)
+	STORE(1, Y1)
+	STORE(2, Y2)
+	STORE(3, Y3)
+	STORE(4, Y4)
+	STORE(5, Y5)
+	STORE(6, Y6)
+	STORE(7, Y7)
+	STORE(8, Y8)
+	ADDQ $32, DI
+	ADDQ $32, SI
+	DECL BX
+	JNE half
+	VZEROUPPER
+	RET
 
 // One word of a ring at four shifts: common to Y10, differing to Y11.
 #define RINGWORD(i, half) \

@@ -1,88 +1,101 @@
 #include "textflag.h"
 
-// Offsets of type probe; a row of the table takes 384 words, 192 are read.
-#define ROW(i) (8*(i))(SI)
-#define SIGN(i) (64+8*(i))(SI)
-#define MASK(i) (128+8*(i))(SI)
-#define ROWBYTES (384*8)
-#define TURNBYTES (192*8)
+// The next of a code's spots in a column: 8 × its index beyond SI.
+#define SPOT(i, z) \
+	MOVWLZX (2*(i))(DX), AX \
+	VMOVDQU64 (SI)(AX*8), z
 
-// One patch at eight turns: add the set bits of (row ^ sign) & mask to Z17.
-// $0x28 is the truth table of (A^B)&C; A is the destination.
-#define PATCH(row, sign, mask) \
-	VMOVDQU64 (row)(BX*1), Z16 \
-	VPTERNLOGQ $0x28, mask, sign, Z16 \
-	VPOPCNTQ Z16, Z16 \
-	VPADDQ Z16, Z17, Z17
+// Adds a and b to sum at each place and leaves the carry in a. $0x96 is the truth
+// table of A^B^C; $0xd4 that of the carry of A, B and what was added, told from the
+// sum C: A where both agree, else what C is not.
+#define ADD(sum, a, b) \
+	VPTERNLOGQ $0x96, a, b, sum \
+	VPTERNLOGQ $0xd4, sum, b, a
 
-// func fewestAVX512(p *probe, shifts int, limit uint64) uint32
-//
-// Counting all patches costs less than a branch that is hard to foresee.
-TEXT ·fewestAVX512(SB), NOSPLIT, $0-28
-	MOVQ p+0(FP), SI
-	MOVQ shifts+8(FP), CX
-	VPBROADCASTQ limit+16(FP), Z19
-	VPBROADCASTQ SIGN(0), Z0
-	VPBROADCASTQ SIGN(1), Z1
-	VPBROADCASTQ SIGN(2), Z2
-	VPBROADCASTQ SIGN(3), Z3
-	VPBROADCASTQ SIGN(4), Z4
-	VPBROADCASTQ SIGN(5), Z5
-	VPBROADCASTQ SIGN(6), Z6
-	VPBROADCASTQ SIGN(7), Z7
-	VPBROADCASTQ MASK(0), Z8
-	VPBROADCASTQ MASK(1), Z9
-	VPBROADCASTQ MASK(2), Z10
-	VPBROADCASTQ MASK(3), Z11
-	VPBROADCASTQ MASK(4), Z12
-	VPBROADCASTQ MASK(5), Z13
-	VPBROADCASTQ MASK(6), Z14
-	VPBROADCASTQ MASK(7), Z15
-	MOVQ ROW(0), R8
-	MOVQ ROW(1), R9
-	MOVQ ROW(2), R10
-	MOVQ ROW(3), R11
-	MOVQ ROW(4), R12
-	MOVQ ROW(5), R13
-	MOVQ ROW(6), AX
-	MOVQ ROW(7), DX
-	VPTERNLOGQ $0xff, Z18, Z18, Z18
-shift:
-	XORQ BX, BX
-turn:
-	VPXORQ Z17, Z17, Z17
-	PATCH(R8, Z0, Z8)
-	PATCH(R9, Z1, Z9)
-	PATCH(R10, Z2, Z10)
-	PATCH(R11, Z3, Z11)
-	VPCMPUQ $2, Z19, Z17, K1 // at most the limit
-	PATCH(R12, Z4, Z12)
-	PATCH(R13, Z5, Z13)
-	PATCH(AX, Z6, Z14)
-	PATCH(DX, Z7, Z15)
-	VPMINUQ Z17, Z18, K1, Z18
-	ADDQ $64, BX
-	CMPQ BX, $TURNBYTES
-	JNE turn
-	ADDQ $ROWBYTES, R8
-	ADDQ $ROWBYTES, R9
-	ADDQ $ROWBYTES, R10
-	ADDQ $ROWBYTES, R11
-	ADDQ $ROWBYTES, R12
-	ADDQ $ROWBYTES, R13
-	ADDQ $ROWBYTES, AX
-	ADDQ $ROWBYTES, DX
-	DECQ CX
-	JNE shift
-	VEXTRACTI64X4 $1, Z18, Y16
-	VPMINUQ Y16, Y18, Y18
-	VEXTRACTI64X2 $1, Y18, X16
-	VPMINUQ X16, X18, X18
-	VPSHUFD $0x4e, X18, X16
-	VPMINUQ X16, X18, X18
-	VMOVQ X18, AX
+#define CARRY(sum, a, t) \
+	VPANDQ a, sum, t \
+	VPXORQ a, sum, sum
+
+#define STORE(p, z) VMOVDQU64 z, (64*(p))(DI)
+
+// func voteAVX512(v *votes, column *uint64, spots *[256]uint16)
+TEXT ·voteAVX512(SB), NOSPLIT, $0-24
+	MOVQ v+0(FP), DI
+	MOVQ column+8(FP), SI
+	MOVQ spots+16(FP), DX
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	MOVL $16, CX
+sixteen:
+	SPOT(0, Z9)
+	SPOT(1, Z10)
+	ADD(Z0, Z9, Z10)
+	SPOT(2, Z10)
+	SPOT(3, Z11)
+	ADD(Z0, Z10, Z11)
+	ADD(Z1, Z9, Z10)
+	SPOT(4, Z10)
+	SPOT(5, Z11)
+	ADD(Z0, Z10, Z11)
+	SPOT(6, Z11)
+	SPOT(7, Z12)
+	ADD(Z0, Z11, Z12)
+	ADD(Z1, Z10, Z11)
+	ADD(Z2, Z9, Z10)
+	SPOT(8, Z10)
+	SPOT(9, Z11)
+	ADD(Z0, Z10, Z11)
+	SPOT(10, Z11)
+	SPOT(11, Z12)
+	ADD(Z0, Z11, Z12)
+	ADD(Z1, Z10, Z11)
+	SPOT(12, Z11)
+	SPOT(13, Z12)
+	ADD(Z0, Z11, Z12)
+	SPOT(14, Z12)
+	SPOT(15, Z13)
+	ADD(Z0, Z12, Z13)
+	ADD(Z1, Z11, Z12)
+	ADD(Z2, Z10, Z11)
+	ADD(Z3, Z9, Z10)
+	CARRY(Z4, Z9, Z10)
+	CARRY(Z5, Z10, Z9)
+	CARRY(Z6, Z9, Z10)
+	CARRY(Z7, Z10, Z9)
+	VPXORQ Z9, Z8, Z8
+	ADDQ $32, DX
+	DECL CX
+	JEQ done
+	CMPL CX, $8
+	JNE sixteen
+	// Half way: 255 less the peaks that agree.
+	VPTERNLOGQ $0x0f, Z0, Z0, Z0
+	VPTERNLOGQ $0x0f, Z1, Z1, Z1
+	VPTERNLOGQ $0x0f, Z2, Z2, Z2
+	VPTERNLOGQ $0x0f, Z3, Z3, Z3
+	VPTERNLOGQ $0x0f, Z4, Z4, Z4
+	VPTERNLOGQ $0x0f, Z5, Z5, Z5
+	VPTERNLOGQ $0x0f, Z6, Z6, Z6
+	VPTERNLOGQ $0x0f, Z7, Z7, Z7
+	JMP sixteen
+done:
+	STORE(0, Z0)
+	STORE(1, Z1)
+	STORE(2, Z2)
+	STORE(3, Z3)
+	STORE(4, Z4)
+	STORE(5, Z5)
+	STORE(6, Z6)
+	STORE(7, Z7)
+	STORE(8, Z8)
 	VZEROUPPER
-	MOVL AX, ret+24(FP)
 	RET
 
 // func tallyAVX512(acc *[16]uint64, query, ref *uint64, rings int)

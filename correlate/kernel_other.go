@@ -4,7 +4,7 @@ package correlate
 
 func platformKernels() []kernel { return nil }
 
-func (kernel) fewest(p *probe, shifts int, limit uint64) uint32 { return fewestPlain(p, shifts, limit) }
+func (kernel) vote(v *votes, column *uint64, spots *[scanSpots]uint16) { votePlain(v, column, spots) }
 
 func (kernel) tally(acc *[2 * lanes]uint64, query, ref *uint64, rings int) {
 	tallyPlain(acc, query, ref, rings)

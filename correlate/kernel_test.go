@@ -41,37 +41,52 @@ func eachKernel(t *testing.T, do func(t *testing.T, k kernel)) {
 }
 
 // Every kernel counts what a loop over single poses counts.
-func TestKernelsFindTheFewest(t *testing.T) {
+func TestKernelsVoteAlike(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k kernel) {
 		rapid.Check(t, func(t *rapid.T) {
-			shifts := rapid.IntRange(1, 5).Draw(t, "shifts")
-			table := make([]uint64, 3*shifts*rowTurns)
-			fill(rapid.Uint64().Draw(t, "table"), table)
-			var p probe
-			var at [scanWords]int
-			for w := range scanWords {
-				at[w] = rapid.IntRange(0, 2).Draw(t, "band")*shifts*rowTurns + rapid.IntRange(0, turns-1).Draw(t, "turn")
-				p.row[w] = &table[at[w]]
-				p.sign[w], p.mask[w] = word64().Draw(t, "sign"), word64().Draw(t, "mask")
-			}
-			limit := rapid.IntRange(0, 64*scanFirst).Draw(t, "limit")
-			want := none
-			for s := range shifts {
-				for turn := range turns {
-					first, sum := 0, 0
-					for w := range scanWords {
-						sum += bits.OnesCount64((table[at[w]+s*rowTurns+turn] ^ p.sign[w]) & p.mask[w])
-						if w == scanFirst-1 {
-							first = sum
-						}
-					}
-					if first <= limit {
-						want = min(want, uint32(sum))
+			samples := rapid.IntRange(2, 60).Draw(t, "samples")
+			column := make([]uint64, columnWords(samples))
+			fill(rapid.Uint64().Draw(t, "table"), column)
+			for i := range samples { // some that agree everywhere or nowhere
+				if w := word64().Draw(t, "sample"); w == 0 || w == ^uint64(0) {
+					for lane := range lanes {
+						column[i*lanes+lane] = w
 					}
 				}
 			}
-			if got := k.fewest(&p, shifts, uint64(limit)); got != want {
-				t.Fatalf("%d, want %d", got, want)
+			var spots [scanSpots]uint16
+			s := exact.Sequence(rapid.Uint64().Draw(t, "spots"))
+			few := rapid.IntRange(1, samples).Draw(t, "few")
+			for i := range spots {
+				spots[i] = uint16(s.Below(few) * lanes)
+			}
+			var got votes
+			k.vote(&got, &column[0], &spots)
+			fewest := uint32(1 << votePlanes)
+			for lane := range lanes {
+				fewestHere := uint32(1 << votePlanes)
+				for pose := range 64 {
+					want, have := uint32(votesBase), uint32(0)
+					for i, spot := range spots {
+						if up := column[int(spot)+lane]>>pose&1 == 1; up == (i < scanHalf) {
+							want--
+						}
+					}
+					for p := range got {
+						have |= uint32(got[p][lane]>>pose&1) << p
+					}
+					if have != want {
+						t.Fatalf("lane %d, pose %d: %d, want %d", lane, pose, have, want)
+					}
+					fewestHere = min(fewestHere, want)
+				}
+				if n := got.fewestOf(lane); n != fewestHere {
+					t.Fatalf("lane %d: the fewest %d, want %d", lane, n, fewestHere)
+				}
+				fewest = min(fewest, fewestHere)
+			}
+			if n := got.fewest(); n != fewest {
+				t.Fatalf("the fewest %d, want %d", n, fewest)
 			}
 		})
 	})

@@ -38,6 +38,10 @@ var polarSteps = func() (t [rings * turns]offset) {
 	return t
 }()
 
+// polarOrigin is the frame's origin on a raster in 1/16 points, and half a point
+// more, so that >> 4 rounds to the nearest point.
+const polarOrigin = 16*rasterSide/2 + 8
+
 func roundInt(x float64) int32 {
 	return int32(math.Floor(float64(x) + 0.5))
 }
@@ -45,12 +49,11 @@ func roundInt(x float64) int32 {
 // sampleRing reads the signs on ring r around a centre displaced from the
 // frame's origin.
 func sampleRing(signs *raster, at offset, r int) (sign, mask [ringWords]uint64) {
-	const origin = 16*rasterSide/2 + 8 // rounds to the nearest point
 	steps := polarSteps[r*turns : (r+1)*turns]
 	for w := range ringWords {
 		var s, m uint64
 		for k, o := range steps[64*w : 64*(w+1)] {
-			x, y := uint32(origin+at.x+o.x)>>4, uint32(origin+at.y+o.y)>>4
+			x, y := uint32(polarOrigin+at.x+o.x)>>4, uint32(polarOrigin+at.y+o.y)>>4
 			// A negative coordinate is a huge one here.
 			if x >= rasterSide || y >= rasterSide {
 				continue
@@ -64,19 +67,13 @@ func sampleRing(signs *raster, at offset, r int) (sign, mask [ringWords]uint64) 
 	return sign, mask
 }
 
-// codesOf makes both codes of a template from its sign raster.
-func codesOf(signs *raster) (*polarCode, scanCode) {
+// codesOf makes the polar code and the spots of a template's sign raster.
+func codesOf(signs *raster) (*polarCode, spotCode) {
 	code := new(polarCode)
-	var sure [rings][ringWords]uint64
 	for r := range rings {
 		code.sign[r], code.mask[r] = sampleRing(signs, offset{}, r)
-		for k, o := range polarSteps[r*turns : (r+1)*turns] {
-			// The rings around the origin itself lie within the raster.
-			x, y := (16*rasterSide/2+8+o.x)>>4, (16*rasterSide/2+8+o.y)>>4
-			sure[r][k>>6] |= uint64(signs[y*rasterSide+x]) >> 2 & 1 << (k & 63)
-		}
 	}
-	return code, newScanCode(&code.sign, &sure)
+	return code, scanGrid.pick(scanGrid.at(signs, offset{}))
 }
 
 // span is the range from ≤ r < to of the rings that hold anything.

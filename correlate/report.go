@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"context"
+	"slices"
 
 	"proofmark/correlate/exact"
 )
@@ -31,7 +32,7 @@ func (g *Gallery) NewScan(q *Template) *Scan {
 	s := &search{g: g, ctx: context.Background(), contents: g.now.Load(), query: q, kernel: fastest}
 	s.admit(Class{}, nil)
 	for r := range reaches {
-		s.table(r)
+		s.table(atFirst, r)
 	}
 	return &Scan{s}
 }
@@ -40,16 +41,17 @@ func (g *Gallery) NewScan(q *Template) *Scan {
 // ends it with its error.
 func (s *Scan) Run(ctx context.Context) (ScanWork, error) {
 	done := ScanWork{Kernel: s.s.kernel.String()}
-	score := s.s.scanner()()
-	own := s.s.query.sig.reach()
-	for i, e := range s.s.field {
-		if i%256 == 0 && ctx.Err() != nil {
+	score := s.s.scanner(atFirst)
+	scores := make([]float32, scanStretch)
+	for field := range slices.Chunk(s.s.field, scanStretch) {
+		if ctx.Err() != nil {
 			return done, ctx.Err()
 		}
-		b, at := s.s.contents.at(int(e))
-		score(b, at)
-		done.Signatures++
-		done.Words += int64(wordsScanned(max(own, reach(b.reaches[at]))))
+		score(field, scores)
+		done.Signatures += len(field)
+		for _, e := range field {
+			done.Words += int64(wordsScanned(s.s.reach(s.s.contents.at(int(e)))))
+		}
 	}
 	return done, nil
 }

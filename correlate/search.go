@@ -19,17 +19,22 @@ type Found struct {
 // million generated distractors (docs/performance.md).
 const (
 	shortListKeep = 4   // × keep, at least, are compared finely
+	closerShare   = 32  // 1 in so many is scanned once more, closer
 	sweptShare    = 500 // 1 in so many survives the scan and is swept
+	scanStretch   = 256 // entries a goroutine scans before others take their turn
+
+	// A query of less than wholeQuery pixels (1.76 mm²) is a partial mark: it is
+	// looked for by its own spots, and more entries are swept.
+	wholeQuery        = 1800
+	sweptSharePartial = 100
 )
 
 // Search ranks the gallery against a query and returns the best keep entries,
 // best first, ties by id, each as Compare finds it. Class characteristics exclude
 // first, then admit (nil admits all; it is called from one goroutine, before
-// anything is compared). A large gallery is thinned out in stages: by four patches
-// at every pose and by eight at the promising ones, then by the whole polar code; a
-// query that is a partial mark would miss most patches and goes to the polar codes
-// at once. The list is the
-// same whatever the number of cores and the kernel. Searches at once share the
+// anything is compared). A large gallery is thinned out in stages: by the entries'
+// spots (of a query that is a partial mark: by its own), then by the whole polar
+// code. The list is the same whatever the number of cores and the kernel. Searches at once share the
 // cores evenly. A cancelled context ends the search with its error.
 func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, admit func(id string) bool) ([]Found, error) {
 	done, err := g.SearchStages(ctx, q, c, keep, admit)
@@ -81,9 +86,11 @@ type search struct {
 	kernel   kernel
 	field    []int32 // the entries still in it
 	done     Searched
-	tables   [reaches]struct {
-		once  sync.Once
-		table *scanTable
+	prepared [reaches]struct { // of the query, on first need
+		tableOnce  [scans]sync.Once
+		table      [scans]*scanTable
+		turnedOnce sync.Once
+		turned     *turnedScan
 	}
 }
 
@@ -122,31 +129,46 @@ func (s *search) admit(c Class, admit func(id string) bool) {
 // shorten thins the field out to n entries.
 func (s *search) shorten(n int) error {
 	l := s.g.limits
-	if all := len(s.field); all > max(l.words, n) && s.query.sig.valid >= partialMarks {
+	if all := len(s.field); all > max(l.words, n) {
 		s.done.Scanned = all
-		if err := s.thin(max(l.swept, n, all/sweptShare), 256, s.scanner()); err != nil {
+		if err := s.scan(all, max(l.swept, n)); err != nil {
 			return err
 		}
 	}
 	if len(s.field) > n {
 		s.done.Swept = len(s.field)
 	}
-	return s.thin(n, 8, s.sweeper())
+	return s.thin(n, 8, s.sweeper)
 }
 
-// thin scores the field and keeps the best n, ties by id.
-func (s *search) thin(n, stretch int, scorer func() func(b *block, at int) float32) error {
+// scan thins a field of all entries out to those that are swept, at least least.
+func (s *search) scan(all, least int) error {
+	if s.partial() {
+		return s.thin(max(least, all/sweptSharePartial), scanStretch, s.turnedScanner)
+	}
+	err := s.thin(max(least, all/closerShare), scanStretch, func() scorer { return s.scanner(atFirst) })
+	if err != nil {
+		return err
+	}
+	return s.thin(max(least, all/sweptShare), scanStretch, func() scorer { return s.scanner(closer) })
+}
+
+// partial tells whether the query is so small that its own spots are looked for.
+func (s *search) partial() bool { return s.query.sig.valid < wholeQuery }
+
+// A scorer scores entries of the field.
+type scorer func(field []int32, scores []float32)
+
+// thin scores the field and keeps the best n, ties by id. start makes what a
+// goroutine needs for itself.
+func (s *search) thin(n, stretch int, start func() scorer) error {
 	if len(s.field) <= n {
 		return nil
 	}
 	scores := make([]float32, len(s.field))
 	err := s.parallel(len(s.field), stretch, func() func(from, to int) {
-		score := scorer()
-		return func(from, to int) {
-			for i := from; i < to; i++ {
-				scores[i] = score(s.contents.at(int(s.field[i])))
-			}
-		}
+		score := start()
+		return func(from, to int) { score(s.field[from:to], scores[from:to]) }
 	})
 	if err != nil {
 		return err
@@ -155,38 +177,82 @@ func (s *search) thin(n, stretch int, scorer func() func(b *block, at int) float
 	return nil
 }
 
-// scanner makes a goroutine's scorer by the scan's patches.
-func (s *search) scanner() func() func(*block, int) float32 {
-	own := s.query.sig.reach()
-	return func() func(*block, int) float32 {
-		p := new(probe)
-		return func(b *block, at int) float32 {
-			return s.table(max(own, reach(b.reaches[at]))).score(s.kernel, p, &b.codes[at])
+// reach is how far origins of query and an entry may lie apart.
+func (s *search) reach(b *block, at int) reach {
+	return max(s.query.sig.reach(), reach(b.reaches[at]))
+}
+
+// scanner scores by the entries' spots.
+func (s *search) scanner(scan int) scorer {
+	v := new(votes)
+	return func(field []int32, scores []float32) {
+		for i, e := range field {
+			b, at := s.contents.at(int(e))
+			scores[i] = s.table(scan, s.reach(b, at)).score(s.kernel, v, &b.codes[at])
 		}
 	}
 }
 
-// sweeper makes a goroutine's scorer by the polar code.
-func (s *search) sweeper() func() func(*block, int) float32 {
-	own := s.query.sig.reach()
-	return func() func(*block, int) float32 {
-		var code polarCode
-		var scores []float32
-		return func(b *block, at int) float32 {
-			b.records[at].data.code(&code)
-			r := max(own, reach(b.reaches[at]))
-			if need := turns * len(reachShifts[r]); len(scores) < need {
-				scores = make([]float32, need)
+// turnedScanner scores by the query's spots, entries of one reach side by side.
+func (s *search) turnedScanner() scorer {
+	sheet := newTurnedSheet()
+	var laid [lanes]int
+	var some [lanes]float32
+	return func(field []int32, scores []float32) {
+		for r := range reaches {
+			n := 0
+			flush := func() {
+				sheet.score(s.turned(r), s.kernel, some[:n])
+				for lane, i := range laid[:n] {
+					scores[i] = some[lane]
+				}
+				n = 0
 			}
-			return likeness(s.query, &code, r, scores)
+			for i, e := range field {
+				b, at := s.contents.at(int(e))
+				if s.reach(b, at) != r {
+					continue
+				}
+				sheet.lay(s.turned(r), n, b.records[at].data)
+				laid[n] = i
+				if n++; n == lanes {
+					flush()
+				}
+			}
+			if n > 0 {
+				flush()
+			}
 		}
 	}
 }
 
-func (s *search) table(r reach) *scanTable {
-	t := &s.tables[r]
-	t.once.Do(func() { t.table = newScanTable(s.query, r) })
-	return t.table
+// sweeper scores by the polar code.
+func (s *search) sweeper() scorer {
+	var code polarCode
+	var poses []float32
+	return func(field []int32, scores []float32) {
+		for i, e := range field {
+			b, at := s.contents.at(int(e))
+			b.records[at].data.code(&code)
+			r := s.reach(b, at)
+			if need := turns * len(reachShifts[r]); len(poses) < need {
+				poses = make([]float32, need)
+			}
+			scores[i] = likeness(s.query, &code, r, poses)
+		}
+	}
+}
+
+func (s *search) table(scan int, r reach) *scanTable {
+	p := &s.prepared[r]
+	p.tableOnce[scan].Do(func() { p.table[scan] = newScanTable(s.query, scanPoses[scan][r]) })
+	return p.table[scan]
+}
+
+func (s *search) turned(r reach) *turnedScan {
+	p := &s.prepared[r]
+	p.turnedOnce.Do(func() { p.turned = newTurnedScan(s.query, r) })
+	return p.turned
 }
 
 // best returns the n entries of the field with the highest scores, ties by id, in

@@ -14,16 +14,16 @@ import (
 // A snapshot is a gallery's entries with all that was computed from them, so that
 // reading one takes no decoding of pictures. Little-endian: magic, version,
 // algorithm, the number of entries; of each the id and the class (each text behind
-// its length in 16 bits), reach, scan code (8 signs, 8 masks, 8 places), length and
+// its length in 16 bits), reach, 256 spots as samples in 16 bits, length and
 // bytes of its packed form; at the end the SHA-256 of all before it. The checksum
 // finds damage; it does not prove who wrote the file.
 const (
 	snapshotMagic   = "PMGAL\r\n\x1a"
-	snapshotVersion = 1 // of the layout and of all codes in it
+	snapshotVersion = 2 // of the layout and of all codes in it
 	snapshotText    = 1 << 12
 	snapshotEntries = 1 << 28
 	maxPacked       = 2 + rings*ringBytes + MaxSignatureSize
-	scanCodeBytes   = scanWords*16 + scanWords
+	spotCodeBytes   = 2 * scanSpots
 	// snapshotAlgorithms are those whose codes it holds.
 	snapshotAlgorithms = Algorithm + " " + FiringPinAlgorithm
 )
@@ -57,12 +57,9 @@ func (g *Gallery) Save(w io.Writer) error {
 			}
 		}
 		b = append(b, block.reaches[at])
-		for _, words := range [][scanWords]uint64{code.sign, code.mask} {
-			for _, w := range words {
-				b = binary.LittleEndian.AppendUint64(b, w)
-			}
+		for _, spot := range code.spots {
+			b = binary.LittleEndian.AppendUint16(b, spot/lanes)
 		}
-		b = append(b, code.place[:]...)
 		b = binary.LittleEndian.AppendUint16(b, uint16(len(rec.data)))
 		b = append(b, rec.data...)
 		if _, err := out.Write(b); err != nil {
@@ -163,13 +160,17 @@ func (r *snapshotReader) entry(g *Gallery) error {
 	id := r.text()
 	class := Class{r.text(), r.text(), r.text()}
 	own := r.bytes(1)[0]
-	var code scanCode
-	raw := r.bytes(scanCodeBytes)
-	for w := range scanWords {
-		code.sign[w] = binary.LittleEndian.Uint64(raw[8*w:])
-		code.mask[w] = binary.LittleEndian.Uint64(raw[8*(scanWords+w):])
+	var code spotCode
+	raw := r.bytes(spotCodeBytes)
+	for i := range code.spots {
+		half, sample := i/scanHalf, int(binary.LittleEndian.Uint16(raw[2*i:]))
+		if sample < scanGrid.samples() {
+			code.held++
+		} else if r.err == nil && sample != scanGrid.samples()+half {
+			return fmt.Errorf("spot %d is sample %d of %d", i, sample, scanGrid.samples())
+		}
+		code.spots[i] = uint16(sample) * lanes
 	}
-	copy(code.place[:], raw[16*scanWords:])
 	n := r.uint16()
 	if r.err == nil && n > maxPacked {
 		return fmt.Errorf("%d bytes of an entry, at most %d are read", n, maxPacked)
@@ -177,11 +178,6 @@ func (r *snapshotReader) entry(g *Gallery) error {
 	data := packedEntry(bytes.Clone(r.bytes(min(n, maxPacked))))
 	if r.err != nil {
 		return nil
-	}
-	for w, place := range code.place {
-		if place > noPatch || code.sign[w]&^code.mask[w] != 0 || (place == noPatch && code.mask[w] != 0) {
-			return fmt.Errorf("patch %d is not possible", w)
-		}
 	}
 	if len(data) < 2 {
 		return errors.New("it holds nothing")

@@ -39,7 +39,7 @@ type Template struct {
 	codes struct { // both sides of the coarse stage
 		once  sync.Once
 		polar *polarCode
-		scan  scanCode
+		spots spotCode
 	}
 	reference struct { // the side whose points are sampled
 		once  sync.Once
@@ -89,13 +89,13 @@ func (t *Template) polar() *polarCode {
 func (t *Template) makeCodes() {
 	t.codes.once.Do(func() {
 		if t.codes.polar == nil { // a gallery knows it already
-			t.codes.polar, t.codes.scan = codesOf(t.signRaster())
+			t.codes.polar, t.codes.spots = codesOf(t.signRaster())
 		}
 	})
 }
 
 // signRaster holds in bit 0 whether a point is clearly up or down, in bit 1
-// whether up, in bit 2 whether the scan may rely on it.
+// whether up, in bits 2 to 7 how far, in 2/55 RMS.
 func (t *Template) signRaster() *raster {
 	t.signs.once.Do(func() {
 		t.signs.raster = new(raster)
@@ -211,13 +211,9 @@ func roundDiv(num, den int32) int32 {
 // signKernel is half a Gaussian of σ = 0.1874 × 140 µm at 31.25 µm, in 1/64.
 var signKernel = [3]int32{30, 15, 2}
 
-// Heights in 1/55 RMS: below signDead a sign is too unsure for the coarse stage,
-// below signSure for the scan, which has few words and takes the best. signSure
-// was chosen among 3, 5, 8, 12 and 16 by how high mates stand in the scan.
-const (
-	signDead = 3
-	signSure = 8
-)
+// signDead is the height in 1/55 RMS below which a sign is too unsure for the coarse
+// stage.
+const signDead = 3
 
 // smoothRaster low-passes the picture to waves above about 140 µm.
 func smoothRaster(dst *raster, values *[side * side]int8, b box) {
@@ -258,15 +254,12 @@ func smoothRaster(dst *raster, values *[side * side]int8, b box) {
 func signRaster(dst *raster, values *[side * side]int8, b box) {
 	smoothRaster(dst, values, b)
 	for i, v := range dst {
-		bits := int8(0)
+		bits := int8(max(v, -v) >> 1 << 2)
 		if v >= signDead || v <= -signDead { // not so where missing
-			bits = 1
+			bits |= 1
 		}
 		if v >= signDead {
 			bits |= 2
-		}
-		if v >= signSure || v <= -signSure {
-			bits |= 4
 		}
 		dst[i] = bits
 	}
