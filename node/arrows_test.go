@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 		"proofmark/node/index"},
 	"proofmark/node/bundle":   {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk", "proofmark/node/dispatch"},
 	"proofmark/node/exchange": {"proofmark/protocol", "proofmark/crypto/roster", "proofmark/node/dispatch"},
+	"proofmark/node/monitor":  {"proofmark/protocol", "proofmark/store", "proofmark/node/exchange"},
 	"proofmark/node/control": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/people", "proofmark/node/membership",
 		"proofmark/node/dispatch", "proofmark/node/ballistics", "proofmark/node/tracing", "proofmark/node/exchange", "proofmark/node/bundle"},
 	"proofmark/node":   {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate", "proofmark/crypto", "proofmark/node/"},

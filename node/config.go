@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ type Config struct {
 	Network Network `toml:"network"`
 	Store   Store   `toml:"store"`
 	Log     Log     `toml:"log"`
+	Monitor Monitor `toml:"monitor"`
 }
 
 // Network says where members reach the node.
@@ -33,6 +35,12 @@ type Network struct {
 // Store says how the database behaves.
 type Store struct {
 	ReserveMB uint64 `toml:"reserve_mb" comment:"writes stop with a clear error while less free disk space than this remains"`
+}
+
+// Monitor says where machines ask how the node is.
+type Monitor struct {
+	Listen    string `toml:"listen" comment:"host:port of health and Prometheus figures, such as 127.0.0.1:9464; empty: none"`
+	TokenFile string `toml:"token_file" comment:"file (mode 0600) with the token, at least 24 bytes, that /metrics and /readyz are asked with"`
 }
 
 // Log says what the daemon logs.
@@ -104,6 +112,14 @@ func (c Config) Check() error {
 			if _, err := multiaddr.NewMultiaddr(a); err != nil {
 				return fmt.Errorf("%s: %q is not a multiaddr such as /ip4/192.0.2.1/tcp/%d: %w", key, a, DefaultPort, err)
 			}
+		}
+	}
+	if c.Monitor.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.Monitor.Listen); err != nil {
+			return fmt.Errorf("monitor.listen: %w: write it like 127.0.0.1:9464", err)
+		}
+		if c.Monitor.TokenFile == "" {
+			return fmt.Errorf("monitor.token_file: the figures are shown to nobody without a token: name a file that holds one")
 		}
 	}
 	if _, err := c.level(); err != nil {

@@ -202,17 +202,25 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if err := n.tracing.Resume(ctx); err != nil {
 		return errors.Join(fmt.Errorf("resume imports: %w", err), n.Close())
 	}
+	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "upkeep": n.upkeep}
+	if n.Config.Monitor.Listen != "" {
+		page, err := n.monitor()
+		if err != nil {
+			return errors.Join(err, n.Close())
+		}
+		defer page.Close()
+		parts["monitor"] = page.Serve
+	}
 	server, err := control.Listen(n.SocketPath(), n.services())
 	if err != nil {
 		return errors.Join(err, n.Close())
 	}
+	parts["control"] = server.Serve
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
-	faults := make(chan error, 4)
-	for name, serve := range map[string]func(context.Context) error{
-		"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "control": server.Serve, "upkeep": n.upkeep,
-	} {
+	faults := make(chan error, len(parts))
+	for name, serve := range parts {
 		wg.Go(func() {
 			defer stop() // a part that ends takes the node down: a supervisor restarts it whole
 			if err := serve(ctx); err != nil {

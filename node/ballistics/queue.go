@@ -188,11 +188,6 @@ func (s *Service) work(ctx context.Context, sig *Signature) {
 
 // Idle reports whether every signature held has been correlated.
 func (s *Service) Idle() (bool, error) {
-	var n int
-	err := s.desk.Store.View(func(tx *store.Tx) error {
-		var err error
-		n, err = jobs.Count(tx)
-		return err
-	})
+	n, err := s.Waiting()
 	return n == 0, err
 }

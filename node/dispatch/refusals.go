@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ const refusalWindow = time.Minute
 type refusals struct {
 	mu    sync.Mutex
 	count map[refusal]*repeated
+	total map[string]uint64 // by ground, since the start
 }
 
 type refusal struct {
@@ -59,6 +61,10 @@ func (d *Dispatch) refused(ctx context.Context, from protocol.Country, what stri
 	if r.count == nil {
 		r.count = map[refusal]*repeated{}
 	}
+	if r.total == nil {
+		r.total = map[string]uint64{}
+	}
+	r.total[ground]++
 	key := refusal{from, ground}
 	known := r.count[key]
 	if known != nil && now.Sub(known.since) < refusalWindow {
@@ -96,6 +102,13 @@ func (d *Dispatch) FlushRefusals(ctx context.Context, final bool) error {
 		return strings.Compare(a.Counterpart+a.Ground, b.Counterpart+b.Ground)
 	})
 	return d.record(ctx, entries)
+}
+
+// Refused counts, by ground, what was refused since the node started.
+func (d *Dispatch) Refused() map[string]uint64 {
+	d.refusals.mu.Lock()
+	defer d.refusals.mu.Unlock()
+	return maps.Clone(d.refusals.total)
 }
 
 func (d *Dispatch) record(ctx context.Context, entries []protocol.AuditEntry) error {

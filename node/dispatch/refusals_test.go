@@ -67,6 +67,9 @@ func TestRefusalsAreCounted(t *testing.T) {
 	if err := es.FlushRefusals(ctx, true); err != nil || len(found()) != 7 {
 		t.Errorf("before the node stops: %d entries, %v", len(found()), err)
 	}
+	if n := es.Refused(); n["forged"] != 57 || len(n) != 1 {
+		t.Errorf("counted: %v", n)
+	}
 	// Nobody is to blame for a gap.
 	c := pt.chainTo("ES", protocol.Urgent)
 	c.seq, c.prev = 4, protocol.MessageHash([]byte("x"))

@@ -1,0 +1,104 @@
+package monitor
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"proofmark/node/exchange"
+	"proofmark/store"
+)
+
+// Sources are what the figures are read from when they are asked for. None of them names a case, an exhibit or a person.
+type Sources struct {
+	Peers      func() []exchange.PeerStatus
+	Queues     func() ([]store.QueueLength, error)
+	Entries    func() (int64, error)     // of the audit log
+	Spare      func() (uint64, error)    // bytes of disk beside the reserve
+	Signatures func() map[string]int     // held, by region
+	Waiting    func() (int, error)       // signatures that wait to be correlated
+	Refused    func() map[string]uint64  // batches and receipts refused since the start, by ground
+	Ready      func() (reasons []string) // why the node is not ready; empty when it is
+}
+
+var (
+	connected = describe("peer_connected", "Whether a connection to the member stands.", "peer")
+	contact   = describe("peer_last_contact_timestamp_seconds", "When the member was last spoken with.", "peer")
+	failing   = describe("peer_failing", "Whether something fails with the member; proofmark peers says what.", "peer")
+	delivered = describe("delivered_messages_total", "Messages the member has acknowledged since the node started.", "peer", "channel")
+	intents   = describe("queue_documents", "Documents that wait to become messages.", "peer", "channel")
+	unacked   = describe("unacknowledged_messages", "Messages the member has not acknowledged.", "peer", "channel")
+	entries   = describe("audit_entries", "Entries of the audit log.")
+	spare     = describe("disk_spare_bytes", "Free disk space beside the reserve; at 0 writes stop.")
+	held      = describe("signatures_held", "Signatures that are held for comparison.", "region")
+	waiting   = describe("correlations_waiting", "Signatures that wait to be correlated.")
+	refused   = describe("refused_total", "Batches and receipts refused since the node started.", "ground")
+	ready     = describe("ready", "Whether the node is ready.")
+	broken    = describe("figure_failed", "Figures that could not be read.", "figure")
+)
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("proofmark_"+name, help, labels, nil)
+}
+
+// collector reads the sources at every scrape.
+type collector struct{ Sources }
+
+// Describe sends nothing: the collector is unchecked, because which figures there are depends on the members.
+func (c collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	total := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	for _, p := range c.Peers() {
+		peer := string(p.Country)
+		gauge(connected, truth(p.Connected), peer)
+		gauge(failing, truth(p.LastError != ""), peer)
+		if !p.LastContact.IsZero() {
+			gauge(contact, float64(p.LastContact.UnixMilli())/1000, peer)
+		}
+		for _, ch := range p.Channels {
+			total(delivered, float64(ch.Delivered), peer, string(ch.Channel))
+		}
+	}
+	if queues, err := c.Queues(); err == nil {
+		for _, q := range queues {
+			gauge(intents, float64(q.Intents), q.Peer, q.Channel)
+			gauge(unacked, float64(q.Unacknowledged), q.Peer, q.Channel)
+		}
+	} else {
+		gauge(broken, 1, "queues")
+	}
+	if n, err := c.Entries(); err == nil {
+		gauge(entries, float64(n))
+	} else {
+		gauge(broken, 1, "audit")
+	}
+	if n, err := c.Spare(); err == nil {
+		gauge(spare, float64(n))
+	} else {
+		gauge(broken, 1, "disk")
+	}
+	if n, err := c.Waiting(); err == nil {
+		gauge(waiting, float64(n))
+	} else {
+		gauge(broken, 1, "correlations")
+	}
+	for region, n := range c.Signatures() {
+		gauge(held, float64(n), region)
+	}
+	for ground, n := range c.Refused() {
+		total(refused, float64(n), ground)
+	}
+	gauge(ready, truth(len(c.Ready()) == 0))
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,130 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"proofmark/node/exchange"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+const token = "a token of thirty-two characters"
+
+func sources() Sources {
+	return Sources{
+		Peers: func() []exchange.PeerStatus {
+			return []exchange.PeerStatus{{Country: "ES", Name: "OCN Madrid", Connected: true, LastContact: time.Unix(1_700_000_000, 0),
+				Channels: []exchange.ChannelStatus{{Channel: protocol.Bulk, Delivered: 12}}},
+				{Country: "FR", LastError: "nothing listens at its address"}}
+		},
+		Queues: func() ([]store.QueueLength, error) {
+			return []store.QueueLength{{Peer: "FR", Channel: "bulk", Intents: 7, Unacknowledged: 3}}, nil
+		},
+		Entries:    func() (int64, error) { return 42, nil },
+		Spare:      func() (uint64, error) { return 0, errors.New("no disk") },
+		Signatures: func() map[string]int { return map[string]int{"breech-face": 100} },
+		Waiting:    func() (int, error) { return 5, nil },
+		Refused:    func() map[string]uint64 { return map[string]uint64{"forged": 2} },
+		Ready:      func() []string { return []string{"no roster is installed"} },
+	}
+}
+
+func get(t *testing.T, s *Server, path, token string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, "http://"+s.Address()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", token)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+func serve(t *testing.T, s Sources) *Server {
+	t.Helper()
+	srv, err := Listen("127.0.0.1:0", token, s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return srv
+}
+
+func TestFigures(t *testing.T) {
+	srv := serve(t, sources())
+	status, page := get(t, srv, "/metrics", "Bearer "+token)
+	if status != http.StatusOK {
+		t.Fatalf("%d %s", status, page)
+	}
+	for _, want := range []string{
+		`proofmark_peer_connected{peer="ES"} 1`, `proofmark_peer_connected{peer="FR"} 0`, `proofmark_peer_failing{peer="FR"} 1`,
+		`proofmark_peer_last_contact_timestamp_seconds{peer="ES"} 1.7e+09`, `proofmark_delivered_messages_total{channel="bulk",peer="ES"} 12`,
+		`proofmark_queue_documents{channel="bulk",peer="FR"} 7`, `proofmark_unacknowledged_messages{channel="bulk",peer="FR"} 3`, `proofmark_audit_entries 42`,
+		`proofmark_signatures_held{region="breech-face"} 100`, `proofmark_correlations_waiting 5`, `proofmark_refused_total{ground="forged"} 2`, `proofmark_ready 0`,
+		`proofmark_figure_failed{figure="disk"} 1`, "go_goroutines ", "process_resident_memory_bytes ",
+	} {
+		if !strings.Contains(page, want+"\n") && !strings.Contains(page, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if strings.Contains(page, "proofmark_disk_spare_bytes ") || strings.Contains(page, "Madrid") || strings.Contains(page, "listens") {
+		t.Error("a figure that could not be read, a name or an error stands on the page")
+	}
+}
+
+func TestOnlyTheTokenOpens(t *testing.T) {
+	srv := serve(t, sources())
+	for _, path := range []string{"/metrics", "/readyz"} {
+		for _, bad := range []string{"", "Bearer", "Bearer ", "Bearer " + token[:31], "Bearer " + token + "x", "Basic " + token, token} {
+			if status, page := get(t, srv, path, bad); status != http.StatusUnauthorized || strings.Contains(page, "proofmark_") || strings.Contains(page, "roster") {
+				t.Errorf("%s with %q: %d %.80s", path, bad, status, page)
+			}
+		}
+	}
+	if status, page := get(t, srv, "/healthz", ""); status != http.StatusOK || page != "alive\n" {
+		t.Errorf("healthz: %d %q", status, page)
+	}
+	if status, _ := get(t, srv, "/debug/pprof/", "Bearer "+token); status != http.StatusNotFound {
+		t.Errorf("another page: %d", status)
+	}
+	if _, err := Listen("127.0.0.1:0", "short", sources(), slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("a short token is taken")
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	s := sources()
+	srv := serve(t, s)
+	if status, page := get(t, srv, "/readyz", "Bearer "+token); status != http.StatusServiceUnavailable || page != "no roster is installed\n" {
+		t.Errorf("%d %q", status, page)
+	}
+	s.Ready = func() []string { return nil }
+	if status, page := get(t, serve(t, s), "/readyz", "Bearer "+token); status != http.StatusOK || page != "ready\n" {
+		t.Errorf("%d %q", status, page)
+	}
+}
