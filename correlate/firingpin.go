@@ -146,7 +146,7 @@ func noFloor(measured, middle int) error {
 // pinAlone takes a scan that shows little more than the impression.
 func pinAlone(s *surface) (pinSite, error) {
 	gentle := s.gentle(workPitch)
-	f, ok := fitForm(s, gentle)
+	f, ok := fitForm(s, gentle, nil)
 	if !ok {
 		return pinSite{}, fmt.Errorf("%w: no firing-pin impression: too few valid points", ErrNoMark)
 	}
@@ -170,7 +170,7 @@ func (f *form) near(s *surface, set []bool) []bool {
 	out, wall := make([]bool, len(set)), make([]bool, len(set))
 	for i, ok := range set {
 		if ok {
-			d := s.z[i] - f.at(i%s.nx, i/s.nx)
+			d := s.z[i] - f.at(float64(i%s.nx), float64(i/s.nx))
 			out[i] = d < pinBand && d > -pinBand
 			wall[i] = !out[i]
 		}
@@ -320,7 +320,7 @@ func (p pinSite) closeUp(scan *x3p.Scan, coarse *surface) (found, error) {
 		s.ok[i] = s.ok[i] && allowed[cy*coarse.nx+cx]
 	}
 	s.ok = s.gentle(float64(workPitch * unit))
-	shape, ok := fitForm(s, s.ok)
+	shape, ok := fitForm(s, s.ok, nil)
 	if !ok {
 		return found{}, fmt.Errorf("%w: no firing-pin impression: too few valid points", ErrNoMark)
 	}
@@ -331,7 +331,7 @@ func (p pinSite) closeUp(scan *x3p.Scan, coarse *surface) (found, error) {
 			s.z[i] = 0
 			continue
 		}
-		s.z[i] -= shape.at(i%s.nx, i/s.nx)
+		s.z[i] -= shape.at(float64(i%s.nx), float64(i/s.nx))
 		n++
 	}
 	if area := float64(float64(float64(n)*cellArea) * float64(unit*unit)); area < leastPinArea {

@@ -25,14 +25,15 @@ type form struct {
 	half       float64
 }
 
-func (f *form) basis(x, y int, b *[formTerms]float64) {
-	u, v := (float64(x)-f.midX)/f.half, (float64(y)-f.midY)/f.half
+func (f *form) basis(x, y float64, b *[formTerms]float64) {
+	u, v := (x-f.midX)/f.half, (y-f.midY)/f.half
 	uu, vv := float64(u*u), float64(v*v)
 	rr := uu + vv
 	*b = [formTerms]float64{1, u, v, uu, float64(u * v), vv, float64(u * rr), float64(v * rr), float64(rr * rr)}
 }
 
-func (f *form) at(x, y int) float64 {
+// at a place in points of the working grid.
+func (f *form) at(x, y float64) float64 {
 	var b [formTerms]float64
 	f.basis(x, y, &b)
 	z := 0.0
@@ -43,9 +44,9 @@ func (f *form) at(x, y int) float64 {
 }
 
 // fitForm fits the form of the set points by Tukey's biweight, iteratively
-// re-weighted (Holland and Welsch 1977) from a start on the inner half of them,
-// where a pin's end has no walls; false where they do not determine it.
-func fitForm(s *surface, set []bool) (form, bool) {
+// re-weighted (Holland and Welsch 1977) from a start on the core: nil for the inner
+// half of them, where a pin's end has no walls. False where they do not determine it.
+func fitForm(s *surface, set, core []bool) (form, bool) {
 	b, n := boundsOf(set, s.nx)
 	if n < 16*formTerms {
 		return form{}, false
@@ -64,7 +65,10 @@ func fitForm(s *surface, set []bool) (form, bool) {
 		}
 		if seen%step == 0 {
 			p := sample{z: s.z[i], w: 1}
-			f.basis(i%s.nx, i/s.nx, &p.b)
+			if core != nil && !core[i] {
+				p.w = 0
+			}
+			f.basis(float64(i%s.nx), float64(i/s.nx), &p.b)
 			points = append(points, p)
 		}
 		seen++
@@ -75,7 +79,7 @@ func fitForm(s *surface, set []bool) (form, bool) {
 	}
 	inner := median(slices.Clone(reach))
 	for k := range points {
-		if reach[k] > inner {
+		if core == nil && reach[k] > inner {
 			points[k].w = 0
 		}
 	}

@@ -17,8 +17,8 @@ type Class struct {
 	Pattern   string
 }
 
-// admits tells whether two exhibits may come from one firearm by their class.
-func (c Class) admits(d Class) bool {
+// Admits tells whether two exhibits may come from one firearm by their class.
+func (c Class) Admits(d Class) bool {
 	return agree(c.Calibre, d.Calibre) && agree(c.FiringPin, d.FiringPin) && agree(c.Pattern, d.Pattern)
 }
 

@@ -113,7 +113,7 @@ func (s *search) admit(c Class, admit func(id string) bool) {
 			if u != lastClass {
 				verdict, ok := known[u]
 				if !ok {
-					verdict = u.region == s.query.sig.region && c.admits(u.Class)
+					verdict = u.region == s.query.sig.region && c.Admits(u.Class)
 					known[u] = verdict
 				}
 				lastClass, lastVerdict = u, verdict

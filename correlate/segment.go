@@ -84,28 +84,19 @@ func segmentFace(s *surface) (plane, error) {
 // by least squares over the points near it.
 func dominantPlane(s *surface, points []int32) (plane, bool) {
 	step := max(1, len(points)/planeVoters)
-	type voter struct{ x, y, z float64 }
-	voters := make([]voter, 0, planeVoters*2)
+	voters := make([]spot, 0, planeVoters*2)
 	for i := 0; i < len(points); i += step {
 		p := int(points[i])
-		voters = append(voters, voter{float64(p % s.nx), float64(p / s.nx), s.z[p]})
+		voters = append(voters, spot{float64(p % s.nx), float64(p / s.nx), s.z[p]})
 	}
 	rng := exact.Sequence(1)
 	best, bestVotes := plane{}, 0
 	for range planeTriples {
-		p, q, r := voters[rng.Below(len(voters))], voters[rng.Below(len(voters))], voters[rng.Below(len(voters))]
-		ux, uy, uz := q.x-p.x, q.y-p.y, q.z-p.z
-		vx, vy, vz := r.x-p.x, r.y-p.y, r.z-p.z
-		det := float64(ux*vy) - float64(uy*vx)
-		if det < 100 && det > -100 { // nearly in line
-			continue
-		}
-		c := plane{b: (float64(uz*vy) - float64(uy*vz)) / det, c: (float64(ux*vz) - float64(uz*vx)) / det}
+		c, ok := planeThrough(voters[rng.Below(len(voters))], voters[rng.Below(len(voters))], voters[rng.Below(len(voters))])
 		const steepest = planeSlope * workPitch
-		if float64(c.b*c.b)+float64(c.c*c.c) > steepest*steepest {
+		if !ok || float64(c.b*c.b)+float64(c.c*c.c) > steepest*steepest {
 			continue
 		}
-		c.a = p.z - float64(c.b*p.x) - float64(c.c*p.y)
 		votes := 0
 		for _, v := range voters {
 			if d := v.z - c.a - float64(c.b*v.x) - float64(c.c*v.y); d < planeBand && d > -planeBand {

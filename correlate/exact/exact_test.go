@@ -70,6 +70,7 @@ func TestNoFusedProducts(t *testing.T) {
 		{"proofmark/correlate/exact", "exact.Atanh"},
 		{"proofmark/correlate", "correlate.Compare"},
 		{"proofmark/correlate/bullet", "bullet.Compare"},
+		{"proofmark/correlate/shear", "shear.Compare"},
 	} {
 		for _, arch := range []string{"arm64", "ppc64le"} {
 			cmd := exec.Command("go", "build", "-gcflags="+p.pkg+"=-S", p.pkg)
