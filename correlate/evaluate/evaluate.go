@@ -11,7 +11,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -33,6 +32,8 @@ type Options struct {
 	Seed        uint64
 	Now         func() time.Time                    // nil measures no times
 	Progress    func(stage string, done, total int) // nil reports nothing; called from many goroutines, one at a time
+
+	many bool // one of several regions: all of its scans may be missing
 }
 
 // Limits of the options.
@@ -107,7 +108,7 @@ func Run(ctx context.Context, folder fs.FS, set []Labelled, o Options) (*Evaluat
 	}
 	regions := regionsOf(set, o.ROI)
 	if len(regions) > 1 {
-		return nil, fmt.Errorf("%w: the table holds %d regions, %s and %s among them: give each a table of its own", ErrBadTruth, len(regions), regions[0], regions[1])
+		return runRegions(ctx, folder, set, regions, o)
 	}
 	o.ROI = regions[0]
 	if o.ROI == correlate.LEA {
@@ -132,6 +133,9 @@ func runRegion(ctx context.Context, folder fs.FS, set []Labelled, o Options) (*E
 		return nil, err
 	}
 	e := &Evaluation{marks: marks}
+	if !o.many && allMissing(marks) {
+		return nil, notInFolder(set)
+	}
 	e.describe(set, o, how.algorithm())
 	if len(cuts) == 0 {
 		if e.Pairs, err = comparePairs(p.named("comparing pairs"), marks, false); err != nil {
@@ -256,12 +260,4 @@ func meanOf(v []float64) *float64 {
 		sum += x
 	}
 	return new(sum / float64(len(v)))
-}
-
-// or is a value, or NaN where there is none.
-func or(v *float64) float64 {
-	if v == nil {
-		return math.NaN()
-	}
-	return *v
 }

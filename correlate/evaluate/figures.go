@@ -166,7 +166,8 @@ func (e *Evaluation) separate(p parallel, seed uint64) error {
 	return err
 }
 
-// areaBins part the pairs by the area in mm² of their smaller mark.
+// areaBins part the pairs by the area of their smaller mark, in mm² of a breech
+// face.
 var areaBins = []float64{0, 0.5, 1, 1.5, 2, 3, math.Inf(1)}
 
 // group splits the pairs by what else the table says, and by area.
@@ -196,8 +197,12 @@ func (e *Evaluation) group() {
 	if len(makes) > 1 {
 		part("different makes", func(a, b *mark) bool { return a.Make != "" && b.Make != "" && a.Make != b.Make })
 	}
+	unit := 1.0
+	if e.ROI == correlate.FiringPin {
+		unit = 0.16 // an impression's scale is 2/5 of a breech face's
+	}
 	for i, from := range areaBins[:len(areaBins)-1] {
-		to := areaBins[i+1]
+		from, to := unit*from, unit*areaBins[i+1]
 		name := fmt.Sprintf("smaller mark of %g to %g mm²", from, to)
 		if math.IsInf(to, 1) {
 			name = fmt.Sprintf("smaller mark of %g mm² or more", from)

@@ -74,8 +74,8 @@ func runLands(ctx context.Context, folder fs.FS, set []Labelled, o Options) (*Ev
 	if err := p.named("encoding lands").each(len(set), func(i int) { e.marks[i] = readLand(folder, set[i]) }); err != nil {
 		return nil, err
 	}
-	if err := inFolder(e.marks); err != nil {
-		return nil, err
+	if allMissing(e.marks) {
+		return nil, notInFolder(set)
 	}
 	bullets, err := e.assemble(count)
 	if err != nil {

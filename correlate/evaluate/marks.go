@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"proofmark/correlate"
@@ -41,14 +42,10 @@ type Rejection struct {
 }
 
 // readMarks reads and encodes every scan of the table, whole and cut. A scan that
-// cannot be used is a rejection with its reason; only a folder that holds none of
-// the table's scans is an error.
+// cannot be used is a rejection with its reason.
 func readMarks(p parallel, folder fs.FS, set []Labelled, how method, cuts []cut) ([]*mark, error) {
 	marks := make([]*mark, len(set))
 	if err := p.named("encoding scans").each(len(set), func(i int) { marks[i] = readMark(folder, set[i], how, cuts, i) }); err != nil {
-		return nil, err
-	}
-	if err := inFolder(marks); err != nil {
 		return nil, err
 	}
 	// A scan under two names would be its own best mate.
@@ -70,14 +67,14 @@ func readMarks(p parallel, folder fs.FS, set []Labelled, how method, cuts []cut)
 	return marks, nil
 }
 
-// inFolder refuses a folder that holds none of the scans.
-func inFolder(marks []*mark) error {
-	for _, m := range marks {
-		if !m.missing {
-			return nil
-		}
-	}
-	return fmt.Errorf("none of the table's %d scans is in the folder, the first is %s: %w; are table and folder of one set?", len(marks), marks[0].Scan, fs.ErrNotExist)
+// allMissing tells whether the folder holds none of the scans.
+func allMissing(marks []*mark) bool {
+	return !slices.ContainsFunc(marks, func(m *mark) bool { return !m.missing })
+}
+
+// notInFolder is the error of a folder that holds none of the table's scans.
+func notInFolder(set []Labelled) error {
+	return fmt.Errorf("none of the table's %d scans is in the folder, the first is %s: %w; are table and folder of one set?", len(set), set[0].Scan, fs.ErrNotExist)
 }
 
 func readMark(folder fs.FS, l Labelled, how method, cuts []cut, i int) *mark {

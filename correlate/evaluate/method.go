@@ -25,17 +25,19 @@ type imprint interface {
 
 // methodOf finds how a region is compared.
 func methodOf(roi correlate.ROI) (method, error) {
-	switch roi {
-	case correlate.BreechFace, correlate.FiringPin:
-		return areal{roi}, nil
+	if name, ok := correlate.AlgorithmOf(roi); ok {
+		return areal{roi, name}, nil
 	}
 	return nil, fmt.Errorf("evaluate %s: %w", roi, correlate.ErrUnsupportedROI)
 }
 
 // areal compares pictures of surfaces.
-type areal struct{ roi correlate.ROI }
+type areal struct {
+	roi  correlate.ROI
+	name string
+}
 
-func (a areal) algorithm() string { return correlate.Algorithm }
+func (a areal) algorithm() string { return a.name }
 
 func (a areal) encode(scan *x3p.Scan, part *correlate.Sector) ([]byte, correlate.Quality, error) {
 	sig, q, err := correlate.EncodeWith(scan, a.roi, correlate.Options{Sector: part})

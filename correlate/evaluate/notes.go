@@ -20,9 +20,6 @@ func (e *Evaluation) remark(o Options) {
 		note("No error was seen. That says: misses below %s and false alarms below %s at 95 %%, 3/n, if the pairs were independent; they are not, so less than that. The AUC's interval counts firearms with mates instead of pairs, %d: its lower end is 0.05^(1/%d).",
 			percent(min(3/float64(e.SamePairs), 1)), percent(min(3/float64(e.DifferentPairs), 1)), k, k)
 	}
-	if e.AUC != nil && e.Cllr == nil && e.Calibration == nil && len(e.Notes) == 0 {
-		note("No likelihood ratios.")
-	}
 	if e.Sector != nil {
 		e.remarkCuts(note)
 	}
