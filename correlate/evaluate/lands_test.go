@@ -59,9 +59,9 @@ func TestGeneratedLands(t *testing.T) {
 		t.Errorf("one bullet: %+v", one.Figures)
 	}
 	checkKeys(t, one)
-	padded := mustRun(t, folder, set, Options{ROI: correlate.LEA, Distractors: 9, Seed: 2})
+	padded := mustRun(t, folder, set, Options{ROI: correlate.LEA, Distractors: 2, Seed: 2})
 	growth := padded.Bullets.Growth
-	if len(growth) != 2 || growth[1].Gallery != 13 || growth[1].Generated != 9 || *growth[1].Rank1 != 1 || *growth[1].ListedMates != 1 || growth[1].DistractorMax == nil {
+	if len(growth) != 2 || growth[1].Gallery != 6 || growth[1].Generated != 2 || *growth[1].Rank1 != 1 || *growth[1].ListedMates != 1 || growth[1].DistractorMax == nil {
 		t.Errorf("%+v", growth)
 	}
 }

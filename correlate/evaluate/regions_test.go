@@ -27,14 +27,14 @@ func TestRegionsOfExhibits(t *testing.T) {
 		t.Fatal(err)
 	}
 	deep := synth.Instrument{Pitch: 6.25e-6, Depth: 0.6e-3, Steepest: 3} // down to the pin's floor
-	for gun := range uint64(4) {
+	for gun := range uint64(3) {
 		for shot := range uint64(2) {
 			// One scan of the whole primer shows both regions.
 			exhibit := fmt.Sprintf("E%d-%d", gun, shot)
 			name := "whole primers/" + exhibit + ".x3p"
 			folder[name] = &fstest.MapFile{Data: packed(class.Maker(7).Firearm(gun).Fire(shot, synth.Shot{Whole: true, Instrument: deep}))}
 			for _, roi := range []correlate.ROI{correlate.BreechFace, correlate.FiringPin} {
-				if gun == 3 && shot == 1 && roi == correlate.FiringPin {
+				if gun == 2 && shot == 1 && roi == correlate.FiringPin {
 					continue // one exhibit lacks a region
 				}
 				set = append(set, Labelled{Scan: name, Source: fmt.Sprint("gun ", gun), Exhibit: exhibit, Region: string(roi)})
@@ -46,10 +46,10 @@ func TestRegionsOfExhibits(t *testing.T) {
 	if len(e.Regions) != 2 || e.Regions[0].ROI != correlate.BreechFace || e.Regions[1].Algorithm != correlate.FiringPinAlgorithm {
 		t.Fatalf("%+v", e.Regions)
 	}
-	if e.Scans != 16 || e.Exhibits != 8 || e.Sources != 4 || e.Rejected != 1 || e.SamePairs != 4 || e.DifferentPairs != 24 || *e.AUC != 1 || *e.Rank1 != 1 || e.Queries != 8 {
+	if e.Scans != 12 || e.Exhibits != 6 || e.Sources != 3 || e.Rejected != 1 || e.SamePairs != 3 || e.DifferentPairs != 12 || *e.AUC != 1 || *e.Rank1 != 1 || e.Queries != 6 {
 		t.Errorf("%+v", e.Figures)
 	}
-	if bf, fp := e.Regions[0], e.Regions[1]; bf.SamePairs != 4 || fp.SamePairs != 3 || bf.Rejected != 0 || fp.Rejected != 1 || *e.CompareUS < *bf.CompareUS {
+	if bf, fp := e.Regions[0], e.Regions[1]; bf.SamePairs != 3 || fp.SamePairs != 2 || bf.Rejected != 0 || fp.Rejected != 1 || *e.CompareUS < *bf.CompareUS {
 		t.Errorf("%+v\n%+v", bf, fp)
 	}
 	checkKeys(t, e)
@@ -57,8 +57,8 @@ func TestRegionsOfExhibits(t *testing.T) {
 	if err := e.Text(&text); err != nil || !strings.Contains(text.String(), "fused of breech-face firing-pin") || !strings.Contains(text.String(), "By region") || !strings.Contains(text.String(), "no sum of evidence") {
 		t.Errorf("%v\n%s", err, text.String())
 	}
-	cut := mustRun(t, folder, set, Options{Seed: 1, Sectors: []float64{50}})
-	if cut.SamePairs != 8 || cut.DifferentPairs != 48 || *cut.AUC < 0.9 || len(cut.Regions[0].Cuts) != 1 {
+	cut := mustRun(t, folder, set[:8], Options{Seed: 1, Sectors: []float64{50}})
+	if cut.SamePairs != 4 || cut.DifferentPairs != 8 || *cut.AUC < 0.9 || len(cut.Regions[0].Cuts) != 1 {
 		t.Errorf("cut: %+v", cut.Figures)
 	}
 	for name, c := range map[string][]Labelled{
