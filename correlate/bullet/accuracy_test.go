@@ -70,7 +70,7 @@ func TestRealPairAmongGenerated(t *testing.T) {
 	pairAll := CompareAll(NewTemplate(a), NewTemplate(b)).Score
 	worst, worstAll := make([]float64, len(others)), make([]float64, len(others))
 	var conclusive int
-	err := eachParallel(context.Background(), len(others), 1, func(i int) {
+	err := g.parallel(context.Background(), len(others), 1, func(i int) {
 		for _, q := range []*Bullet{a, b} {
 			q := NewTemplate(q)
 			worst[i] = max(worst[i], Compare(q, others[i]).Score)

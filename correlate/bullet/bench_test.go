@@ -76,18 +76,26 @@ func BenchmarkCompare(b *testing.B) {
 	}
 }
 
-// BenchmarkScan is the first pass of a search, one bullet of six lands a time, on one core.
+// BenchmarkScan is the first pass of a search, one bullet of six lands a time, on one
+// core: with lengths as they are, and at three scales.
 func BenchmarkScan(b *testing.B) {
 	r := rand.New(rand.NewPCG(4, 5))
-	s := newScan(randomBullet(r, 6), asRecorded)
+	q := randomBullet(r, 6)
 	g := crowd(b, 10, 64)
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		s.score(g.items[i&63])
-		i++
+	for _, k := range kernels {
+		for scales, same := range map[string]bool{"one": true, "three": false} {
+			b.Run(fmt.Sprintf("kernel=%v/scales=%s", k, scales), func(b *testing.B) {
+				s := newScan(q, asRecorded, same)
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					s.score(k, g.items[i&63])
+					i++
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "bullets/s")
+			})
+		}
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "bullets/s")
 }
 
 func BenchmarkSearch(b *testing.B) {

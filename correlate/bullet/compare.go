@@ -98,7 +98,7 @@ func match(a, b *Template, arrangements []Arrangement) Comparison {
 		return out
 	}
 	r := readings.Get().(*reading)
-	defer readings.Put(r)
+	defer r.release()
 	best, second := bestWays(a, b, arrangements, r)
 	if best.counted == 0 {
 		p, q := a.bullet.Passing(), b.bullet.Passing() // told alike whoever compares

@@ -1,7 +1,5 @@
 package bullet
 
-import "math"
-
 // stretches are told in steps of half a percent, 0 for none.
 const (
 	mostStretch   = 6   // 3 %
@@ -36,51 +34,70 @@ type profile struct {
 
 func newProfile(l *Land) profile {
 	p := profile{l, new(heights), new(heights)}
-	p.fill(0)
+	p.fill()
 	return p
 }
 
-// fill reads the land as if it had been recorded with lengths across that are k
-// steps too great, which it takes off about its middle.
-func (p profile) fill(k int) {
-	l := p.land
-	var q [MaxSamples + 3]int16 // one more before, two behind
+// fill reads the land as it was recorded.
+func (p profile) fill() {
+	var row quarterRow
+	row.interpolate(p.land)
+	p.stretch(&row, 0)
+}
+
+// quarterRow is a land interpolated at every quarter of a sample, from the first
+// sample.
+type quarterRow [4*MaxSamples + 4]int16
+
+func (row *quarterRow) interpolate(l *Land) {
+	var q [MaxSamples + 3]int16 // one sample more before, two behind
 	for i, v := range l.q {
 		if v != missing {
 			q[i+1] = int16(v)
 		}
 	}
-	over, under := stretchUnit+k, stretchUnit-k
-	last := len(l.q) - 1
-	n := min(last*under/over+1, MaxSamples)
-	*p.whole, *p.half = heights{n: n}, heights{n: n - 1}
-	for i := range n {
-		// In quarters of a sample, rounded: the middle 2·last, and 2·(2i − n + 1)·over/under from it.
-		at := floorDiv(2*(2*last*under+2*(2*i-n+1)*over)+under, 2*under)
-		p.whole.v[margin+i] = between(&q, at)
-		if i < n-1 {
-			p.half.v[margin+i] = between(&q, at+2)
+	for i := range l.q {
+		s := q[i : i+4]
+		for k, w := range &quarters {
+			row[4*i+k] = w[0]*s[0] + w[1]*s[1] + w[2]*s[2] + w[3]*s[3]
 		}
+	}
+}
+
+// stretch reads the land as if it had been recorded with lengths across that are k
+// steps too great, which it takes off about its middle.
+func (p profile) stretch(row *quarterRow, k int) {
+	over, under := stretchUnit+k, stretchUnit-k
+	last := len(p.land.q) - 1
+	n := min(last*under/over+1, MaxSamples)
+	p.whole.clear(n)
+	p.half.clear(n - 1)
+	// In quarters of a sample, rounded: the middle 2·last, and 2·(2i − n + 1)·over/under
+	// from it; from one to the next 4·over/under, of which whole and rest are carried on.
+	at := 2*(2*last*under-2*(n-1)*over) + under
+	rest := at % (2 * under)
+	if rest < 0 {
+		rest += 2 * under
+	}
+	at = (at - rest) / (2 * under)
+	whole, half := p.whole.v[margin:margin+n], p.half.v[margin:margin+n-1]
+	for i := range whole {
+		whole[i] = row[at]
+		if i < len(half) {
+			half[i] = row[at+2]
+		}
+		rest += 8 * over
+		at += rest / (2 * under)
+		rest %= 2 * under
 	}
 	p.whole.sum()
 	p.half.sum()
 }
 
-func floorDiv(a, b int) int {
-	d := a / b
-	if a%b < 0 {
-		d--
-	}
-	return d
-}
-
-// between samples: at is in quarters; q has one sample more before the first.
-func between(q *[MaxSamples + 3]int16, at int) int16 {
-	if at < 0 || at/4+4 > len(q) {
-		return 0
-	}
-	w, s := &quarters[at%4], q[at/4:at/4+4]
-	return w[0]*s[0] + w[1]*s[1] + w[2]*s[2] + w[3]*s[3]
+// clear makes room for n heights.
+func (h *heights) clear(n int) {
+	clear(h.v[margin+n : margin+max(n, h.n)])
+	h.n = n
 }
 
 func (h *heights) sum() {
@@ -88,18 +105,4 @@ func (h *heights) sum() {
 		v := int32(h.v[margin+i])
 		h.energy[i+1] = h.energy[i] + v*v
 	}
-}
-
-// correlation of a[i] with b[i+d] whose products sum to dot; below any correlation
-// where fewer than least samples overlap or one side is flat.
-func correlation(a, b *heights, dot int32, d, least int) (r float64, overlap int) {
-	lo, hi := max(0, -d), min(a.n, b.n-d)
-	if hi-lo < least {
-		return -2, 0
-	}
-	aa, bb := a.energy[hi]-a.energy[lo], b.energy[hi+d]-b.energy[lo+d]
-	if aa == 0 || bb == 0 {
-		return -2, 0
-	}
-	return float64(dot) / math.Sqrt(float64(int64(aa)*int64(bb))), hi - lo
 }

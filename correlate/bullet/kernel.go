@@ -33,12 +33,12 @@ const (
 	probeLags = (lags + 7) / 8 * 8 // a probe's lags in eights; those that are too many are empty
 )
 
-// dotsPlain puts Σ a[i]·b[i+d+l] into out[l], 0 ≤ l < lags, over the n samples of
-// a; a and b begin at margin. Every sum is below 2³¹: samples of a are at most 896,
+// dotsPlain puts Σ a[i]·b[i+d+l] into out[l], 0 ≤ l < 4·fours, over the samples of
+// a. Every sum is below 2³¹: samples of a are at most 896,
 // of b 1,120, and there are 320.
-func dotsPlain(out *[dotLags]int32, a, b *heights, d int) {
+func dotsPlain(out *[dotLags]int32, a, b *heights, d, fours int) {
 	x := a.v[margin : margin+(a.n+3)/4*4]
-	for l := range lags {
+	for l := range 4 * fours {
 		y := b.v[margin+d+l:][:len(x)]
 		var s0, s1, s2, s3 int32
 		for i := 0; i+4 <= len(x); i += 4 {

@@ -14,12 +14,12 @@ func platformKernels() []kernel {
 	return out
 }
 
-func (k kernel) dots(out *[dotLags]int32, a, b *heights, d int) {
+func (k kernel) dots(out *[dotLags]int32, a, b *heights, d, fours int) {
 	switch k {
 	case kernelAVX512, kernelAVX2:
-		dotsAVX2(out, &a.v[margin], &b.v[margin+d], (a.n+15)/16)
+		dotsAVX2(out, &a.v[margin], &b.v[margin+d], (a.n+15)/16, fours)
 	default:
-		dotsPlain(out, a, b, d)
+		dotsPlain(out, a, b, d, fours)
 	}
 }
 
@@ -35,7 +35,7 @@ func (k kernel) best(p *probe, g *ternary) float64 {
 }
 
 //go:noescape
-func dotsAVX2(out *[dotLags]int32, a, b *int16, sixteens int)
+func dotsAVX2(out *[dotLags]int32, a, b *int16, sixteens, fours int)
 
 //go:noescape
 func bestAVX2(p *probe, other *ternary, inverseRoot *[MaxSamples + 1]float64) float64

@@ -97,16 +97,16 @@ four:
 	VPADDD X15, x, x \
 	VMOVD x, out
 
-// func dotsAVX2(out *[84]int32, a, b *int16, sixteens int)
+// func dotsAVX2(out *[84]int32, a, b *int16, sixteens, fours int)
 //
 // Four lags at a time, sixteen samples of a against those of b at each.
-TEXT ·dotsAVX2(SB), NOSPLIT, $0-32
+TEXT ·dotsAVX2(SB), NOSPLIT, $0-40
 	MOVQ out+0(FP), DI
 	MOVQ a+8(FP), SI
 	MOVQ b+16(FP), DX
 	MOVQ sixteens+24(FP), CX
 	SHLQ $5, CX
-	MOVQ $21, R8
+	MOVQ fours+32(FP), R8
 lag:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1

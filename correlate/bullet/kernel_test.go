@@ -16,15 +16,17 @@ func TestKernelsCorrelateAlike(t *testing.T) {
 			for i := range l.q {
 				l.q[i], a.land.q[i%len(a.land.q)] = int8(7-14*(i&1)), int8(7-14*(i&1))
 			}
-			a.fill(0)
+			a.fill()
 		}
 		b := newProfile(l)
-		b.fill(r.IntN(2*mostStretch+1) - mostStretch)
+		var row quarterRow
+		row.interpolate(l)
+		b.stretch(&row, r.IntN(2*mostStretch+1)-mostStretch)
 		d := (b.whole.n-a.whole.n)/2 - maxLag
 		for _, k := range kernels {
 			var got [dotLags]int32
-			k.dots(&got, a.whole, b.whole, d)
-			for lag := range lags {
+			k.dots(&got, a.whole, b.whole, d, dotLags/4)
+			for lag := range dotLags {
 				want := 0
 				for i := range a.whole.n {
 					if j := i + d + lag; j >= 0 && j < b.whole.n {

@@ -11,12 +11,23 @@ type reading struct {
 	plain    bool // as recorded: the template's own profiles
 	profiles [MaxLands]profile
 	room     [MaxLands][2]heights
+	rows     [2][MaxLands]quarterRow // as recorded, mirrored
+	lands    [2][MaxLands]*Land      // of which rows are made
 }
 
 var readings = sync.Pool{New: func() any { return new(reading) }}
 
+// release gives the reading back for other comparisons.
+func (r *reading) release() {
+	r.template, r.profiles, r.lands = nil, [MaxLands]profile{}, [2][MaxLands]*Land{}
+	readings.Put(r)
+}
+
 // read a bullet's lands.
 func (r *reading) read(t *Template, mirrored bool, stretch int) {
+	if r.template != t {
+		r.lands = [2][MaxLands]*Land{}
+	}
 	r.template, r.stretch, r.plain = t, stretch, !mirrored && stretch == 0
 	for i, l := range t.bullet.lands {
 		switch {
@@ -25,11 +36,16 @@ func (r *reading) read(t *Template, mirrored bool, stretch int) {
 		case r.plain:
 			r.profiles[i] = t.profiles[i]
 		default:
-			r.profiles[i] = profile{l, &r.room[i][0], &r.room[i][1]}
-			if mirrored {
-				r.profiles[i].land = l.Mirrored()
+			side := Arrangement{Mirrored: mirrored}.side()
+			if r.lands[side][i] == nil {
+				if mirrored {
+					l = l.Mirrored()
+				}
+				r.lands[side][i] = l
+				r.rows[side][i].interpolate(l)
 			}
-			r.profiles[i].fill(stretch)
+			r.profiles[i] = profile{r.lands[side][i], &r.room[i][0], &r.room[i][1]}
+			r.profiles[i].stretch(&r.rows[side][i], stretch)
 		}
 	}
 }

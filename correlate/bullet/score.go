@@ -68,46 +68,54 @@ func (k kernel) compare(a, b profile) LandComparison {
 	least := min(leastOverlap, (6*min(na, nb)+9)/10)
 	first := (nb-na)/2 - maxLag
 	var dots [dotLags]int32
-	k.dots(&dots, a.whole, b.whole, first)
-	best, at, n := -2.0, 0, 0
+	k.dots(&dots, a.whole, b.whole, first, dotLags/4)
+	best := peak{r: -2}
 	for i, dot := range dots[:lags] {
-		if dot <= 0 && best >= 0 {
-			continue // its r is not the greatest
-		}
-		if r, overlap := correlation(a.whole, b.whole, dot, first+i, least); r > best {
-			best, at, n = r, 2*(first+i), overlap
-		}
+		best.raise(a.whole, b.whole, dot, first+i, least, 2*(first+i))
 	}
-	if best < -1 {
+	if best.r < -1 {
 		return LandComparison{} // nothing overlaps
 	}
-	for _, d := range [2]int{at/2 - 1, at / 2} {
-		dot := dotShifted(a.whole, b.half, d)
-		if r, overlap := correlation(a.whole, b.half, dot, d, least); r > best {
-			best, at, n = r, 2*d+1, overlap
-		}
+	first = best.at/2 - 1
+	k.dots(&dots, a.whole, b.half, first, 1)
+	for i, dot := range dots[:2] {
+		best.raise(a.whole, b.half, dot, first+i, least, 2*(first+i)+1)
 	}
 	c := LandComparison{
-		R:       best,
-		Lag:     float64(float64(at-(nb-na)) * (SamplePitch / 2)), // from middle to middle
-		Overlap: float64(float64(n) * SamplePitch),
+		R:       best.r,
+		Lag:     float64(float64(best.at-(nb-na)) * (SamplePitch / 2)), // from middle to middle
+		Overlap: float64(float64(best.overlap) * SamplePitch),
 	}
-	c.Z = float64(exact.Atanh(min(max(best, -largestR), largestR)) * math.Sqrt(c.Overlap/unitOverlap))
+	c.Z = float64(exact.Atanh(min(max(best.r, -largestR), largestR)) * math.Sqrt(c.Overlap/unitOverlap))
 	return c
 }
 
-// dotShifted is Σ a[i]·b[i+d].
-func dotShifted(a, b *heights, d int) int32 {
-	x := a.v[margin : margin+a.n]
-	y := b.v[margin+d:][:len(x)]
-	var s0, s1 int32
-	i := 0
-	for ; i+2 <= len(x); i += 2 {
-		s0 += int32(x[i]) * int32(y[i])
-		s1 += int32(x[i+1]) * int32(y[i+1])
+// peak is the greatest correlation so far, and where.
+type peak struct {
+	r       float64
+	at      int // lag in halves of a sample
+	overlap int
+}
+
+// raise looks at a[i] on b[i+d], whose products sum to dot, where at least so many
+// samples overlap and neither side is flat. The first of equal ones stays.
+func (p *peak) raise(a, b *heights, dot int32, d, least, at int) {
+	lo, hi := max(0, -d), min(a.n, b.n-d)
+	if hi-lo < least {
+		return
 	}
-	for ; i < len(x); i++ {
-		s0 += int32(x[i]) * int32(y[i])
+	aa, bb := a.energy[hi]-a.energy[lo], b.energy[hi+d]-b.energy[lo+d]
+	if aa == 0 || bb == 0 {
+		return
 	}
-	return s0 + s1
+	square := float64(int64(aa) * int64(bb))
+	if p.r >= 0 {
+		// Most lags need no root: surely no greater, whatever the rounding.
+		if dot <= 0 || float64(float64(dot)*float64(dot)) < float64(float64(0.999999*float64(p.r*p.r))*square) {
+			return
+		}
+	}
+	if r := float64(dot) / math.Sqrt(square); r > p.r {
+		*p = peak{r, at, hi - lo}
+	}
 }

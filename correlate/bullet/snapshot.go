@@ -3,6 +3,7 @@ package bullet
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -23,6 +24,7 @@ const (
 	snapshotVersion = 1
 	snapshotText    = 1 << 12
 	snapshotBullets = 1 << 28
+	snapshotBatch   = 4096
 )
 
 // ErrBadSnapshot: the bytes are no snapshot of this version, or are damaged. The
@@ -100,9 +102,13 @@ func LoadGallery(r io.Reader) (*Gallery, error) {
 		return nil, fmt.Errorf("%w: it announces %d bullets, at most %d are read", ErrBadSnapshot, n, snapshotBullets)
 	}
 	g := NewGallery()
-	for i := uint64(0); i < n && in.err == nil; i++ {
-		if err := in.bullet(g); err != nil {
-			return nil, fmt.Errorf("%w: bullet %d: %w", ErrBadSnapshot, i, err)
+	for i := uint64(0); i < n && in.err == nil; {
+		var read []unread
+		for ; i < n && len(read) < snapshotBatch && in.err == nil; i++ {
+			read = append(read, in.bullet(i))
+		}
+		if in.err == nil {
+			in.err = g.putAll(read)
 		}
 	}
 	want := in.sum.Sum(nil)
@@ -152,27 +158,54 @@ func (r *snapshotReader) text() string {
 	return string(r.bytes(min(n, snapshotText)))
 }
 
-// bullet reads one bullet into a gallery. Errors of reading stay in r.err.
-func (r *snapshotReader) bullet(g *Gallery) error {
-	id := r.text()
-	class := Class{Calibre: r.text(), Twist: r.text(), Rifling: r.text(), Width: math.Float64frombits(r.uint64())}
+// unread is a bullet of a snapshot whose signature was not yet looked at.
+type unread struct {
+	number uint64
+	id     string
+	class  Class
+	raw    []byte
+}
+
+func (r *snapshotReader) bullet(number uint64) unread {
+	u := unread{number: number, id: r.text()}
+	u.class = Class{Calibre: r.text(), Twist: r.text(), Rifling: r.text(), Width: math.Float64frombits(r.uint64())}
 	n := r.uint16()
 	if r.err == nil && n > MaxSignatureSize {
-		return fmt.Errorf("a signature of %d bytes, at most %d are read", n, MaxSignatureSize)
+		r.err = fmt.Errorf("bullet %d: a signature of %d bytes, at most %d are read", number, n, MaxSignatureSize)
 	}
-	raw := r.bytes(min(n, MaxSignatureSize))
-	if r.err != nil {
-		return nil
-	}
-	if class != class.settled() {
-		return fmt.Errorf("lands %g µm wide", class.Width)
-	}
-	b, err := Decode(raw)
+	u.raw = bytes.Clone(r.bytes(min(n, MaxSignatureSize)))
+	return u
+}
+
+// putAll reads signatures on all cores and puts them in.
+func (g *Gallery) putAll(read []unread) error {
+	items, errs := make([]*item, len(read)), make([]error, len(read))
+	err := g.parallel(context.Background(), len(read), 64, func(i int) {
+		if c := read[i].class; c != c.settled() {
+			errs[i] = fmt.Errorf("lands %g µm wide", c.Width)
+			return
+		}
+		b, err := Decode(read[i].raw)
+		if err == nil {
+			items[i], err = newItem(read[i].id, read[i].class, b)
+		}
+		errs[i] = err
+	})
 	if err != nil {
 		return err
 	}
-	if g.holds(id) {
-		return fmt.Errorf("id %.40q stands there twice", id)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, it := range items {
+		if errs[i] == nil {
+			if _, twice := g.index[it.id]; twice {
+				errs[i] = fmt.Errorf("id %.40q stands there twice", it.id)
+			}
+		}
+		if errs[i] != nil {
+			return fmt.Errorf("bullet %d: %w", read[i].number, errs[i])
+		}
+		g.put(it)
 	}
-	return g.PutClass(id, class, b)
+	return nil
 }

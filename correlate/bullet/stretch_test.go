@@ -3,7 +3,9 @@
 package bullet
 
 import (
+	"context"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"proofmark/correlate/synth"
@@ -56,8 +58,10 @@ func TestStretchedHeights(t *testing.T) {
 				t.Fatalf("sample %d of %d", i, len(l.q))
 			}
 		}
+		var row quarterRow
+		row.interpolate(l)
 		for k := -mostStretch; k <= mostStretch; k++ {
-			p.fill(k)
+			p.stretch(&row, k)
 			want := float64(len(l.q)-1) * float64(stretchUnit-k) / float64(stretchUnit+k)
 			if n := p.whole.n; n > MaxSamples || (n < MaxSamples && (float64(n-1) > want || float64(n) < want)) || p.half.n != n-1 {
 				t.Fatalf("%d samples stretched by %d steps: %d", len(l.q), k, n)
@@ -70,5 +74,43 @@ func TestStretchedHeights(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The first pass finds mates at other scales too, unless it is told that there are
+// none.
+func TestSearchAtOtherScales(t *testing.T) {
+	b := synth.NewBarrel(12, synth.Rifling{Strength: 0.9})
+	how := strip
+	how.Change = 0.7
+	record := func(shot uint64, scale float64) *Bullet {
+		var lands []*Land
+		for i := range 6 {
+			s := b.FireLand(shot, i, how)
+			s.IncX *= scale
+			lands = append(lands, mustLand(t, s))
+		}
+		return mustBullet(t, lands...)
+	}
+	g := crowd(t, 12, 400)
+	q := NewTemplate(record(1, 1))
+	for _, scale := range []float64{0.97, 1, 1.03} {
+		if err := g.Put("mate", record(2, scale)); err != nil {
+			t.Fatal(err)
+		}
+		s := newScan(q.bullet, asRecorded, false)
+		field, err := g.shorten(context.Background(), s, g.all(), 4)
+		if err != nil || !slices.ContainsFunc(field, func(it *item) bool { return it.id == "mate" }) {
+			t.Errorf("scale %g: the mate is not among the best 1 %%, %v", scale, err)
+		}
+		found, err := g.Search(context.Background(), q, Search{Keep: 1})
+		if err != nil || found[0].ID != "mate" {
+			t.Errorf("scale %g: %+v, %v", scale, found, err)
+		}
+	}
+	all, one := newScan(q.bullet, asRecorded, false), newScan(q.bullet, asRecorded, true)
+	it := g.all()[g.index["mate"]] // at 1.03
+	if x, y := all.score(fastest, it), one.score(fastest, it); x <= y+scanAllowance {
+		t.Errorf("3 %% off: coarse score %.2f, without stretching %.2f", x, y)
 	}
 }

@@ -20,16 +20,32 @@ func newTernary(l *Land) ternary {
 	var t ternary
 	offset := (MaxSamples - len(l.q)) / 2
 	for i, v := range l.q {
-		if v == missing || (v < standsOut && v > -standsOut) {
-			continue
-		}
-		j := offset + i
-		t.out[j/64] |= 1 << (j % 64)
-		if v < 0 {
-			t.low[j/64] |= 1 << (j % 64)
+		if v != missing {
+			t.set(offset+i, v >= standsOut, v <= -standsOut)
 		}
 	}
 	return t
+}
+
+// ternary of heights: those stand out that are nearer to the least such level than
+// to the next one.
+func (h *heights) ternary() ternary {
+	const least = 128*standsOut - 64
+	var t ternary
+	offset := (MaxSamples - h.n) / 2
+	for i, v := range h.v[margin : margin+h.n] {
+		t.set(offset+i, v >= least, v <= -least)
+	}
+	return t
+}
+
+func (t *ternary) set(i int, above, below bool) {
+	if above || below {
+		t.out[i/64] |= 1 << (i % 64)
+	}
+	if below {
+		t.low[i/64] |= 1 << (i % 64)
+	}
 }
 
 // probe is a query's land at every lag, word by word, as the kernels read it.
