@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"proofmark/node/bundle"
 	"proofmark/node/control"
@@ -33,7 +34,7 @@ func (c *bundleExportCmd) Run(a *app) error {
 		if out.More {
 			fmt.Fprintf(w, "More waits than one bundle takes: make another one when %s's bundle with its receipts has been read here.\n", out.To)
 		}
-		fmt.Fprintf(w, "There:  proofmark bundle import %s\n", argument(c.File))
+		fmt.Fprintf(w, "There:  proofmark bundle import %s\n", argument(filepath.Base(c.File)))
 	})
 }
 

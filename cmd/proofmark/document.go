@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"proofmark/node/control"
@@ -108,6 +109,7 @@ func (c *documentSaveCmd) Run(a *app) error {
 		Disclosures int    `json:"disclosures"`
 	}{d.ID, c.File, len(d.Disclosures)}
 	return a.show(made, func(w io.Writer) {
-		fmt.Fprintf(w, "%s is a signed document (JWS, EdDSA); %s.jwk is its issuer's key, %s.disclosures what was disclosed of it (%d).\n", printable(c.File), printable(c.File), printable(c.File), made.Disclosures)
+		name := printable(filepath.Base(c.File))
+		fmt.Fprintf(w, "%s is a signed document (JWS, EdDSA); beside it, %s.jwk is its issuer's key, %s.disclosures what was disclosed of it (%d).\n", printable(c.File), name, name, made.Disclosures)
 	})
 }
