@@ -25,20 +25,10 @@ func newCaseHead(r *rand.Rand) *caseHead {
 		rings:  newWave(r, octave{spacing: 12e-6, rms: 0.8e-6}),
 		radius: 3.3e-3, tiltU: 0.004 * r.NormFloat64(), tiltV: 0.004 * r.NormFloat64(),
 	}
-	// Letters of two to four strokes on a grid of 0.5 × 0.7 mm, around the head.
 	letters := 5 + r.IntN(6)
 	start := 2 * math.Pi * r.Float64()
 	for k := range letters {
-		sin, cos := math.Sincos(start + float64(k)*0.42)
-		for range 2 + r.IntN(3) {
-			corner := func() (x, y float64) {
-				a, o := 0.25e-3*float64(r.IntN(3)-1), h.radius+0.35e-3*float64(r.IntN(3)-1)
-				return o*cos - a*sin, o*sin + a*cos
-			}
-			x1, y1 := corner()
-			x2, y2 := corner()
-			h.bars = append(h.bars, bar{x1, y1, x2, y2})
-		}
+		h.bars = append(h.bars, letter(r, h.radius, start+0.26*float64(k), 0.3e-3)...)
 	}
 	return h
 }

@@ -134,7 +134,7 @@ func (c Class) draw(seed uint64, r *rand.Rand) *Maker {
 		pitch:     between(r, 90e-6, 220e-6),
 		cusp:      between(r, 0.32e-6, 0.42e-6),
 		arch:      between(r, 4e-3, 9e-3),
-		striae:    between(r, 0.35, 0.55),
+		striae:    between(r, 0.3, 0.5),
 		edge:      between(r, 1.19e-3, 1.25e-3),
 		drag:      2 * math.Pi * r.Float64(),
 	}

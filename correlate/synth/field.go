@@ -143,8 +143,9 @@ func (f *field) mix(wa float64, other *field, wb float64) {
 }
 
 // octave is one component of a roughness: noise of a lattice spacing with an
-// RMS height, both in metres. Crease is the share of it, 0 to 1, that is folded
-// into sharp crests as metal that was pressed or torn shows them; the RMS stays.
+// RMS height, both in metres. Crease is the share of it, −1 to 1, that is folded
+// into sharp crests (positive) or clefts, as metal that was pressed or torn shows
+// them; the RMS stays.
 type octave struct{ spacing, rms, crease float64 }
 
 // fold mixes unit Gaussian noise with its folded form: |v| has a mean of √(2/π)
@@ -153,8 +154,10 @@ func (o octave) fold(v float64) float64 {
 	if o.crease == 0 {
 		return v
 	}
-	folded := (0.797885 - math.Abs(v)) / 0.602810
-	c := o.crease
+	folded, c := (0.797885-math.Abs(v))/0.602810, o.crease
+	if c < 0 {
+		folded, c = -folded, -c
+	}
 	return ((1-c)*v + c*folded) / math.Sqrt(c*c+(1-c)*(1-c))
 }
 

@@ -6,6 +6,8 @@ const (
 	pitch  = 6.25e-6 // of the slide's raster and of processed scans, metres
 	extent = 4.8e-3  // of the slide's raster, metres
 	side   = 768     // extent / pitch
+
+	shearHeight = 1.6 // of an aperture edge's striae against a land's
 )
 
 // Firearm is what a firearm presses into a primer: its breech face, its firing
@@ -14,7 +16,8 @@ const (
 type Firearm struct {
 	maker  *Maker
 	seed   uint64
-	rounds int       // fired before
+	base   *Firearm // as it was new, if rounds were fired since
+	rounds int
 	z      []float32 // side × side heights in µm, aperture's centre in the middle
 	pin    *pin
 	shear  comb // of the aperture's edge, across the barrel's drop; metres
@@ -30,7 +33,7 @@ func (m *Maker) assemble(seed uint64, marks *toolMarks) *Firearm {
 	marks.fill(f.z)
 	f.pin = newPin(stream("firing pin", m.seed, seed), m.class)
 	if m.class.Shear > 0 {
-		f.shear = newComb(stream("aperture edge", m.seed, seed), 1.6)
+		f.shear = newComb(stream("aperture edge", m.seed, seed), shearHeight)
 	}
 	return f
 }

@@ -9,53 +9,59 @@ import (
 // lacquer and the primer's alloy put on top of the face's marks; the primer's
 // own surface shows where nothing touched it; the form is what levelling leaves.
 var (
-	residue = []octave{{20e-6, 0.2e-6, 0.3}, {45e-6, 0.22e-6, 0.3}, {80e-6, 0.20e-6, 0.3}, {140e-6, 0.20e-6, 0}}
+	residue = []octave{{20e-6, 0.2e-6, 0.3}, {45e-6, 0.17e-6, 0.3}, {80e-6, 0.18e-6, 0.3}, {140e-6, 0.20e-6, 0}}
 	primer  = []octave{{20e-6, 0.2e-6, 0}, {60e-6, 0.4e-6, 0}, {150e-6, 0.4e-6, 0}}
 	form    = []octave{{220e-6, 0.32e-6, 0}, {500e-6, 0.1e-6, 0}}
 )
 
 // impression is the deformed primer of one shot; heights in µm, lengths in metres.
 type impression struct {
-	firearm  *Firearm
-	shot     Shot
-	n        int     // points along a side of the scan
-	step     float64 // from point to point
-	x0       float64 // of the first column and row, from the scan's centre
-	sin, cos float64 // of the rotation
-	stretchX float64 // lateral scale of the instrument
-	stretchY float64
-	radius   float64 // of what is shown of the primer
-	seatX    float64 // the primer's centre from the scan's
-	seatY    float64
-	cropU    float64 // centre of the laboratory's crop of the aperture, in the slide's frame
-	cropV    float64
-	crop     float64    // its radius
-	warp     [2]*raster // lateral flow
-	pressure *field
-	lean     [2]float64 // pressure per metre that the tilted case head adds
-	touch    float64    // pressure above which the face left its mark
-	residue  *roughness
-	primer   *roughness
-	form     *roughness
-	edge     *field // of the aperture's edge, around the circle
-	lip      *field // flow-back, around the circle
-	lipRMS   float64
-	drag     *field // striae of the case sliding at unlocking
-	dragSin  float64
-	dragCos  float64
-	bowl     bowl
-	head     *caseHead
+	firearm   *Firearm
+	shot      Shot
+	n         int     // points along a side of the scan
+	step      float64 // from point to point
+	x0        float64 // of the first column and row, from the scan's centre
+	sin, cos  float64 // of the rotation
+	stretchX  float64 // lateral scale of the instrument
+	stretchY  float64
+	radius    float64 // of what is shown of the primer
+	flat      float64 // radius of the primer's flat
+	seatX     float64 // the primer's centre from the scan's
+	seatY     float64
+	cropU     float64 // centre of the laboratory's crop of the aperture, in the slide's frame
+	cropV     float64
+	crop      float64    // its radius
+	warp      [2]*raster // lateral flow
+	pressure  *field
+	lean      [2]float64 // pressure per metre that the tilted case head adds
+	touch     float64    // pressure above which the face left its mark
+	residue   *roughness
+	primer    *roughness
+	form      *roughness
+	edge      *field // of the aperture's edge, around the circle
+	lip       *field // flow-back, around the circle
+	lipRMS    float64
+	drag      *field // striae of the case sliding at unlocking
+	dragSin   float64
+	dragCos   float64
+	bowl      bowl
+	cartridge cartridge
+	faces     []float32 // the firearm's raster as this primer takes it
+	head      *caseHead
 }
 
 func newImpression(f *Firearm, r *rand.Rand, s Shot) *impression {
 	const flow = 3e-6 // RMS, metres
 	p := &impression{firearm: f, shot: s, step: s.Instrument.Pitch}
-	p.radius = between(r, 1.60e-3, 1.80e-3)
+	p.radius = between(r, 1.63e-3, 1.80e-3)
 	p.n = 2 * int(math.Round(p.radius/p.step))
+	// Most laboratories crop within the flat; some show where it begins to round off.
+	p.flat = p.radius + between(r, 0.03e-3, 0.11e-3)
+	p.seatX, p.seatY = 25e-6*r.NormFloat64(), 25e-6*r.NormFloat64()
 	if s.Whole {
 		p.radius = between(r, 1.74e-3, 1.80e-3)
 		p.n = int(math.Round(s.Instrument.Field / p.step))
-		p.seatX, p.seatY = 25e-6*r.NormFloat64(), 25e-6*r.NormFloat64()
+		p.flat = p.radius
 		p.head = newCaseHead(r)
 	}
 	p.x0 = -float64(p.n-1) / 2 * p.step
@@ -73,8 +79,10 @@ func newImpression(f *Firearm, r *rand.Rand, s Shot) *impression {
 	p.sin, p.cos = math.Sincos(s.Rotation * math.Pi / 180)
 	p.dragSin, p.dragCos = math.Sincos(f.maker.drag + 0.1*r.NormFloat64())
 	p.cropU, p.cropV = 15e-6*r.NormFloat64(), 15e-6*r.NormFloat64()
-	p.crop = max(f.maker.edge, f.maker.halfV) + 0.12e-3
+	p.crop = max(f.maker.edge, f.maker.halfV) + 0.10e-3
 	p.bowl = newBowl(f, r, s)
+	p.cartridge = newCartridge(r, s.Ammunition)
+	p.faces = softened(f.z, side, p.cartridge.finest/pitch)
 	// A gap of 3 µm is a standard deviation of pressure: the marks are that high.
 	sin, cos := math.Sincos(2 * math.Pi * r.Float64())
 	gap := math.Tan(s.CaseTilt*math.Pi/180) / 3e-6

@@ -88,7 +88,7 @@ const (
 	combStep    = 0.5e-6
 	combHalf    = 1.1e-3
 	combScratch = 9    // on a land, in the mean
-	unevenness  = 0.55 // of the logarithm of the strength, at each of two scales
+	landUneven  = 0.55 // of the logarithm of the strength, at each of two scales
 )
 
 // newComb is a usual land's striae, times height.
@@ -98,7 +98,7 @@ func newComb(r *rand.Rand, height float64) comb {
 		waves = append(waves, newWave(r, octave{spacing: o.spacing, rms: o.rms * height}))
 	}
 	// A land is smooth here and torn there; without this the heights have no tails.
-	fine, broad := newWave(r, octave{spacing: 50e-6, rms: unevenness}), newWave(r, octave{spacing: 120e-6, rms: unevenness})
+	fine, broad := newWave(r, octave{spacing: 50e-6, rms: landUneven}), newWave(r, octave{spacing: 120e-6, rms: landUneven})
 	c := make(comb, int(2*combHalf/combStep)+1)
 	for i := range c {
 		x := float64(i)*combStep - combHalf
@@ -106,7 +106,7 @@ func newComb(r *rand.Rand, height float64) comb {
 			c[i] += waves[k].at(x)
 		}
 		// Divided by the root of its mean square, so that heights stay what they are.
-		c[i] *= math.Exp(fine.at(x) + broad.at(x) - 2*unevenness*unevenness)
+		c[i] *= math.Exp(fine.at(x) + broad.at(x) - 2*landUneven*landUneven)
 	}
 	for range combScratch/2 + r.IntN(combScratch+1) {
 		depth := between(r, 0.5e-6, 4e-6) * height

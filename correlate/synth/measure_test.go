@@ -194,16 +194,6 @@ func (m marks) hole() (x, y float64) {
 	return x / n, y / n
 }
 
-// blind finds the best correlation of two scans over all rotations, the
-// aperture's centres laid upon each other to within 125 µm.
-func blind(a, b marks) float64 {
-	ax, ay := a.hole()
-	bx, by := b.hole()
-	_, at := b.search(a.points(12, ax, ay), bx, by, pose{}, 180, 2, 20, 4)
-	r, _ := b.search(a.points(5, ax, ay), bx, by, at, 2, 0.5, 6, 2)
-	return r
-}
-
 // realScans returns the breech-face scans beside the repository, if there are any.
 func realScans(t *testing.T) (dir string) {
 	t.Helper()

@@ -7,53 +7,62 @@ package synth
 import (
 	"math"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"proofmark/correlate/x3p"
 )
 
-// Band RMS in µm of the real set, as the package comment has them.
-var realBands = []float64{0.193, 0.123, 0.255, 0.308, 0.395, 0.432, 0.572}
+// What sixteen of the forty real scans measure (docs/generator.md has the names),
+// and how far the mean of a few generated ones may lie from it, as a factor; for
+// the last three as a difference.
+var realFigures = []struct {
+	name            string
+	mean, tolerance float64
+}{
+	{"0–25 µm", 0.194, 1.2}, {"25–40 µm", 0.123, 1.2}, {"40–80 µm", 0.255, 1.25}, {"80–140 µm", 0.306, 1.2},
+	{"140–250 µm", 0.390, 1.25}, {"250–500 µm", 0.436, 1.25}, {"above 500 µm", 0.589, 1.35}, {"RMS", 1.557, 1.2},
+	{"valid share", 0.305, 1.2}, {"kurtosis", 13.7, 3.5}, {"kurtosis of 25–250 µm", 4.48, 1.35},
+	{"median slope", 0.038, 1.2}, {"slope of 90 %", 0.085, 1.2}, {"slope of 99 %", 0.154, 1.25},
+	{"skewness of 25–250 µm", 0.168, 0.4}, {"anisotropy", 0.073, 0.12},
+}
 
-const realAll = 1.55
-
-// The spectrum, the height and the valid share of real and simulated scans must
-// agree with the table of the package comment, in the mean over a few.
 func TestStatistics(t *testing.T) {
 	t.Parallel()
-	check := func(name string, scans []*x3p.Scan, tolerance float64) {
-		mean := make([]float64, len(realBands))
-		all, valid, width := 0.0, 0.0, 0.0
-		n := float64(len(scans))
-		for _, s := range scans {
-			f := newSurface(s)
-			bands, rms := f.bands()
-			for i, b := range bands {
-				mean[i] += b / n
-			}
-			all, valid, width = all+rms/n, valid+f.valid/float64(len(f.z))/n, width+float64(f.w)*s.IncX*1e3/n
+	check := func(name string, scans []*x3p.Scan, slack float64) {
+		all := make([][]float64, len(scans))
+		var wg sync.WaitGroup
+		for i, s := range scans {
+			wg.Go(func() { all[i] = figuresOf(s).values() })
 		}
-		t.Logf("%s: %.3f µm in bands, %.2f µm in all, %.0f %% valid, %.2f mm wide", name, mean, all, 100*valid, width)
-		for i, want := range realBands {
-			if math.Abs(mean[i]/want-1) > tolerance {
-				t.Errorf("%s: band %d has %.3f µm RMS, the table %.3f", name, i, mean[i], want)
+		wg.Wait()
+		for k, want := range realFigures {
+			mean := 0.0
+			for _, v := range all {
+				mean += v[k] / float64(len(all))
 			}
-		}
-		if math.Abs(all/realAll-1) > tolerance || valid < 0.24 || valid > 0.36 || width < 3.2 || width > 3.6 {
-			t.Errorf("%s: %.2f µm RMS, %.0f %% valid, %.2f mm wide", name, all, 100*valid, width)
+			off := math.Abs(mean - want.mean)
+			limit := want.tolerance
+			if k < len(realFigures)-2 {
+				off, limit = math.Abs(math.Log(mean/want.mean)), math.Log(want.tolerance)
+			}
+			if off > limit*slack {
+				t.Errorf("%s: %s %.3f, of the real set %.3f", name, want.name, mean, want.mean)
+			}
+			t.Logf("%s: %s %.3f (%.3f)", name, want.name, mean, want.mean)
 		}
 	}
 	var simulated []*x3p.Scan
-	for _, seed := range []uint64{0, 2, 3, 4} {
-		simulated = append(simulated, NewMaker(seed).Firearm(seed).Fire(seed, Shot{}))
+	for i := range uint64(5) {
+		simulated = append(simulated, NewMaker(i).Firearm(i).Fire(i, Shot{}))
 	}
-	check("simulated", simulated, 0.2)
+	check("generated", simulated, 1)
 	if dir := realScans(t); dir != "" {
 		var scans []*x3p.Scan
 		for _, name := range []string{"1-1", "8-2", "F", "T"} {
 			scans = append(scans, readScan(t, filepath.Join(dir, "fadul-"+name+".x3p")))
 		}
-		check("real", scans, 0.2)
+		check("real", scans, 1)
 	}
 }
 
@@ -67,7 +76,7 @@ func TestCorrelation(t *testing.T) {
 		one := Shot{Rotation: 360, ShiftX: 0.1e-3, ShiftY: 0.15e-3}
 		two := Shot{Rotation: 137, ShiftX: -0.2e-3, ShiftY: 0.05e-3}
 		a, b := newMarks(f.Fire(1, one)), newMarks(f.Fire(2, two))
-		pts := a.points(4, one.ShiftX/pitch, one.ShiftY/pitch)
+		pts := a.points(6, one.ShiftX/pitch, one.ShiftY/pitch)
 		known := pose{angle: two.Rotation - one.Rotation}
 		// The warp and the instrument's scale move marks by some micrometres.
 		same, _ := b.search(pts, two.ShiftX/pitch, two.ShiftY/pitch, known, 0.5, 0.5, 1, 1)
@@ -84,32 +93,6 @@ func TestCorrelation(t *testing.T) {
 			t.Errorf("maker %d: different firearms r = %.3f", seed, different)
 		}
 		t.Logf("maker %d (%s): same %.3f, other pose %.3f, other firearm %.3f", seed, m.Pattern(), same, off, different)
-	}
-}
-
-// The same without a known pose, as a comparison has to do it, beside real pairs.
-func TestBlindCorrelation(t *testing.T) {
-	t.Parallel()
-	m := NewMaker(2)
-	f := m.Firearm(8)
-	a := newMarks(f.Fire(1, Shot{}))
-	if r := blind(a, newMarks(f.Fire(2, Shot{}))); r < 0.5 || r > 0.9 {
-		t.Errorf("simulated, same firearm: r = %.3f", r)
-	}
-	if r := blind(a, newMarks(m.Firearm(9).Fire(3, Shot{}))); r > 0.25 {
-		t.Errorf("simulated, different firearms of one maker: r = %.3f", r)
-	}
-	if dir := realScans(t); dir != "" {
-		read := func(name string) marks {
-			return newMarks(readScan(t, filepath.Join(dir, "fadul-"+name+".x3p")))
-		}
-		one := read("2-1")
-		if r := blind(one, read("2-2")); r < 0.5 || r > 0.9 {
-			t.Errorf("real, same slide: r = %.3f", r)
-		}
-		if r := blind(one, read("6-1")); r > 0.25 {
-			t.Errorf("real, different slides: r = %.3f", r)
-		}
 	}
 }
 
@@ -195,8 +178,8 @@ func feedPower(m *Maker, lambda float64) (sum float64) {
 	sin, cos := math.Sincos(m.direction)
 	for gun := range uint64(2) {
 		f := m.Firearm(gun)
-		for line := -30; line <= 30; line++ {
-			along := float64(line) * 4 * pitch
+		for line := -15; line <= 15; line++ {
+			along := float64(line) * 8 * pitch
 			for _, from := range []float64{-2.2e-3, 1.45e-3} {
 				var re, im float64
 				for i := range n {

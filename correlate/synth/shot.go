@@ -44,12 +44,16 @@ type Shot struct {
 // is used or not, so that setting one does not change the others.
 func (s Shot) typical(r *rand.Rand, c Class) Shot {
 	rotation, far, towards := between(r, -35, 35), 0.34e-3*math.Sqrt(r.Float64()), 2*math.Pi*r.Float64()
-	contact, dropout, wear := between(r, 0.8, 1), between(r, 0.001, 0.004), between(r, 0, 0.15)
+	contact, dropout, wear := between(r, 0.9, 1), between(r, 0.001, 0.004), between(r, 0, 0.15)
 	pressure, tilt, flow, drag := between(r, 0.85, 1.15), 0.02*math.Abs(r.NormFloat64()), between(r, 20e-6, 50e-6), between(r, 0.2e-6, 0.9e-6)
+	if s.Pressure > 0 { // harder pressed touches more
+		contact = min(contact*math.Sqrt(s.Pressure), 1)
+	}
 	if c.Shear > 0 {
 		flow *= 2 // only what stands in the aperture can be sheared
 	}
 	s.Instrument = s.Instrument.usual(r, s.Whole)
+	s.Ammunition = s.Ammunition.usual()
 	if s.Rotation == 0 {
 		s.Rotation = rotation
 	}

@@ -37,18 +37,16 @@ func (p *impression) rows(z []float64) {
 // height returns the height in µm at a point of the scan (metres from its
 // centre), NaN where the scan was cropped.
 func (p *impression) height(x, y float64, at local) float64 {
-	seat := math.Hypot(x-p.seatX, y-p.seatY)
-	if !p.shot.Whole && seat > p.radius {
+	if !p.shot.Whole && x*x+y*y > p.radius*p.radius {
 		return math.NaN()
 	}
-	sink := 0.0 // below the primer's flat, µm
-	if p.shot.Whole {
-		const rounding = 0.09e-3
-		if t := (seat - p.radius + rounding) / rounding; t > 1 {
-			return p.head.height(x-p.seatX, y-p.seatY, seat-p.radius) + 1e6*at.primer
-		} else if t > 0 {
-			sink = 50 * t * t
+	seat, sink := math.Hypot(x-p.seatX, y-p.seatY), 0.0
+	const rounding = 0.09e-3
+	if t := (seat - p.flat + rounding) / rounding; t > 0 {
+		if p.shot.Whole && t > 1 {
+			return p.head.height(x-p.seatX, y-p.seatY, seat-p.flat) + 1e6*at.primer
 		}
+		sink = 50 * t * t // µm
 	}
 	u, v := p.toSlide(x, y)
 	u, v = u+at.flowU, v+at.flowV
@@ -64,7 +62,7 @@ func (p *impression) height(x, y float64, at local) float64 {
 	} else if d < 0 {
 		return p.inside(u, v, -d, p.lip.at(rimU, rimV), at)
 	}
-	z := p.face(u, v, at) - sink
+	z := p.face(u, v, x-p.seatX, y-p.seatY, at) - sink
 	if d < 0.15e-3 {
 		z += p.lipRMS * 2 * max(0, p.lip.at(rimU, rimV)) * math.Exp(-d/20e-6)
 	}
@@ -75,15 +73,16 @@ func (p *impression) height(x, y float64, at local) float64 {
 	return z
 }
 
-// face is the imprint of the breech face in µm.
-func (p *impression) face(u, v float64, at local) float64 {
+// face is the imprint of the breech face in µm at (u, v) in the slide's frame,
+// which is (x, y) from the primer's centre.
+func (p *impression) face(u, v, x, y float64, at local) float64 {
 	contact := smoothStep((at.pressure-p.touch)/0.6 + 0.5)
-	face := p.firearm.at(u, v)
+	face := interpolate(p.faces, side, u/pitch+side/2, v/pitch+side/2)
 	if face > 0 {
 		face *= 1 - p.shot.Wear
 	}
 	// Harder pressed is deeper: contrast varies over a real impression.
-	depth := p.shot.Pressure * (1 + 0.25*math.Tanh(at.pressure))
+	depth := p.shot.Pressure * p.cartridge.gain * (1 + 0.25*math.Tanh(at.pressure))
 	z := 1e6 * at.form
 	if contact > 0 {
 		z += contact * (depth*face + 1e6*at.residue)
@@ -92,7 +91,7 @@ func (p *impression) face(u, v float64, at local) float64 {
 		const untouched = 0.1 // µm above the imprint's mean
 		z += (1 - contact) * (untouched + 1e6*at.primer)
 	}
-	return z
+	return p.cartridge.cover(z, x, y, contact)
 }
 
 // inside is the height in µm of a point of the aperture that lies e within its

@@ -8,8 +8,12 @@ import (
 // grainSpectrum is the roughness of a single face before the maker's share of
 // striae is taken off: fitted by hand to the band RMS in docs/generator.md.
 var grainSpectrum = []octave{
-	{12.5e-6, 0.38e-6, 0.3}, {25e-6, 0.48e-6, 0.4}, {45e-6, 0.70e-6, 0.5}, {80e-6, 0.85e-6, 0.5}, {140e-6, 0.62e-6, 0.3},
+	{12.5e-6, 0.34e-6, 0.3}, {25e-6, 0.42e-6, -0.4}, {45e-6, 0.60e-6, 0.4}, {80e-6, 0.95e-6, -0.3}, {140e-6, 0.78e-6, 0.2},
 }
+
+// unevenness is the standard deviation of the logarithm of the marks' height over
+// a face.
+const unevenness = 0.28
 
 // toolMarks are what the tool leaves on one face. The grain is torn metal without
 // direction; striae run along the tool's way; cusps stand at the pitch of the
@@ -21,13 +25,14 @@ type toolMarks struct {
 	phase    float64  // of the feed, in pitches
 	wander   *field   // of the feed's phase
 	chatter  *field   // of the cusps' height
+	uneven   *field   // torn here and smooth there
 	grain    []*field // by octave of grainSpectrum
 	striae   []*field
 }
 
 // newToolMarks draws all marks of a face; [toolMarks.mix] makes faces alike.
 func newToolMarks(r *rand.Rand, m *Maker) *toolMarks {
-	t := &toolMarks{maker: m, phase: r.Float64(), wander: newField(r, 0.9e-3, 2.5e-3), chatter: newField(r, 0.25e-3, 1.2e-3)}
+	t := &toolMarks{maker: m, phase: r.Float64(), wander: newField(r, 0.9e-3, 2.5e-3), chatter: newField(r, 0.25e-3, 1.2e-3), uneven: newField(r, 0.15e-3, 0.15e-3)}
 	t.sin, t.cos = math.Sincos(m.direction)
 	length := 6.0 // of a stria against its width
 	if m.class.Process == Broached {
@@ -59,10 +64,13 @@ func (t *toolMarks) fill(z []float32) {
 	along := m.relief * math.Sqrt(1-m.striae)
 	grain := roughnessOf(t.grain, grainSpectrum, -extent/2, pitch, side)
 	const half = extent / 2
-	row := make([]float64, side)
+	uneven := t.uneven.columns(unevenness, -extent/2, pitch, side)
+	row, gain := make([]float64, side), make([]float64, side)
 	for y := range side {
 		v := (float64(y) - side/2) * pitch
 		grain.row(row, v)
+		clear(gain)
+		uneven.addRow(gain, v)
 		for x := range side {
 			u := (float64(x) - side/2) * pitch
 			if u*u+v*v > half*half || m.outside(u, v) < -0.1e-3 {
@@ -72,7 +80,8 @@ func (t *toolMarks) fill(z []float32) {
 			if m.striae > 0 {
 				h += m.relief * t.at(u, v)
 			}
-			z[y*side+x] = float32(1e6 * pitted(h))
+			// Without unevenness heights have no tails; the root of its mean square is 1.
+			z[y*side+x] = float32(1e6 * h * math.Exp(gain[x]-unevenness*unevenness))
 		}
 	}
 }
@@ -122,12 +131,3 @@ var filing = func() (turned [5][2]float64) {
 	}
 	return turned
 }()
-
-// pitted deepens what is low and flattens what is high, as blasting and pressing
-// do: real faces show sharp pits between broad plateaus. Metres.
-func pitted(h float64) float64 {
-	const bend = 0.12 // µm of extra depth per µm² of height
-	um := h * 1e6
-	const mean = 1.8 // µm², of the square of a face's height
-	return (um - bend*(min(um*um, 9)-mean)) * 1e-6
-}
