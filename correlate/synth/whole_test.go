@@ -14,7 +14,7 @@ import (
 // coarse is a whole primer at 6.25 µm, so that tests are quick.
 func coarse(o synth.Instrument) synth.Shot {
 	o.Pitch = 6.25e-6
-	return synth.Shot{Whole: true, Instrument: o, Contact: 0.95, Rotation: 20, ShiftX: 0.1e-3, ShiftY: -0.08e-3}
+	return synth.Shot{Whole: true, Instrument: o, Dropout: -1, Contact: 0.95, Rotation: 20, ShiftX: 0.1e-3, ShiftY: -0.08e-3}
 }
 
 // heights returns the mean height in µm and the share of measured points of the
