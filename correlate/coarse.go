@@ -174,6 +174,12 @@ var rootTable = func() (t [rings*turns + 1]float64) {
 // coarse ranks the poses of the reference over the query and returns the best
 // keep that are no neighbours of each other.
 func coarse(query, ref *Template, keep int) []pose {
+	if ref.partial() {
+		w := windowFor(query, ref)
+		scores := make([]float32, turns*w.width()*w.width())
+		w.sweep(fastest, newWindows(query.signRaster()), ref.turned(), scores)
+		return w.best(scores, keep)
+	}
 	r := max(query.sig.reach(), ref.sig.reach())
 	shifts := reachShifts[r]
 	scores := make([]float32, turns*len(shifts))

@@ -20,8 +20,10 @@ type Pose struct {
 
 // Comparison is what a comparison of two marks found at the best pose.
 type Comparison struct {
-	Score          float64 `json:"score"` // S = R·√(A/(A+0.8 mm²)), 0.128 mm² for a firing-pin impression
-	R              float64 `json:"r"`     // correlation coefficient
+	// S = R·√(A/(A+0.8 mm²)), 0.128 mm² for a firing-pin impression; less where a
+	// partial mark was looked for far from where its origin says.
+	Score          float64 `json:"score"`
+	R              float64 `json:"r"` // correlation coefficient
 	OverlapMM2     float64 `json:"overlap_mm2"`
 	Cells          int     `json:"cells"` // cells with enough overlap
 	CongruentCells int     `json:"congruent_cells"`
@@ -45,7 +47,7 @@ func Compare(a, b *Template) Comparison {
 	cells := cellsAt(query, ref, p)
 	area := float64(float64(g.n) * pixelArea)
 	c := Comparison{R: g.r(), OverlapMM2: area, Cells: len(cells), Algorithm: a.sig.Algorithm()}
-	c.Score = float64(c.R * math.Sqrt(area/(area+halfArea)))
+	c.Score = score(c.R, area, searched(query, ref, p))
 	c.Pose = p.toPose(swapped)
 	c.CellMap = make([]Cell, len(cells))
 	for i, e := range cells {
@@ -56,6 +58,24 @@ func Compare(a, b *Template) Comparison {
 	}
 	c.inFrameOf(a.sig.kind())
 	return c
+}
+
+// searched is ln N of the poses that p was chosen from, N beside those of whole
+// marks with known origins.
+func searched(query, ref *Template, p pose) float64 {
+	if !ref.partial() {
+		return 0
+	}
+	return windowFor(query, ref).chosen(p)
+}
+
+// score is S = r·√(A/(A+0.8 mm²)), with r lowered by what more poses to choose
+// from raise it.
+func score(r, area, choice float64) float64 {
+	if choice > 0 && r > 0 {
+		r = math.Sqrt(max(float64(r*r)-float64(2*choice)/float64(freedom*area), 0))
+	}
+	return float64(r * math.Sqrt(area/(area+halfArea)))
 }
 
 // roles makes the smaller mark the reference, whose points are sampled: on a

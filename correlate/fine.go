@@ -61,9 +61,20 @@ func correlateAt(query *raster, marks []mark, p pose) agreement {
 	return agreement{int(sums[0] + rest[0]), int64(sums[1] + rest[1]), int64(sums[2] + rest[2]), int64(sums[3] + rest[3])}
 }
 
-// climb improves a pose by coordinate descent in turn and shift, halving the
+// turnedAbout turns the reference by d about one of its points (raster points from
+// its origin), which stays where it is.
+func (p pose) turnedAbout(at offset, d int32) pose {
+	q := pose{(p.turn + d + turnUnits) % turnUnits, p.shift}
+	bx, by := turned(at.x, at.y, p.turn)
+	ax, ay := turned(at.x, at.y, q.turn)
+	q.shift.x += bx - ax
+	q.shift.y += by - ay
+	return q
+}
+
+// climb improves a pose by coordinate descent in turn (about the pivot) and shift, halving the
 // steps after each round of at most sweeps.
-func climb(query *Template, marks []mark, p pose, turnStep, shift int32, rounds, sweeps int) (pose, float64) {
+func climb(query *Template, marks []mark, p pose, pivot offset, turnStep, shift int32, rounds, sweeps int) (pose, float64) {
 	best := correlateAt(query.raster(), marks, p).evidence()
 	for range rounds {
 		for range sweeps {
@@ -73,7 +84,7 @@ func climb(query *Template, marks []mark, p pose, turnStep, shift int32, rounds,
 					c := p
 					switch axis {
 					case 0:
-						c.turn = (p.turn + sign*turnStep + turnUnits) % turnUnits
+						c = p.turnedAbout(pivot, sign*turnStep)
 					case 1:
 						c.shift.x += sign * shift
 					case 2:
@@ -109,13 +120,27 @@ type effort struct {
 // overlap: it gets more of everything.
 var (
 	effortWhole   = effort{poses: 16, few: 128, climbed: 5, some: 256, many: 896}
-	effortPartial = effort{poses: 32, few: 256, climbed: 10, some: 512, many: 1024}
+	effortPartial = effort{poses: 128, few: 256, climbed: 20, some: 512, many: 1024}
 )
 
 const partialMarks = 1800 // pixels, 1.76 mm²
 
+// partial tells whether so little of the face is there that the comparison takes
+// the way of partial marks.
+func (t *Template) partial() bool { return t.sig.valid < partialMarks }
+
+// pivot is the point a reference is turned about while its pose is improved. A
+// partial mark lies to one side of its origin: turned about that it would also
+// move along, and turn and shift could only be improved together.
+func (t *Template) pivot() offset {
+	if t.partial() {
+		return t.sig.middle()
+	}
+	return offset{}
+}
+
 func effortFor(ref *Template) effort {
-	if ref.sig.valid < partialMarks {
+	if ref.partial() {
 		return effortPartial
 	}
 	return effortWhole
@@ -128,20 +153,21 @@ func refine(query, ref *Template, start []pose, how effort) (pose, agreement) {
 		pose
 		evidence float64
 	}
+	pivot := ref.pivot()
 	field := make([]climbed, 0, len(start))
 	for _, s := range start {
-		p, e := climb(query, sample(how.few), s, 20, 26, 1, 1)
+		p, e := climb(query, sample(how.few), s, pivot, 20, 26, 1, 1)
 		field = append(field, climbed{p, e})
 	}
 	slices.SortStableFunc(field, func(a, b climbed) int { return cmp.Compare(b.evidence, a.evidence) })
 	var best pose
 	top := math.Inf(-1)
 	for _, c := range field[:min(len(field), how.climbed)] {
-		p, _ := climb(query, sample(how.some), c.pose, 12, 16, 2, 3)
+		p, _ := climb(query, sample(how.some), c.pose, pivot, 12, 16, 2, 3)
 		if e := correlateAt(query.raster(), sample(how.many), p).evidence(); e > top {
 			best, top = p, e
 		}
 	}
-	best, _ = climb(query, sample(how.many), best, 8, 12, 2, 6)
+	best, _ = climb(query, sample(how.many), best, pivot, 8, 12, 2, 6)
 	return best, correlateAt(query.raster(), ref.marks(), best)
 }

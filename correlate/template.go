@@ -54,6 +54,10 @@ type Template struct {
 		once   sync.Once
 		raster *raster
 	}
+	turning struct { // a partial mark at all rotations
+		once  sync.Once
+		signs *turnedSigns
+	}
 	shifted [reaches]struct {
 		once  sync.Once
 		codes *shiftedCodes
