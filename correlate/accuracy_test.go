@@ -2,8 +2,6 @@ package correlate
 
 import (
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"sort"
 	"testing"
 
@@ -174,75 +172,6 @@ func TestRawScansEnrol(t *testing.T) {
 			if s := Compare(own, raw[j]).Score; (s > 0.5) != mate || (!mate && s > 0.25) {
 				t.Errorf("processed %s, raw %s: score %.3f", n, names[j], s)
 			}
-		}
-	}
-}
-
-// sector keeps the pixels of a signature in a sector around the origin that
-// begins at a drawn direction and holds the given share of the mark's area.
-func (s *Signature) sector(rng *rand.Rand, share float64) *Signature {
-	start := rng.Float64() * 360
-	var order []int
-	angle := func(i int) float64 {
-		a := math.Atan2(float64(2*(i/side)+1-side), float64(2*(i%side)+1-side)) * 180 / math.Pi
-		return math.Mod(a-start+720, 360)
-	}
-	for i, v := range s.pixels {
-		if v != 0 {
-			order = append(order, i)
-		}
-	}
-	sort.Slice(order, func(a, b int) bool { return angle(order[a]) < angle(order[b]) })
-	cut := *s
-	for _, i := range order[int(share*float64(len(order))):] {
-		cut.pixels[i] = 0
-	}
-	cut.bound()
-	return &cut
-}
-
-// Every second mark (a few under the race detector), cut to a sector, against all other whole marks.
-func TestPartialMarks(t *testing.T) {
-	set := realScans(t, "fadul")
-	if len(set) == 0 {
-		t.Log("no real scans here; TestPartialMarkFindsItsWhole stands alone")
-		return
-	}
-	var signatures []*Signature
-	var whole []*Template
-	for _, l := range set {
-		sig := l.signature(t)
-		signatures = append(signatures, sig)
-		whole = append(whole, NewTemplate(sig))
-	}
-	step := 2
-	if raceDetector {
-		step = 5
-	}
-	rng := rand.New(rand.NewPCG(7, 8))
-	for _, c := range []struct{ share, auc float64 }{{0.25, 0.999}, {0.15, 0.99}} {
-		var same, different []float64
-		for i := 0; i < len(set); i += step {
-			part := NewTemplate(signatures[i].sector(rng, c.share))
-			for j := range set {
-				if i == j {
-					continue
-				}
-				if score := Compare(part, whole[j]).Score; set[i].source == set[j].source {
-					same = append(same, score)
-				} else {
-					different = append(different, score)
-				}
-			}
-		}
-		sort.Float64s(different)
-		auc := 0.0
-		for _, s := range same {
-			auc += float64(sort.SearchFloat64s(different, s)) / float64(len(different)*len(same))
-		}
-		t.Logf("%.0f %% of the mark: AUC %.5f over %d same and %d different pairs", 100*c.share, auc, len(same), len(different))
-		if auc < c.auc {
-			t.Errorf("%.0f %% of the mark: AUC %.5f, want %.3f", 100*c.share, auc, c.auc)
 		}
 	}
 }

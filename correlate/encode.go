@@ -23,8 +23,9 @@ type Quality struct {
 }
 
 // gate holds the limits of the quality gate of a region. Fadul's 40 breech faces
-// have 0.47–1.03 µm RMS and 2.3–4.6 mm²; below the gate a comparison is noise
-// against noise.
+// have 0.47–1.03 µm RMS and 2.3–4.6 mm², and a tenth of one, 0.23–0.46 mm², still
+// finds its mates (docs/accuracy.md); below the gate a comparison is noise against
+// noise.
 type gate struct {
 	goodRMS, leastRMS   float64 // µm
 	goodArea, leastArea float64 // mm²

@@ -20,7 +20,7 @@ type region struct {
 // regions by their code in the header.
 var regions = [...]*region{
 	roiCodeBreechFace: {BreechFace, Algorithm, 1, gate{
-		goodRMS: 0.40, leastRMS: 0.05, goodArea: 2.0, leastArea: 0.4, goodShare: 0.60, acceptScore: 0.15,
+		goodRMS: 0.40, leastRMS: 0.05, goodArea: 2.0, leastArea: 0.2, goodShare: 0.60, acceptScore: 0.10,
 	}, [...]string{
 		centreArc:  "partial mark: centred on an arc of the aperture",
 		centreHole: "aperture is not round: centred on the hole",
@@ -30,7 +30,7 @@ var regions = [...]*region{
 	// smaller scale, heights those at which the generator's marks stand clear of an
 	// instrument's noise.
 	roiCodeFiringPin: {FiringPin, FiringPinAlgorithm, 0.4, gate{
-		goodRMS: 0.25, leastRMS: 0.05, goodArea: 0.32, leastArea: 0.064, goodShare: 0.60, acceptScore: 0.15,
+		goodRMS: 0.25, leastRMS: 0.05, goodArea: 0.32, leastArea: 0.032, goodShare: 0.60, acceptScore: 0.10,
 	}, [...]string{
 		centreArc:  "partial impression: centred on an arc of its outline",
 		centreHole: "outline is not round: centred on its middle",

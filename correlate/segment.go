@@ -17,7 +17,7 @@ const (
 	faceBand       = 14.0 // µm, points within it belong to the face
 	planeVoters    = 2048 // points that vote
 	processedShare = 0.99 // a scan with this share inside faceBand was cropped before
-	minFaceArea    = 0.3  // mm², below it nothing can be compared
+	minFaceArea    = 0.15 // mm², below it nothing can be compared
 )
 
 const cellArea = workPitch * workPitch * 1e-6 // mm² per point of the working grid

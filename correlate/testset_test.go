@@ -1,10 +1,12 @@
 package correlate
 
 import (
+	"cmp"
 	"encoding/csv"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -151,4 +153,29 @@ func mustEncode(tb testing.TB, s *x3p.Scan) *Signature {
 func mustTemplate(tb testing.TB, s *x3p.Scan) *Template {
 	tb.Helper()
 	return NewTemplate(mustEncode(tb, s))
+}
+
+// fragmentOf cuts a sector out of a scan around its origin that holds a share of
+// its points, the aperture's edge with it.
+func fragmentOf(scan *x3p.Scan, q Quality, share, from float64) *x3p.Scan {
+	angles := make([]float64, len(scan.Z))
+	var order []int
+	for i, z := range scan.Z {
+		x := (float64(i%scan.SizeX)+0.5)*scan.IncX*1e6 - q.OriginX
+		y := (float64(i/scan.SizeX)+0.5)*scan.IncY*1e6 - q.OriginY
+		if !math.IsNaN(z) && math.Hypot(x, y) < halfFrame {
+			angles[i] = math.Mod(math.Atan2(y, x)*180/math.Pi-from+720, 360)
+			order = append(order, i)
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(angles[a], angles[b]) })
+	cut := *scan
+	cut.Z = make([]float64, len(scan.Z))
+	for i := range cut.Z {
+		cut.Z[i] = math.NaN()
+	}
+	for _, i := range order[:int(share*float64(len(order)))] {
+		cut.Z[i] = scan.Z[i]
+	}
+	return &cut
 }
