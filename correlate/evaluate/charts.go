@@ -9,6 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/stat/distuv"
 
+	"proofmark/correlate"
 	"proofmark/correlate/evaluate/plot"
 )
 
@@ -74,6 +75,8 @@ func (e *Evaluation) marginChart() plot.Chart {
 		label = "score z of two lands"
 	} else if len(e.Regions) > 0 {
 		label = "fused score"
+	} else if e.ROI == correlate.ApertureShear {
+		label = "score z of two marks"
 	}
 	bin := math.Pow(10, math.Floor(math.Log10(max(highest-lowest, 0.1)))) / 50
 	for (highest-lowest)/bin > 100 {

@@ -126,6 +126,10 @@ func runRegion(ctx context.Context, folder fs.FS, set []Labelled, o Options) (*E
 	if err := o.fits(how.algorithm()); err != nil {
 		return nil, err
 	}
+	_, pictures := how.(areal)
+	if !pictures && (len(o.Sectors) > 0 || o.Model != nil) {
+		return nil, fmt.Errorf("evaluate %s: cut queries and calibrations are for pictures of surfaces, breech faces and firing-pin impressions: leave them out", o.ROI)
+	}
 	p := parallel{ctx: ctx, progress: o.Progress}
 	cuts := o.cuts()
 	marks, err := readMarks(p, folder, set, how, cuts)
@@ -155,10 +159,15 @@ func runRegion(ctx context.Context, folder fs.FS, set []Labelled, o Options) (*E
 		e.Cuts = slices.Insert(e.Cuts, 0, f)
 	}
 	e.ByPartialArea = byPartialArea(e.Cuts)
-	if err := e.measure(p, o); err != nil {
+	if err := e.measure(p, o, pictures); err != nil {
 		return nil, err
 	}
-	if err := e.search(p, o, how, cuts); err != nil {
+	if pictures {
+		err = e.search(p, o, how, cuts)
+	} else {
+		e.Notes = append(e.Notes, "No likelihood ratios, distractors and short list: calibrations and mixtures are made of pictures of surfaces, and the search of striated marks is linear.")
+	}
+	if err != nil {
 		return nil, err
 	}
 	if o.Now != nil {
@@ -170,17 +179,18 @@ func runRegion(ctx context.Context, folder fs.FS, set []Labelled, o Options) (*E
 	return e, nil
 }
 
-// measure takes all figures from the pairs.
-func (e *Evaluation) measure(p parallel, o Options) error {
+// measure takes all figures from the pairs, and likelihood ratios where they are
+// defined.
+func (e *Evaluation) measure(p parallel, o Options, ratios bool) error {
 	if err := e.separate(p, o.Seed); err != nil {
 		return err
 	}
 	e.group()
-	if err := e.weigh(o.Model); err != nil {
-		return err
-	}
 	e.rankAll(len(o.Sectors) > 0)
-	return nil
+	if !ratios {
+		return nil
+	}
+	return e.weigh(o.Model)
 }
 
 // parallel spreads work over all cores and tells how far it is.

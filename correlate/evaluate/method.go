@@ -5,6 +5,7 @@ import (
 
 	"proofmark/correlate"
 	"proofmark/correlate/calibrate"
+	"proofmark/correlate/shear"
 	"proofmark/correlate/x3p"
 )
 
@@ -27,6 +28,9 @@ type imprint interface {
 func methodOf(roi correlate.ROI) (method, error) {
 	if name, ok := correlate.AlgorithmOf(roi); ok {
 		return areal{roi, name}, nil
+	}
+	if roi == correlate.ApertureShear {
+		return striated{}, nil
 	}
 	return nil, fmt.Errorf("evaluate %s: %w", roi, correlate.ErrUnsupportedROI)
 }
@@ -61,4 +65,36 @@ type face struct{ *correlate.Template }
 
 func (f face) against(other imprint) calibrate.Features {
 	return calibrate.FeaturesOf(correlate.Compare(f.Template, other.(face).Template))
+}
+
+// striated compares profiles across the striae of aperture shear.
+type striated struct{}
+
+func (striated) algorithm() string { return shear.Algorithm }
+
+func (striated) encode(scan *x3p.Scan, part *correlate.Sector) ([]byte, correlate.Quality, error) {
+	m, q, err := shear.Encode(scan, correlate.Options{Sector: part})
+	if err != nil {
+		return nil, correlate.Quality{}, err
+	}
+	b, err := m.MarshalBinary()
+	return b, correlate.Quality{
+		Score: q.Score, ValidShare: q.ValidShare, RMS: q.RMS, AreaMM2: q.AreaMM2,
+		Reasons: q.Reasons, Accept: q.Accept, OriginX: q.CentreX, OriginY: q.CentreY,
+	}, err
+}
+
+func (striated) open(signature []byte) (imprint, error) {
+	m, err := shear.Decode(signature)
+	if err != nil {
+		return nil, err
+	}
+	return striae{m}, nil
+}
+
+// striae is a mark of aperture shear.
+type striae struct{ *shear.Mark }
+
+func (s striae) against(other imprint) calibrate.Features {
+	return calibrate.Features{Score: shear.Compare(s.Mark, other.(striae).Mark).Score}
 }

@@ -71,6 +71,34 @@ func TestRegionsOfExhibits(t *testing.T) {
 	}
 }
 
+// Aperture shear, from the facet of a generated primer.
+func TestShear(t *testing.T) {
+	if plainOnly(t) {
+		return
+	}
+	class, err := synth.ClassNamed("striker-round-shear")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := fstest.MapFS{}
+	var set []Labelled
+	for gun := range uint64(2) {
+		for shot := range uint64(2) {
+			name := fmt.Sprintf("%d-%d.x3p", gun, shot)
+			folder[name] = &fstest.MapFile{Data: packed(class.Maker(3).Firearm(gun+1).Fire(shot, synth.Shot{Whole: true}))}
+			set = append(set, Labelled{Scan: name, Source: fmt.Sprint(gun)})
+		}
+	}
+	e := mustRun(t, folder, set, Options{ROI: correlate.ApertureShear, Seed: 1, Now: time.Now})
+	if e.Rejected != 0 || e.SamePairs != 2 || e.DifferentPairs != 4 || *e.AUC != 1 || *e.Rank1 != 1 || e.Cllr != nil || *e.EncodeMS <= 0 || !strings.Contains(strings.Join(e.Notes, " "), "No likelihood ratios") {
+		t.Errorf("%+v", e.Figures)
+	}
+	checkKeys(t, e)
+	if _, err := Run(context.Background(), folder, set, Options{ROI: correlate.ApertureShear, Sectors: []float64{25}}); err == nil || !strings.Contains(err.Error(), "leave them out") {
+		t.Errorf("cut queries: %v", err)
+	}
+}
+
 func TestDeviations(t *testing.T) {
 	var pairs []Pair
 	for _, p := range []struct {

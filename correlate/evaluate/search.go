@@ -48,7 +48,7 @@ type querySet struct {
 // search puts the marks, and distractors where they are wanted, into a gallery
 // and searches it as a node does, from small to large.
 func (e *Evaluation) search(p parallel, o Options, how method, cuts []cut) error {
-	if _, ok := how.(areal); !ok || len(e.marks) == e.Rejected {
+	if len(e.marks) == e.Rejected {
 		return nil
 	}
 	gallery := correlate.NewGallery()
