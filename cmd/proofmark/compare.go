@@ -12,6 +12,7 @@ import (
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
 	"proofmark/correlate/overlay"
+	"proofmark/correlate/shear"
 	"proofmark/correlate/x3p"
 )
 
@@ -31,6 +32,9 @@ func (c *compareCmd) Run(a *app) error {
 	names := overlay.Labels{A: printable(filepath.Base(c.A)), B: printable(filepath.Base(c.B))}
 	if roi == correlate.LEA {
 		return c.bullets(a, names)
+	}
+	if roi == correlate.ApertureShear {
+		return c.shear(a, names)
 	}
 	first, err := encodeMark(c.A, roi)
 	if err != nil {
@@ -111,6 +115,40 @@ func drawn(w io.Writer, picture string) {
 	if picture != "" {
 		fmt.Fprintf(w, "%s is drawn.\n", printable(picture))
 	}
+}
+
+func (c *compareCmd) shear(a *app, names overlay.Labels) error {
+	var marks [2]*shear.Mark
+	var quality [2]shear.Quality
+	for i, path := range []string{c.A, c.B} {
+		s, err := decodeScan(path)
+		if err != nil {
+			return err
+		}
+		if marks[i], quality[i], err = shear.Encode(s, correlate.Options{}); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	found := shear.Compare(marks[0], marks[1])
+	if c.Picture != "" {
+		if err := createFiles(newFile{c.Picture, overlay.Shear(marks[0], marks[1], found, names), 0o644}); err != nil {
+			return err
+		}
+	}
+	made := struct {
+		shear.Comparison
+		A shear.Quality `json:"quality_a"`
+		B shear.Quality `json:"quality_b"`
+	}{found, quality[0], quality[1]}
+	return a.show(made, func(w io.Writer) {
+		fmt.Fprintf(w, "Score %.3f: correlation %.2f over %.0f µm, lag %.0f µm.\n", found.Score, found.R, found.Overlap, found.Lag)
+		for i, name := range []string{names.A, names.B} {
+			fmt.Fprintf(w, "%s: quality %.2f, %.2f µm RMS over %.0f µm\n", name, quality[i].Score, quality[i].RMS, quality[i].Width)
+			lines(w, "", quality[i].Reasons)
+		}
+		lines(w, "Not compared:", found.Reasons)
+		drawn(w, c.Picture)
+	})
 }
 
 func (c *compareCmd) bullets(a *app, names overlay.Labels) error {

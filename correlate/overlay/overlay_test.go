@@ -15,7 +15,9 @@ import (
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
 	"proofmark/correlate/exact"
+	"proofmark/correlate/shear"
 	"proofmark/correlate/synth"
+	"proofmark/correlate/x3p"
 )
 
 // mark is a ring of random heights; factor −1 turns it inside out.
@@ -215,5 +217,48 @@ func TestBulletsShowEveryLandPair(t *testing.T) {
 	wellFormed(t, none)
 	if !bytes.Contains(none, []byte("nothing was compared")) {
 		t.Error("an empty comparison does not say so")
+	}
+}
+
+// facet is a scan of striae alone, whose profile is drawn from the seed; noise is what
+// this one has of its own.
+func facet(seed, noise uint64) *x3p.Scan {
+	const n, rows = 260, 60 // 5 µm
+	rng, own := exact.Sequence(seed), exact.Sequence(noise)
+	nodes := make([]float64, n/5+3)
+	for i := range nodes {
+		nodes[i] = float64(rng.Below(2001)-1000) / 400
+	}
+	s := &x3p.Scan{SizeX: n, SizeY: rows, IncX: 5e-6, IncY: 5e-6, Z: make([]float64, n*rows)}
+	for i := range s.Z {
+		x := float64(i%n) / 5
+		k, t := int(x), x-float64(int(x))
+		t = t * t * (3 - 2*t)
+		s.Z[i] = (nodes[k] + t*(nodes[k+1]-nodes[k]) + float64(own.Below(200))/1000) * 1e-6
+	}
+	return s
+}
+
+func TestShearShowsBothProfiles(t *testing.T) {
+	var marks [2]*shear.Mark
+	for i := range marks {
+		var err error
+		if marks[i], _, err = shear.Encode(facet(4, uint64(i)), correlate.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := shear.Compare(marks[0], marks[1])
+	if found.R < 0.9 {
+		t.Fatalf("one profile twice: %+v", found)
+	}
+	for _, c := range []shear.Comparison{found, {R: found.R, Lag: 40, Reversed: true}} {
+		svg := Shear(marks[0], marks[1], c, Labels{A: "A<", B: "B", Note: "H1"})
+		wellFormed(t, svg)
+		if n := bytes.Count(svg, []byte(`stroke-linejoin="round"`)); n != 2 {
+			t.Errorf("%d profiles", n)
+		}
+		if said := bytes.Contains(svg, []byte("read from its other end")); said != c.Reversed {
+			t.Errorf("reversed %v, said %v", c.Reversed, said)
+		}
 	}
 }
