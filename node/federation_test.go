@@ -201,12 +201,7 @@ func (b *bureau) prepare(number string, scan *x3p.Scan) []byte {
 // enrol prepares an exhibit and acquires a scan of it.
 func (b *bureau) enrol(number string, scan *x3p.Scan) *ballistics.Acquisition {
 	b.t.Helper()
-	file := b.prepare(number, scan)
-	a, err := control.Upload[*ballistics.Acquisition](b.t.Context(), b.people["tech"], "acquire", "", ballistics.NewAcquisition{Exhibit: number, ROI: "breech-face", Scans: []ballistics.File{{Name: number + ".x3p", Size: int64(len(file))}}}, file)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return a
+	return b.enrolRegion(number, "breech-face", scan)
 }
 
 // eventually polls until ok, with a bound that is generous enough for a loaded machine.
