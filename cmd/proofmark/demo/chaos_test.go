@@ -155,7 +155,7 @@ func TestKilledDaemonsLeaveTheSameDay(t *testing.T) {
 				t.Errorf("%s, %s:\nundisturbed %v\nkilled      %v", c, a.Type().Field(i).Name, a.Field(i), b.Field(i))
 			}
 		}
-		if s := quiet[c]; len(s.Exhibits) == 0 || len(s.Signatures) != 9 || len(s.Candidates) == 0 || len(s.Documents) == 0 || len(s.People) != 7 || s.Refused != 0 {
+		if s := quiet[c]; len(s.Exhibits) == 0 || len(s.Signatures) != 12 || len(s.Candidates) == 0 || len(s.Documents) == 0 || len(s.People) != 7 || s.Refused != 0 {
 			t.Errorf("%s: the state does not tell enough to be compared: %+v", c, s)
 		}
 		if l := result.Audit[string(c)]; !l.Verified || l.Entries == 0 {

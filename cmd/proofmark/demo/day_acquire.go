@@ -55,8 +55,12 @@ func (f *federation) acquire(ctx context.Context) error {
 	}
 	f.result.SignaturesPublished = len(f.marks)
 	f.result.BytesPerSignature = (total + len(f.lots)/2) / len(f.lots)
-	return f.verify(len(f.marks) == len(f.lots), "%d exhibits have a signature each, %d bytes on the average; the scans they were made of have %d and stay at home.",
+	err = f.verify(len(f.marks) == len(f.lots), "%d cartridge cases have a signature each, %d bytes on the average; the scans they were made of have %d and stay at home.",
 		len(f.lots), f.result.BytesPerSignature, f.meanScan())
+	if err != nil {
+		return err
+	}
+	return f.scanBullets(ctx)
 }
 
 // gather finds the scans of the day, or simulates them.

@@ -156,5 +156,8 @@ func (f *federation) score(ctx context.Context) error {
 	}
 	f.result.Mates, f.result.MatesRank1, f.result.MatesTop10 = sum.mates, sum.rank1, sum.top10
 	f.say("A mate's rank is 1 + the number of non-mates above it in that list. This says how these scans did, not how all firearms would.")
-	return f.verify(sum.mates > 0 && sum.top10 > 0, "%d of %d (query, mate) pairs across a border stand at rank 1.", sum.rank1, sum.mates)
+	if err := f.verify(sum.mates > 0 && sum.top10 > 0, "%d of %d (query, mate) pairs of cartridge cases across a border stand at rank 1.", sum.rank1, sum.mates); err != nil {
+		return err
+	}
+	return f.pairBullets(ctx)
 }

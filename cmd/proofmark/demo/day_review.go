@@ -22,7 +22,7 @@ func (f *federation) review(ctx context.Context) error {
 		return err
 	}
 	c := strongest(list, func(c *ballistics.CandidateView) bool {
-		return c.Other.Country == es && c.Other.Origin == protocol.TestFire
+		return c.ROI == roi && c.Other.Country == es && c.Other.Origin == protocol.TestFire
 	})
 	if c == nil {
 		return fmt.Errorf("no candidate in PT links evidence with the test fire in ES")
@@ -30,6 +30,9 @@ func (f *federation) review(ctx context.Context) error {
 	f.pair = c.Pair
 	if err := f.verify(f.sameSource(c), "The strongest candidate that links evidence in PT with the test fire in ES: exhibit %s, score %.2f, %s. The true sources agree.",
 		c.Own.Exhibit, c.Score, c.Agreement()); err != nil {
+		return err
+	}
+	if err := f.weigh(ctx, c, away); err != nil {
 		return err
 	}
 	if err := f.twoReviews(ctx, home, c.Pair); err != nil {
@@ -58,6 +61,21 @@ func (f *federation) sameSource(c *ballistics.CandidateView) bool {
 	a, known := f.marks[c.Own.Signature]
 	b, also := f.marks[c.Other.Signature]
 	return known && also && a.source == b.source
+}
+
+// weigh tells what the score of a pair is worth as evidence: to the side that knows the make of its test fire, and to the one that was not told.
+func (f *federation) weigh(ctx context.Context, here *ballistics.CandidateView, away *bureau) error {
+	there, err := call[*ballistics.CandidateView](ctx, away.technician, "candidates.show", control.Ref{Ref: here.Pair})
+	if err != nil {
+		return err
+	}
+	a, b := here.LikelihoodRatio, there.LikelihoodRatio
+	if a == nil || b == nil {
+		return fmt.Errorf("the pair %s says nothing of a likelihood ratio", here.Pair)
+	}
+	f.result.Log10LR = b.Log10LR
+	return f.verify(b.Calibrated && !a.Calibrated, "Madrid knows the make of its pistol and has a calibration for it: log10 LR %+.2f (%s, version %s). Lisbon was not told the make, and its list says so instead of a number: %s.",
+		b.Log10LR, b.Population, b.Version, a.Reason)
 }
 
 // judge makes one person's review.
@@ -184,7 +202,7 @@ func (f *federation) takeBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c := strongest(list, func(c *ballistics.CandidateView) bool { return c.Other.Country == pt })
+	c := strongest(list, func(c *ballistics.CandidateView) bool { return c.ROI == roi && c.Other.Country == pt })
 	if c == nil {
 		return fmt.Errorf("no candidate in FR links an exhibit with one in PT")
 	}

@@ -39,12 +39,14 @@ type Result struct {
 	Nodes               int            `json:"nodes"`
 	Exhibits            int            `json:"exhibits"`
 	SignaturesPublished int            `json:"signatures_published"`
-	SignaturesReceived  int            `json:"signatures_received"`      // of all nodes together
-	BytesPerSignature   int            `json:"bytes_per_signature"`      // mean
-	Rejected            int            `json:"rejected"`                 // scans that a node refused as unusable: they are no queries and nobody's mates
-	Mates               int            `json:"mates"`                    // (query, mate) pairs across borders
-	MatesRank1          int            `json:"mates_rank1"`              // of them, with no non-mate above
-	MatesTop10          int            `json:"mates_top10"`              // of them, with at most nine non-mates above
+	SignaturesReceived  int            `json:"signatures_received"` // of all nodes together
+	BytesPerSignature   int            `json:"bytes_per_signature"` // mean
+	Rejected            int            `json:"rejected"`            // scans that a node refused as unusable: they are no queries and nobody's mates
+	Mates               int            `json:"mates"`               // (query, mate) pairs across borders
+	MatesRank1          int            `json:"mates_rank1"`         // of them, with no non-mate above
+	MatesTop10          int            `json:"mates_top10"`         // of them, with at most nine non-mates above
+	Bullets             *BulletPair    `json:"bullets"`
+	Log10LR             float64        `json:"log10_lr"`                 // of the pair that becomes a hit, as the side computed it that knows the make
 	Lead                string         `json:"lead"`                     // state of the lead once it was worked on, the same on both sides
 	Hit                 string         `json:"hit"`                      // state of the same pair after confirmation and verification, the same on both sides
 	Retracted           string         `json:"retracted"`                // state of the second lead at its receiver
@@ -79,6 +81,7 @@ type federation struct {
 
 	lots     []*lot
 	testFire *lot
+	bullets  []*bulletLot
 	marks    map[string]mark // by signature
 	pair     string          // the pair that becomes a hit
 	taken    string          // the pair whose lead is retracted

@@ -1,12 +1,14 @@
 package demo
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"proofmark/correlate"
+	"proofmark/correlate/bullet"
 	"proofmark/correlate/synth"
 	"proofmark/correlate/x3p"
 )
@@ -129,5 +131,57 @@ func TestGeneratedScans(t *testing.T) {
 		if _, q, err := correlate.Encode(decoded, correlate.BreechFace); err != nil || !q.Accept {
 			t.Errorf("%s: quality %+v, %v", s.name, q, err)
 		}
+	}
+}
+
+// TestBulletsOfTheDay: the generated bullets are of two barrels, pass the gate, and a folder of real ones is read by its table alone.
+func TestBulletsOfTheDay(t *testing.T) {
+	list, err := generateBullets(t.TempDir(), 5)
+	if err != nil || len(list) != 3 || list[0].source != list[1].source || list[2].source == list[0].source {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	for _, l := range list {
+		passing := 0
+		for _, path := range l.lands {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scan, err := x3p.Decode(b, x3p.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if land, _, err := bullet.EncodeLand(scan); err == nil && land.Passes() {
+				passing++
+			}
+		}
+		if len(l.lands) != 6 || passing < bullet.MinLands {
+			t.Errorf("%s: %d of %d lands pass", l.name, passing, len(l.lands))
+		}
+	}
+	for name, c := range map[string]struct{ table, want, says string }{
+		"two complete":   {"scan,source,bullet,land\na1,x,a,1\na2,x,a,2\na3,x,a,3\nq,y,q,1\nb1,x,b,1\nb2,x,b,2\nb3,x,b,3\nc1,x,c,1\n", "a:a1 a2 a3 b:b1 b2 b3 ", ""},
+		"one complete":   {"scan,source,bullet,land\na1,x,a,1\na2,x,a,2\na3,x,a,3\nb1,x,b,1\nb3,x,b,3\nb4,x,b,4\n", "", "lists no two bullets of one barrel"},
+		"of two barrels": {"scan,source,bullet,land\na1,x,a,1\na2,x,a,2\na3,x,a,3\nb1,y,b,1\nb2,y,b,2\nb3,y,b,3\n", "", "lists no two bullets of one barrel"},
+		"no table":       {"x", "", "truth.csv"},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, truthFile), []byte(c.table), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		list, err := readBullets(dir)
+		got := ""
+		for _, l := range list {
+			got += l.name + ":"
+			for _, path := range l.lands {
+				got += filepath.Base(path) + " "
+			}
+		}
+		if got != c.want || (err != nil) != (c.says != "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %q, %v; want %q, %q", name, got, err, c.want, c.says)
+		}
+	}
+	if _, err := readBullets(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
 	}
 }

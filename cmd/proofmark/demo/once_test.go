@@ -58,7 +58,7 @@ func demoOnce(t *testing.T, args ...string) (*Result, string) {
 		t.Fatalf("%v: %s", err, out.String())
 	}
 	for _, k := range []string{"nodes", "exhibits", "signatures_published", "signatures_received", "bytes_per_signature", "mates", "mates_rank1", "mates_top10",
-		"lead", "hit", "trace", "audit", "seconds", "first_candidates_seconds", "source", "steps", "retracted", "rejected"} {
+		"lead", "hit", "trace", "audit", "seconds", "first_candidates_seconds", "source", "steps", "retracted", "rejected", "bullets", "log10_lr"} {
 		if keys[k] == nil {
 			t.Errorf("the result has no %s: %s", k, out.String())
 		}
@@ -72,6 +72,12 @@ func demoOnce(t *testing.T, args ...string) (*Result, string) {
 	}
 	if r.Mates == 0 || r.MatesRank1 > r.MatesTop10 || r.MatesTop10 > r.Mates {
 		t.Errorf("mates: %+v", r)
+	}
+	if b := r.Bullets; b.Acquired < 2 || b.Rank != 1 || b.RankAbroad != 1 || b.Score <= 0.5 || b.Contrast < 0.1 || b.Lands < 3 || b.Bytes < 300 || b.Bytes > 1000 {
+		t.Errorf("bullets: %+v", b)
+	}
+	if r.Log10LR <= 0 {
+		t.Errorf("log10 LR of the hit: %v", r.Log10LR)
 	}
 	if r.Lead != "acknowledged" || r.Hit != "hit" || r.Retracted != "retracted" || r.Trace != "COMPLETED" {
 		t.Errorf("states: %+v", r)

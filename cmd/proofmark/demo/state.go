@@ -36,6 +36,9 @@ func (f *federation) names() names {
 	for _, l := range f.lots {
 		n[l.signature] = string(l.country) + " " + l.number
 	}
+	for _, l := range f.bullets {
+		n[l.signature] = string(l.country) + " " + l.number
+	}
 	return n
 }
 
@@ -68,7 +71,7 @@ func (f *federation) readExhibits(ctx context.Context, b *bureau, _ names, s *no
 	for _, e := range list {
 		text := fmt.Sprintf("%s %s %s %s", e.Number, e.Case, e.Origin, e.Calibre)
 		for _, a := range e.Acquisitions {
-			text += fmt.Sprintf("; %s %s, %d bytes", a.ROI, a.Scans[0].File, a.Bytes)
+			text += fmt.Sprintf("; %s %s, %d bytes", a.ROI, a.Identity, a.Bytes)
 		}
 		s.Exhibits = append(s.Exhibits, text)
 	}
@@ -89,13 +92,13 @@ func (f *federation) readExhibits(ctx context.Context, b *bureau, _ names, s *no
 // readCandidates reads the ranked list of every signature that the node holds.
 func (f *federation) readCandidates(ctx context.Context, b *bureau, n names, s *nodeState) error {
 	pairs := map[string]string{}
-	for _, l := range f.lots {
-		list, held, err := ranked(ctx, b.examiner, l.signature)
+	for signature, name := range n {
+		list, held, err := ranked(ctx, b.examiner, signature)
 		if err != nil {
 			return err
 		}
 		if held {
-			s.Signatures = append(s.Signatures, n[l.signature])
+			s.Signatures = append(s.Signatures, name)
 		}
 		for _, c := range list {
 			a, z := n[c.Own.Signature], n[c.Other.Signature]
