@@ -40,7 +40,8 @@ func (g *Gallery) Put(id string, b *Bullet) error { return g.PutClass(id, Class{
 // than three lands above the quality gate is refused with ErrBelowGate: it could
 // never be found.
 func (g *Gallery) PutClass(id string, c Class, b *Bullet) error {
-	it, err := newItem(id, c, b)
+	packed, _ := b.MarshalBinary() // never fails
+	it, err := newItem(id, c, b, packed)
 	if err != nil {
 		return err
 	}
@@ -50,12 +51,11 @@ func (g *Gallery) PutClass(id string, c Class, b *Bullet) error {
 	return nil
 }
 
-func newItem(id string, c Class, b *Bullet) (*item, error) {
+func newItem(id string, c Class, b *Bullet, packed []byte) (*item, error) {
 	if b.Passing() < MinLands {
 		return nil, fmt.Errorf("put %.40q: %w", id, ErrBelowGate)
 	}
-	it := &item{id: id, class: unique.Make(c.settled()), lands: b.Count(), codes: make([]ternary, b.Count())}
-	it.packed, _ = b.MarshalBinary() // never fails
+	it := &item{id: id, class: unique.Make(c.settled()), packed: packed, lands: b.Count(), codes: make([]ternary, b.Count())}
 	for i, l := range b.lands {
 		if b.usable(i) {
 			it.usable |= 1 << i

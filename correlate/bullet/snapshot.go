@@ -187,7 +187,7 @@ func (g *Gallery) putAll(read []unread) error {
 		}
 		b, err := Decode(read[i].raw)
 		if err == nil {
-			items[i], err = newItem(read[i].id, read[i].class, b)
+			items[i], err = newItem(read[i].id, read[i].class, b, read[i].raw)
 		}
 		errs[i] = err
 	})

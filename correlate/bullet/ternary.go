@@ -16,13 +16,20 @@ type ternary struct {
 	low [words]uint64 // and lies below; 0 where it does not stand out
 }
 
+// Bit v + 8 is set where a sample v stands out, and where it lies below as well:
+// not where it is missing, −8. A table of bits has no branch that is hard to foresee.
+const (
+	outBits = 0b1111110001111110
+	lowBits = 0b0000000001111110
+)
+
 func newTernary(l *Land) ternary {
 	var t ternary
 	offset := (MaxSamples - len(l.q)) / 2
 	for i, v := range l.q {
-		if v != missing {
-			t.set(offset+i, v >= standsOut, v <= -standsOut)
-		}
+		j := offset + i
+		t.out[j/64] |= uint64(outBits>>uint8(v+8)&1) << (j % 64)
+		t.low[j/64] |= uint64(lowBits>>uint8(v+8)&1) << (j % 64)
 	}
 	return t
 }
@@ -34,18 +41,15 @@ func (h *heights) ternary() ternary {
 	var t ternary
 	offset := (MaxSamples - h.n) / 2
 	for i, v := range h.v[margin : margin+h.n] {
-		t.set(offset+i, v >= least, v <= -least)
+		j := offset + i
+		if v >= least || v <= -least {
+			t.out[j/64] |= 1 << (j % 64)
+		}
+		if v <= -least {
+			t.low[j/64] |= 1 << (j % 64)
+		}
 	}
 	return t
-}
-
-func (t *ternary) set(i int, above, below bool) {
-	if above || below {
-		t.out[i/64] |= 1 << (i % 64)
-	}
-	if below {
-		t.low[i/64] |= 1 << (i % 64)
-	}
 }
 
 // probe is a query's land at every lag, word by word, as the kernels read it.
