@@ -40,6 +40,8 @@ func (k kernel) agree(sums *[4]int32, query *raster, marks *mark, n int, at *pla
 	switch k {
 	case kernelAVX512:
 		agreeAVX512(sums, query, marks, n, at)
+	case kernelAVX2:
+		agreeAVX2(sums, query, marks, n, at)
 	default:
 		agreePlain(sums, query, marks, n, at)
 	}
@@ -59,3 +61,6 @@ func voteAVX2(v *votes, column *uint64, spots *[scanSpots]uint16)
 
 //go:noescape
 func tallyAVX2(acc *[2 * lanes]uint64, query, ref *uint64, rings int)
+
+//go:noescape
+func agreeAVX2(sums *[4]int32, query *raster, marks *mark, n int, at *placing)

@@ -180,3 +180,90 @@ done:
 	VMOVDQU Y7, 96(DI)
 	VZEROUPPER
 	RET
+
+// The sum of eight words of y, to out.
+#define TOTAL(y, x, out) \
+	VEXTRACTI128 $1, y, X13 \
+	VPADDD X13, x, x \
+	VPSHUFD $0x4e, x, X13 \
+	VPADDD X13, x, x \
+	VPSHUFD $0xb1, x, X13 \
+	VPADDD X13, x, x \
+	VMOVD x, out
+
+// Eight marks at off beyond DX. The gather reads three bytes beyond the raster's
+// points. What is missing counts −1 in Y0.
+#define EIGHT(off) \
+	VMOVDQU off(DX), Y8 \
+	VMOVDQU (off+32)(DX), Y9 \
+	VSHUFPS $0x88, Y9, Y8, Y10 \
+	VSHUFPS $0xdd, Y9, Y8, Y11 \
+	VPMADDWD Y4, Y10, Y8 \
+	VPADDD Y6, Y8, Y8 \
+	VPSRLD $14, Y8, Y8 \
+	VPMADDWD Y5, Y10, Y9 \
+	VPADDD Y7, Y9, Y9 \
+	VPSRLD $14, Y9, Y9 \
+	VPCMPGTD Y8, Y14, Y10 \
+	VPCMPGTD Y9, Y14, Y12 \
+	VPAND Y10, Y12, Y12 \
+	VPAND Y12, Y9, Y9 \
+	VPMADDWD Y14, Y9, Y9 \
+	VPADDD Y8, Y9, Y9 \
+	VPXOR Y10, Y10, Y10 \
+	VPGATHERDD Y12, (SI)(Y9*1), Y10 \
+	VPSLLD $24, Y10, Y10 \
+	VPSRAD $24, Y10, Y10 \
+	VPXOR Y8, Y8, Y8 \
+	VPCMPEQD Y8, Y10, Y8 \
+	VPADDD Y8, Y0, Y0 \
+	VPANDN Y11, Y8, Y11 \
+	VPAND Y15, Y10, Y10 \
+	VPMADDWD Y11, Y11, Y8 \
+	VPADDD Y8, Y1, Y1 \
+	VPMADDWD Y10, Y10, Y8 \
+	VPADDD Y8, Y2, Y2 \
+	VPMADDWD Y11, Y10, Y8 \
+	VPADDD Y8, Y3, Y3
+
+// func agreeAVX2(sums *[4]int32, query *raster, marks *mark, n int, at *placing)
+//
+// A mark is 8 bytes: x, y, v, 0. placing is (cos, −sin), (sin, cos) and tx, ty.
+TEXT ·agreeAVX2(SB), NOSPLIT, $0-40
+	MOVQ sums+0(FP), DI
+	MOVQ query+8(FP), SI
+	MOVQ marks+16(FP), DX
+	MOVQ n+24(FP), CX
+	MOVQ at+32(FP), R8
+	VPBROADCASTD 0(R8), Y4
+	VPBROADCASTD 4(R8), Y5
+	VPBROADCASTD 8(R8), Y6
+	VPBROADCASTD 12(R8), Y7
+	VPXOR Y0, Y0, Y0 // less what is missing
+	VPXOR Y1, Y1, Y1 // aa
+	VPXOR Y2, Y2, Y2 // bb
+	VPXOR Y3, Y3, Y3 // ab
+	MOVL $280, AX
+	VMOVD AX, X14
+	VPBROADCASTD X14, Y14
+	MOVL $0xffff, AX
+	VMOVD AX, X15
+	VPBROADCASTD X15, Y15
+	MOVQ CX, R10
+	SHRQ $4, CX
+	JEQ done
+sixteen:
+	EIGHT(0)
+	EIGHT(64)
+	ADDQ $128, DX
+	DECQ CX
+	JNE sixteen
+done:
+	TOTAL(Y0, X0, AX)
+	ADDL R10, AX
+	MOVL AX, 0(DI)
+	TOTAL(Y1, X1, 4(DI))
+	TOTAL(Y2, X2, 8(DI))
+	TOTAL(Y3, X3, 12(DI))
+	VZEROUPPER
+	RET
