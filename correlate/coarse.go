@@ -75,26 +75,44 @@ func (t *Template) codesAt(r reach) *shiftedCodes {
 // kernels read them: eight shifts side by side, ring by ring, each word of a ring
 // as eight signs and eight masks.
 type shiftedCodes struct {
-	shifts   int
-	from, to int // the rings that hold anything at any shift
-	eights   [][]ringEight
+	shifts int
+	rings  []int // those that hold anything at any shift: every glanceRings-th, then the others
+	glance int   // how many of them are of the first kind
+	eights [][]ringEight
 }
 
 type ringEight [ringWords][2][lanes]uint64 // [word][sign, mask][shift]
+
+// A glance at every glanceRings-th ring tells which poses are worth a look at all
+// rings: those of the best eights of shifts, 1 in glanceShare. The best poses of real
+// mates are then among these as if all had been looked at.
+const (
+	glanceRings = 4
+	glanceShare = 9
+)
 
 func newShiftedCodes(t *Template, shifts []offset) *shiftedCodes {
 	// A shift moves the mark by so many rings at most.
 	far := int(shifts[len(shifts)-1].length())/(16*ringStep) + 1
 	from, to := t.polar().span()
-	c := &shiftedCodes{shifts: len(shifts), from: max(from-far, 0), to: min(to+far, rings)}
+	from, to = max(from-far, 0), min(to+far, rings)
+	c := &shiftedCodes{shifts: len(shifts)}
+	for first := range glanceRings {
+		for r := from + first; r < to; r += glanceRings {
+			c.rings = append(c.rings, r)
+		}
+		if first == 0 {
+			c.glance = len(c.rings)
+		}
+	}
 	c.eights = make([][]ringEight, (len(shifts)+lanes-1)/lanes)
 	for e := range c.eights {
-		c.eights[e] = make([]ringEight, c.to-c.from)
+		c.eights[e] = make([]ringEight, len(c.rings))
 		for lane, at := range shifts[e*lanes : min((e+1)*lanes, len(shifts))] {
-			for r := range c.eights[e] {
-				sign, mask := sampleRing(t.signRaster(), at, c.from+r)
+			for i, r := range c.rings {
+				sign, mask := sampleRing(t.signRaster(), at, r)
 				for w := range ringWords {
-					c.eights[e][r][w][0][lane], c.eights[e][r][w][1][lane] = sign[w], mask[w]
+					c.eights[e][i][w][0][lane], c.eights[e][i][w][1][lane] = sign[w], mask[w]
 				}
 			}
 		}
@@ -106,22 +124,22 @@ func newShiftedCodes(t *Template, shifts []offset) *shiftedCodes {
 type tally struct{ common, differ int32 }
 
 // turningCode is a reference's polar code, turned step by step, as the kernels
-// read it.
+// read it: rings in the order of a query's.
 type turningCode [rings][ringWords][2]uint64 // [ring][word][sign, mask]
 
-func newTurningCode(ref *polarCode) *turningCode {
+func newTurningCode(ref *polarCode, order []int) *turningCode {
 	c := new(turningCode)
-	for r := range c {
+	for i, r := range order {
 		for w := range ringWords {
-			c[r][w] = [2]uint64{ref.sign[r][w], ref.mask[r][w]}
+			c[i][w] = [2]uint64{ref.sign[r][w], ref.mask[r][w]}
 		}
 	}
 	return c
 }
 
-// turn moves what stood at direction j of rings from ≤ r < to to j+1.
-func (c *turningCode) turn(from, to int) {
-	for r := from; r < to; r++ {
+// turn moves what stood at direction j of the first n rings to j+1.
+func (c *turningCode) turn(n int) {
+	for r := range n {
 		g := &c[r]
 		s0, s1, s2 := g[0][0], g[1][0], g[2][0]
 		m0, m1, m2 := g[0][1], g[1][1], g[2][1]
@@ -131,28 +149,64 @@ func (c *turningCode) turn(from, to int) {
 	}
 }
 
-// sweep scores every pose of a reference's code over a query's shifted codes:
-// into scores, turn by turn, one per shift.
-func (c *shiftedCodes) sweep(k kernel, ref *polarCode, scores []float32) {
-	from, to := ref.span()
-	from, to = max(from, c.from), min(to, c.to)
-	if from >= to {
+// sweep scores every pose of a reference's code over a query's shifted codes by the
+// first n rings: into scores, turn by turn, one per shift. Where wanted is not nil it
+// leaves out eights of shifts that are not.
+func (c *shiftedCodes) sweep(k kernel, ref *polarCode, n int, wanted []bool, scores []float32) {
+	if n == 0 {
 		clear(scores)
 		return
 	}
-	turning := newTurningCode(ref)
+	turning := newTurningCode(ref, c.rings)
 	var acc [2 * lanes]uint64
 	for turn := range turns {
 		row := scores[turn*c.shifts : (turn+1)*c.shifts]
 		for e, codes := range c.eights {
-			k.tally(&acc, &codes[from-c.from][0][0][0], &turning[from][0][0], to-from)
 			eight := row[e*lanes : min((e+1)*lanes, len(row))]
+			if wanted != nil && !wanted[turn*len(c.eights)+e] {
+				clear(eight)
+				continue
+			}
+			k.tally(&acc, &codes[0][0][0][0], &turning[0][0][0], n)
 			for i := range eight {
 				eight[i] = tally{int32(acc[i]), int32(acc[lanes+i])}.score()
 			}
 		}
-		turning.turn(from, to)
+		turning.turn(n)
 	}
+}
+
+// sweepAll scores every pose by all rings.
+func (c *shiftedCodes) sweepAll(k kernel, ref *polarCode, scores []float32) {
+	c.sweep(k, ref, len(c.rings), nil, scores)
+}
+
+// sweepBest scores the poses that are the best at a glance by all rings; the others
+// score 0.
+func (c *shiftedCodes) sweepBest(k kernel, ref *polarCode, scores []float32) {
+	c.sweep(k, ref, c.glance, nil, scores)
+	// A histogram finds the best eights, those that score alike together.
+	const fine, levels = 8, 512
+	level := func(score float32) int { return min(max(int(score*fine), 0), levels-1) }
+	best := make([]uint16, turns*len(c.eights))
+	var counts [levels]int
+	for i := range best {
+		turn, e := i/len(c.eights), i%len(c.eights)
+		row := scores[turn*c.shifts : (turn+1)*c.shifts]
+		l := level(slices.Max(row[e*lanes : min((e+1)*lanes, len(row))]))
+		best[i] = uint16(l)
+		counts[l]++
+	}
+	cut, above := levels-1, counts[levels-1]
+	for cut > 0 && above < len(best)/glanceShare {
+		cut--
+		above += counts[cut]
+	}
+	wanted := make([]bool, len(best))
+	for i, l := range best {
+		wanted[i] = int(l) >= cut
+	}
+	c.sweep(k, ref, len(c.rings), wanted, scores)
 }
 
 // score is (agreeing − differing)/√(common): the excess over chance.
@@ -183,7 +237,11 @@ func coarse(query, ref *Template, keep int) []pose {
 	r := max(query.sig.reach(), ref.sig.reach())
 	shifts := reachShifts[r]
 	scores := make([]float32, turns*len(shifts))
-	query.codesAt(r).sweep(fastest, ref.polar(), scores)
+	if codes := query.codesAt(r); ref.sig.valid < partialMarks {
+		codes.sweepAll(fastest, ref.polar(), scores)
+	} else {
+		codes.sweepBest(fastest, ref.polar(), scores)
+	}
 	return bestPoses(scores, shifts, keep)
 }
 
@@ -227,6 +285,6 @@ func bestPoses(scores []float32, shifts []offset, keep int) []pose {
 // is room for one per pose.
 func likeness(query *Template, ref *polarCode, r reach, scores []float32) float32 {
 	scores = scores[:turns*len(reachShifts[r])]
-	query.codesAt(r).sweep(fastest, ref, scores)
+	query.codesAt(r).sweepAll(fastest, ref, scores)
 	return slices.Max(scores)
 }

@@ -119,7 +119,7 @@ type effort struct {
 // A partial mark's true pose stands out less, and only a part of its marks may
 // overlap: it gets more of everything.
 var (
-	effortWhole   = effort{poses: 16, few: 128, climbed: 5, some: 256, many: 896}
+	effortWhole   = effort{poses: 10, few: 128, climbed: 3, some: 256, many: 896}
 	effortPartial = effort{poses: 128, few: 256, climbed: 20, some: 512, many: 1024}
 )
 

@@ -106,26 +106,33 @@ func word(p *uint64, i int) *uint64 {
 	return (*uint64)(unsafe.Add(unsafe.Pointer(p), i*8))
 }
 
+// agreePlain keeps both coordinates in one word, and two sums in another, so that one
+// multiplication does for two.
 func agreePlain(sums *[4]int32, query *raster, marks *mark, n int, at *placing) {
-	// The sums stay below 19,600 × 104² < 2³¹.
-	var count, aa, bb, ab int32
+	// What lies in the lower half must not borrow from the upper one: X is made positive
+	// by whole points, and the sums stay below 19,600 × 104² < 2³¹.
+	const bias = 1 << 30
+	perX := int64(at.x[0]) + int64(at.y[0])<<32
+	perY := int64(at.x[1]) + int64(at.y[1])<<32
+	origin := int64(at.tx) + bias + int64(at.ty)<<32
+	var count, bb, both int64
 	for _, m := range unsafe.Slice(marks, n) {
-		mx, my := int32(m.x), int32(m.y)
-		x := uint32(int32(at.x[0])*mx+int32(at.x[1])*my+at.tx) >> 14
-		y := uint32(int32(at.y[0])*mx+int32(at.y[1])*my+at.ty) >> 14
+		p := perX*int64(m.x) + perY*int64(m.y) + origin
+		x, y := uint32(p)>>14-bias>>14, uint32(uint64(p)>>46)
 		// A negative coordinate is a huge one here.
 		if x >= rasterSide || y >= rasterSide {
 			continue
 		}
-		a, b := int32(m.v), int32(query[y*rasterSide+x])
+		b := int64(query[y*rasterSide+x])
 		// All ones where b is not missing: the branch would be hard to foresee.
-		valid := (b | -b) >> 31
+		valid := (b | -b) >> 63
+		a := int64(m.v) & valid
 		count -= valid
-		aa += a * a & valid
 		bb += b * b
-		ab += a * b
+		both += a * (a<<32 + b)
 	}
-	*sums = [4]int32{count, aa, bb, ab}
+	ab := int32(both)
+	*sums = [4]int32{int32(count), int32((both - int64(ab)) >> 32), int32(bb), ab}
 }
 
 const countedWords = 4096
