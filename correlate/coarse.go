@@ -237,11 +237,7 @@ func coarse(query, ref *Template, keep int) []pose {
 	r := max(query.sig.reach(), ref.sig.reach())
 	shifts := reachShifts[r]
 	scores := make([]float32, turns*len(shifts))
-	if codes := query.codesAt(r); ref.sig.valid < partialMarks {
-		codes.sweepAll(fastest, ref.polar(), scores)
-	} else {
-		codes.sweepBest(fastest, ref.polar(), scores)
-	}
+	query.codesAt(r).sweepBest(fastest, ref.polar(), scores)
 	return bestPoses(scores, shifts, keep)
 }
 
