@@ -50,7 +50,7 @@ func TestEveryCommandNeedsASession(t *testing.T) {
 	b.login(map[string]string{"tech": "technician"})
 	token := b.people["tech"].Token
 	for _, name := range []string{"whoami", "logout", "user.list", "user.add", "roster.install", "roster.show", "peers", "case.add", "case.list", "incident.add", "incident.list",
-		"exhibit.add", "exhibit.list", "exhibit.show", "acquire", "candidates.list", "candidates.show", "candidates.picture", "candidates.review", "lead.release", "lead.list", "lead.show",
+		"exhibit.add", "exhibit.list", "exhibit.show", "acquire", "candidates.list", "candidates.fused", "candidates.show", "candidates.picture", "candidates.review", "lead.release", "lead.list", "lead.show",
 		"lead.ack", "lead.retract", "lead.feedback", "hit.confirm", "firearm.add", "firearm.import", "firearm.search", "firearm.list", "firearm.show",
 		"trace.new", "trace.list", "trace.show", "trace.ack", "trace.answer", "audit.verify", "audit.query", "bundle.export", "bundle.import", "document.list", "document.show", "document.save"} {
 		for _, bad := range []string{"", "made-up", token + "x", strings.ToUpper(token)} {

@@ -12,7 +12,7 @@ import (
 )
 
 type candidatesCmd struct {
-	List   candidatesListCmd   `cmd:"" help:"List what awaits a review, the strongest first; or the ranked list of one exhibit."`
+	List   candidatesListCmd   `cmd:"" default:"withargs" help:"List what awaits a review, the strongest first; or the ranked list of one exhibit, over all its regions and by region."`
 	Show   candidatesShowCmd   `cmd:"" help:"Show a candidate: both sides, score, congruent cells, reviews, what to do next."`
 	Next   candidatesNextCmd   `cmd:"" help:"Show the strongest candidate that awaits your review."`
 	Review candidatesReviewCmd `cmd:"" help:"Record your verdict on a candidate."`
@@ -29,26 +29,34 @@ type candidatesListCmd struct {
 }
 
 func (c *candidatesListCmd) Run(a *app) error {
-	ranked := c.Exhibit != "" || c.Signature != ""
+	if c.Exhibit != "" {
+		return c.fused(a)
+	}
 	list, err := ask[[]ballistics.CandidateView](a, "candidates.list",
 		ballistics.CandidateFilter{Exhibit: c.Exhibit, Signature: c.Signature, Decided: c.All, Limit: c.Limit})
 	if err != nil {
 		return err
 	}
 	return a.show(list, func(w io.Writer) {
-		rows := make([][]string, len(list))
-		for i := range list {
-			rows[i] = candidateRow(&list[i])
-		}
 		empty := "Nothing awaits a review."
-		if ranked {
-			empty = "No candidates: nothing that this node holds resembles it, or its correlation is still under way (proofmark status)."
+		if c.Signature != "" {
+			empty = noCandidates
 		}
-		table(w, empty, []string{"PAIR", "SCORE", "RANK", "AGREEMENT", "LOG10 LR", "OWN EXHIBIT", "CASE", "OTHER", "EXHIBIT", "CALIBRE", "PLACE", "STATE"}, rows)
+		candidateTable(w, empty, list)
 		if len(list) > 0 {
 			fmt.Fprintln(w, "\nA candidate is no match: people decide.  proofmark candidates show PAIR")
 		}
 	})
+}
+
+const noCandidates = "No candidates: nothing that this node holds resembles it, or its correlation is still under way (proofmark status)."
+
+func candidateTable(w io.Writer, empty string, list []ballistics.CandidateView) {
+	rows := make([][]string, len(list))
+	for i := range list {
+		rows[i] = candidateRow(&list[i])
+	}
+	table(w, empty, []string{"PAIR", "SCORE", "RANK", "AGREEMENT", "LOG10 LR", "OWN EXHIBIT", "CASE", "OTHER", "EXHIBIT", "CALIBRE", "PLACE", "STATE"}, rows)
 }
 
 func candidateRow(v *ballistics.CandidateView) []string {

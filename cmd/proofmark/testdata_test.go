@@ -65,12 +65,7 @@ func TestExhibitsToStartFrom(t *testing.T) {
 				mates++
 			}
 		}
-		var list []struct {
-			Other struct{ Exhibit, Calibre string }
-		}
-		if err := json.Unmarshal(tech.run("--json", "candidates", "list", "--exhibit", number), &list); err != nil {
-			t.Fatal(err)
-		}
+		list := fusedList(t, tech, number)
 		for i, c := range list[:min(mates, len(list))] {
 			if firearms[c.Other.Exhibit] != firearm {
 				t.Errorf("%s: rank %d is %s of firearm %s, want one of %s", number, i+1, c.Other.Exhibit, firearms[c.Other.Exhibit], firearm)
@@ -80,13 +75,25 @@ func TestExhibitsToStartFrom(t *testing.T) {
 			t.Errorf("%s: %d candidates, it has %d mates", number, len(list), mates)
 		}
 	}
-	var list []struct {
-		Other struct{ Exhibit, Calibre string }
-	}
-	if err := json.Unmarshal(tech.run("--json", "candidates", "list", "--exhibit", "MAD-E-3"), &list); err != nil {
-		t.Fatal(err)
-	}
+	list := fusedList(t, tech, "MAD-E-3")
 	if got := fmt.Sprint(list); len(list) != 1 || list[0].Other.Exhibit != "PAR-E-3" {
 		t.Errorf("a 7.65 Browning is compared with %s; only the other 7.65 Browning is of its calibre", got)
 	}
+}
+
+type fusedEntry struct {
+	Other struct{ Exhibit, Calibre string }
+}
+
+// fusedList is the fused list of an exhibit, which must name the same exhibits as the lists of its regions.
+func fusedList(t *testing.T, tech *terminal, number string) []fusedEntry {
+	t.Helper()
+	var list struct{ Fused, Candidates []fusedEntry }
+	if err := json.Unmarshal(tech.run("--json", "candidates", "--exhibit", number), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Fused) != len(list.Candidates) {
+		t.Errorf("%s: %d exhibits in the fused list, %d in that of its only region", number, len(list.Fused), len(list.Candidates))
+	}
+	return list.Fused
 }

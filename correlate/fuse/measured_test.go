@@ -172,7 +172,7 @@ func TestNullsAreAsMeasured(t *testing.T) {
 		}
 		faces[i] = correlate.NewTemplate(s)
 	})
-	bullets := make([]*bullet.Template, 7)
+	bullets := make([]*bullet.Template, 5)
 	each(len(bullets), func(i int) {
 		b := synth.NewBarrel(uint64(i)+1, synth.Rifling{Strength: 1.2})
 		lands := make([]*bullet.Land, b.Lands())
@@ -344,8 +344,8 @@ func TestFusionOfRegions(t *testing.T) {
 	gallery, queries := make([]exhibit, firearms), make([]exhibit, firearms)
 	each(firearms, func(i int) {
 		gun := uint64(i)
-		gallery[i] = exhibit{picture(correlate.BreechFace, gun, 1000+gun, 1.1, 0, 60), picture(correlate.FiringPin, 100+gun, 2000+gun, 1.2, 0, 360)}
-		queries[i] = exhibit{picture(correlate.BreechFace, gun, 3000+gun, 1.1, 0, 60), picture(correlate.FiringPin, 100+gun, 4000+gun, 1.2, 0, 360)}
+		gallery[i] = exhibit{picture(correlate.BreechFace, gun, 1000+gun, 1.4, 0, 60), picture(correlate.FiringPin, 100+gun, 2000+gun, 1.2, 0, 360)}
+		queries[i] = exhibit{picture(correlate.BreechFace, gun, 3000+gun, 1.4, 0, 60), picture(correlate.FiringPin, 100+gun, 4000+gun, 1.2, 0, 360)}
 		if i%2 == 0 {
 			queries[i].pin = nil
 		}

@@ -7,6 +7,7 @@ import (
 
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
+	"proofmark/correlate/fuse"
 	"proofmark/node/index"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -255,7 +256,13 @@ var (
 		store.Index[Incident]{Name: "case", Keys: func(i *Incident) []string { return []string{i.Case} }})
 	exhibits = store.NewCollection("exhibit",
 		store.Index[Exhibit]{Name: "number", Keys: func(e *Exhibit) []string { return []string{e.Number} }},
-		store.Index[Exhibit]{Name: "case", Keys: func(e *Exhibit) []string { return []string{e.Case} }})
+		store.Index[Exhibit]{Name: "case", Keys: func(e *Exhibit) []string { return []string{e.Case} }},
+		store.Index[Exhibit]{Name: "firearm", Keys: func(e *Exhibit) []string {
+			if e.Firearm == "" {
+				return nil
+			}
+			return []string{e.Firearm}
+		}})
 	acquisitions = store.NewCollection("acquisition",
 		store.Index[Acquisition]{Name: "scan", Keys: func(a *Acquisition) []string { return []string{scanKey(a.Exhibit, a.ROI, a.Identity)} }},
 		store.Index[Acquisition]{Name: "exhibit", Keys: func(a *Acquisition) []string { return []string{a.Exhibit} }})
@@ -285,10 +292,13 @@ var (
 			return []string{rankedKey(c.A, c.Score, c.Pair), rankedKey(c.B, c.Score, c.Pair)}
 		}},
 		store.Index[Candidate]{Name: "worklist", Keys: func(c *Candidate) []string {
+			// Scores of different regions are on scales of their own: what orders them is how improbable they are by chance.
+			weight := falling(fuse.Weigh(c.Algorithm, c.Score))
+			list := "open"
 			if c.Outcome != "" {
-				return []string{rankedKey("decided", c.Score, c.Pair)}
+				list = "decided"
 			}
-			return []string{rankedKey("open", c.Score, c.Pair)}
+			return []string{rankedKey(fmt.Sprintf("%s/%016x", list, weight), c.Score, c.Pair)}
 		}})
 	leads = store.NewCollection[Lead]("lead")
 	jobs  = store.NewCollection[job]("correlation")

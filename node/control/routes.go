@@ -198,6 +198,9 @@ func (s *Server) routeBallistics(mux *http.ServeMux) {
 	handle(s, mux, "candidates.list", func(ctx context.Context, c call, r ballistics.CandidateFilter) ([]*ballistics.CandidateView, error) {
 		return b.Candidates(ctx, c.actor, r)
 	})
+	handle(s, mux, "candidates.fused", func(ctx context.Context, c call, r ballistics.CandidateFilter) (*ballistics.Fused, error) {
+		return b.Fused(ctx, c.actor, r)
+	})
 	handle(s, mux, "candidates.show", func(ctx context.Context, c call, r Ref) (*ballistics.CandidateView, error) {
 		return b.Candidate(ctx, c.actor, r.Ref)
 	})

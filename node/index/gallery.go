@@ -30,12 +30,14 @@ type method struct {
 	empty func() gallery
 	load  func(io.Reader) (gallery, error)
 	check func([]byte) error // of foreign bytes
+	// compare tells a pair from the first one's point of view.
+	compare func(a, b []byte) (Finding, error)
 }
 
 var known = map[kind]method{
 	{correlate.BreechFace, correlate.Algorithm}:         areal(correlate.BreechFace),
 	{correlate.FiringPin, correlate.FiringPinAlgorithm}: areal(correlate.FiringPin),
-	{correlate.LEA, bullet.Algorithm}:                   {newBullets, loadBullets, checkBullet},
+	{correlate.LEA, bullet.Algorithm}:                   {newBullets, loadBullets, checkBullet, compareBullets},
 }
 
 // Check reads the bytes of a signature as its region and algorithm demand. ErrNotComparable says that they are unknown here, any other error
@@ -46,6 +48,16 @@ func Check(roi correlate.ROI, algorithm string, bytes []byte) error {
 		return fmt.Errorf("%s by %.64q: %w", roi, algorithm, ErrNotComparable)
 	}
 	return m.check(bytes)
+}
+
+// Compare compares two signatures of one region and algorithm without any search, told from the first one's point of view. Errors: ErrNotComparable, or
+// what is wrong with the bytes.
+func Compare(roi correlate.ROI, algorithm string, a, b []byte) (Finding, error) {
+	m, ok := known[kind{roi, algorithm}]
+	if !ok {
+		return Finding{}, fmt.Errorf("%s by %.64q: %w", roi, algorithm, ErrNotComparable)
+	}
+	return m.compare(a, b)
 }
 
 // Comparable reports whether this program compares signatures of a region by an algorithm.
@@ -93,6 +105,18 @@ func areal(roi correlate.ROI) method {
 		check: func(b []byte) error {
 			_, err := decodeMark(roi, b)
 			return err
+		},
+		compare: func(a, b []byte) (Finding, error) {
+			p, err := decodeMark(roi, a)
+			if err != nil {
+				return Finding{}, err
+			}
+			q, err := decodeMark(roi, b)
+			if err != nil {
+				return Finding{}, err
+			}
+			c := correlate.Compare(correlate.NewTemplate(p), correlate.NewTemplate(q))
+			return Finding{Score: c.Score, Algorithm: c.Algorithm, Comparison: &c}, nil
 		},
 	}
 }
@@ -158,6 +182,19 @@ func loadBullets(r io.Reader) (gallery, error) {
 func checkBullet(b []byte) error {
 	_, err := bullet.Decode(b)
 	return err
+}
+
+func compareBullets(a, b []byte) (Finding, error) {
+	p, err := bullet.Decode(a)
+	if err != nil {
+		return Finding{}, err
+	}
+	q, err := bullet.Decode(b)
+	if err != nil {
+		return Finding{}, err
+	}
+	c := bullet.CompareAll(bullet.NewTemplate(p), bullet.NewTemplate(q))
+	return Finding{Score: c.Score, Algorithm: c.Algorithm, Bullets: &c}, nil
 }
 
 func (b bullets) put(id string, c correlate.Class, bytes []byte) (bool, error) {

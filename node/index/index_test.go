@@ -192,6 +192,28 @@ func TestAPairIsToldFromTheOlderSide(t *testing.T) {
 	}
 }
 
+// Compared by itself, a pair is told as a search tells it.
+func TestComparedByItself(t *testing.T) {
+	x := New()
+	list := []Entry{caseOf("PT", "1", face(t, 5, 1)), caseOf("ES", "2", face(t, 5, 2)), bulletOf("PT", "3", slug(t, 1, 1, 0)), bulletOf("ES", "4", slug(t, 1, 2, 2))}
+	hold(t, x, list...)
+	for i := 0; i < len(list); i += 2 {
+		a, b := list[i], list[i+1]
+		got, err := Compare(a.ROI, a.Algorithm, a.Bytes, b.Bytes)
+		if want := search(t, x, b); err != nil || !reflect.DeepEqual(got, want[0].Finding) {
+			t.Errorf("%s: %+v, %v; the search tells %+v", a.ROI, got, err, want[0].Finding)
+		}
+		for _, broken := range [][2][]byte{{a.Bytes, nil}, {nil, b.Bytes}} {
+			if _, err := Compare(a.ROI, a.Algorithm, broken[0], broken[1]); err == nil || errors.Is(err, ErrNotComparable) {
+				t.Errorf("%s: bytes that are none: %v", a.ROI, err)
+			}
+		}
+	}
+	if _, err := Compare(correlate.LEA, "other/9", nil, nil); !errors.Is(err, ErrNotComparable) {
+		t.Errorf("an unknown algorithm: %v", err)
+	}
+}
+
 func TestWhatMayBeCompared(t *testing.T) {
 	query := caseOf("PT", "1", face(t, 5, 1))
 	query.Class.Calibre = "9 mm Luger"
