@@ -10,14 +10,17 @@ import (
 	"proofmark/correlate/exact"
 )
 
-var hostile = flag.Int("hostile", 1000, "how many random signatures and how many hostile byte strings TestHostileMultitude tries")
+var (
+	hostile     = flag.Int("hostile", 1000, "how many random signatures and how many hostile byte strings TestHostileMultitude tries")
+	hostileSeed = flag.Uint64("hostile-seed", 7, "seed of TestHostileMultitude: other seeds, other bytes")
+)
 
 // TestHostileMultitude decodes, compares and searches signatures that are valid and
 // mean nothing, and decodes bytes that are almost signatures. Nothing may panic, and
 // whatever decodes must be canonical. `go test -run HostileMultitude ./correlate -args
 // -hostile 1000000` tries a million of each.
 func TestHostileMultitude(t *testing.T) {
-	rng := exact.Sequence(7)
+	rng := exact.Sequence(*hostileSeed)
 	g := NewGallery()
 	known := NewTemplate(mustEncode(t, pixelScan(1, 0)))
 	n := *hostile
@@ -39,9 +42,9 @@ func TestHostileMultitude(t *testing.T) {
 			if c := Compare(known, NewTemplate(got)); !(c.Score >= -1 && c.Score <= 1) || c.CongruentCells > c.Cells {
 				t.Fatalf("signature %d: %+v", i, c)
 			}
+			g.PutSignature(fmt.Sprint(i%4096), Class{}, got)
 			compared++
 		}
-		g.PutSignature(fmt.Sprint(i%4096), Class{}, got)
 
 		b := append([]byte(nil), raw...)
 		switch rng.Below(4) {
