@@ -20,12 +20,17 @@ type calibrateCmd struct {
 	Make    string   `help:"Make of all firearms, where the table has no column make." placeholder:"TEXT"`
 	Calibre string   `help:"Calibre of all firearms, where the table has no column calibre." placeholder:"TEXT"`
 	Limit   []string `help:"What the population does not cover, in words; may be repeated." sep:"none" placeholder:"TEXT"`
+	ROI     string   `help:"Region that the scans show: breech-face or firing-pin." default:"breech-face" name:"roi"`
 	Out     string   `required:"" help:"Model file to make (JSON); it is never overwritten." type:"path" placeholder:"FILE"`
 }
 
 func (c *calibrateCmd) Run(a *app) error {
 	if _, err := os.Lstat(c.Out); err == nil { // before the work, not after it
 		return fmt.Errorf("%s exists and is never overwritten: choose another name", c.Out)
+	}
+	roi, err := correlate.ParseROI(c.ROI)
+	if err != nil {
+		return fmt.Errorf("--roi: %w", err)
 	}
 	set, err := readTruth(c.Truth, c.Folder)
 	if err != nil {
@@ -42,7 +47,7 @@ func (c *calibrateCmd) Run(a *app) error {
 			return fmt.Errorf("scan %s has no make or no calibre: give the table these columns, or --make and --calibre; a population speaks only for the classes it names", set[i].Scan)
 		}
 	}
-	m, e, err := evaluate.Calibrate(a.ctx, os.DirFS(c.Folder), set, evaluate.Options{ROI: correlate.BreechFace, Seed: 1, Progress: progress(a)}, c.Name, c.Version, c.Limit)
+	m, e, err := evaluate.Calibrate(a.ctx, os.DirFS(c.Folder), set, evaluate.Options{ROI: roi, Seed: 1, Progress: progress(a)}, c.Name, c.Version, c.Limit)
 	if errors.Is(err, calibrate.ErrTooFew) {
 		return fmt.Errorf("%w; until then the node says \"not calibrated\" instead of a number", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"proofmark/correlate"
 	"proofmark/correlate/calibrate"
 )
 
@@ -17,6 +18,13 @@ import (
 // Errors are those of Run, or wrap calibrate.ErrTooFew or calibrate.ErrBadModel.
 func Calibrate(ctx context.Context, folder fs.FS, set []Labelled, o Options, name, version string, limits []string) (*calibrate.Model, *Evaluation, error) {
 	o.Model, o.Sectors, o.Fragment, o.Seeds, o.Distractors = nil, nil, false, 0, 0
+	if o.ROI == "" {
+		o.ROI = correlate.BreechFace
+	}
+	regions := regionsOf(set, o.ROI)
+	if _, ok := correlate.AlgorithmOf(regions[0]); !ok || len(regions) > 1 {
+		return nil, nil, fmt.Errorf("calibrate: %w: likelihood ratios are of single regions, breech faces or firing-pin impressions: give a table of one of them", correlate.ErrUnsupportedROI)
+	}
 	e, err := Run(ctx, folder, set, o)
 	if err != nil {
 		return nil, nil, err

@@ -1,15 +1,17 @@
 package evaluate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
-	"math"
+	"maps"
 	"slices"
 	"strings"
 
 	"proofmark/correlate"
 	"proofmark/correlate/calibrate"
+	"proofmark/correlate/fuse"
 )
 
 // regionsOf lists the regions of a table in the order of their first row; rows
@@ -162,89 +164,52 @@ func known1(a, b string) string {
 // exhibitPair is two exhibits, the query first.
 type exhibitPair struct{ query, other int }
 
-// fuseRegions gives every two exhibits that have a region in common one score.
+// fuseRegions gives every two exhibits that have a region in common one score,
+// the weight that a node's candidates are ranked by.
 func fuseRegions(e *Evaluation, parts []*Evaluation) {
 	number := map[string]int{}
 	for i, m := range e.marks {
 		number[m.Scan] = i
 	}
 	directed := e.Sector != nil
-	found := map[exhibitPair][]float64{} // best z of each region
+	found := map[exhibitPair][]fuse.Weighed{} // the best comparison of each region
 	for _, p := range parts {
-		null := newNull(p.Pairs)
 		best := map[exhibitPair]float64{}
 		for _, x := range p.Pairs {
 			k := exhibitPair{number[p.marks[x.Query].exhibit()], number[p.marks[x.Other].exhibit()]}
 			if !directed && k.query > k.other {
 				k.query, k.other = k.other, k.query
 			}
-			z := null.deviations(x.Score)
-			if before, there := best[k]; !there || z > before {
-				best[k] = z
+			if before, there := best[k]; !there || x.Score > before {
+				best[k] = x.Score
 			}
 		}
-		for k, z := range best {
-			found[k] = append(found[k], z)
+		for k, score := range best {
+			found[k] = append(found[k], fuse.Weighed{Weight: fuse.Weigh(p.Algorithm, score)})
 		}
 	}
-	keys := make([]exhibitPair, 0, len(found))
-	for k := range found {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b exhibitPair) int {
-		if a.query != b.query {
-			return a.query - b.query
-		}
-		return a.other - b.other
+	keys := slices.SortedFunc(maps.Keys(found), func(a, b exhibitPair) int {
+		return cmp.Or(cmp.Compare(a.query, b.query), cmp.Compare(a.other, b.other))
 	})
 	for _, k := range keys {
 		a, b := e.marks[k.query], e.marks[k.other]
 		x := Pair{calibrate.Pair{SourceA: a.Source, SourceB: b.Source}, k.query, k.other, a.Source == b.Source}
-		x.Score = together(found[k])
+		x.Score = fuse.Join(found[k])
 		e.Pairs = append(e.Pairs, x)
 	}
 }
 
-// together is the sum of independent deviations in units of its own deviation
-// (Stouffer 1949): a region that is not there neither helps nor harms.
-func together(z []float64) float64 {
-	slices.Sort(z) // the sum must not depend on the regions' order
-	sum := 0.0
-	for _, v := range z {
-		sum += v
-	}
-	return sum / math.Sqrt(float64(len(z)))
-}
-
-// null is how a region's different-source pairs score.
-type null struct{ mean, deviation float64 }
-
-// leastNull is the number of different-source pairs that a null needs; a region
-// with fewer enters with its scores as they are.
-const leastNull = 3
-
-func newNull(pairs []Pair) null {
-	_, different := scores(pairs)
-	if len(different) < leastNull {
-		return null{0, 1}
-	}
-	mean, square := 0.0, 0.0
-	for _, s := range different {
-		mean += s / float64(len(different))
-	}
-	for _, s := range different {
-		square += (s - mean) * (s - mean) / float64(len(different))
-	}
-	return null{mean, math.Sqrt(max(square, 1e-8))}
-}
-
-// deviations that a score lies above the null's mean.
-func (n null) deviations(score float64) float64 { return (score - n.mean) / n.deviation }
-
 // remarkRegions says how regions were put together.
 func (e *Evaluation) remarkRegions() {
-	e.Notes = append(e.Notes,
-		"Regions fused: each region's score counts by how many standard deviations it lies above the mean of the region's different-source pairs in this set (two numbers for each region are taken from the set that is measured); these deviations are added and divided by the root of their number. A region that one of the exhibits lacks is left out of the pair; of several scans of one region the best counts. Every region's own figures stand under \"By region\".",
-		"Regions of one exhibit are not independent (a light strike is light everywhere): the fused score ranks, and it is no sum of evidence. No likelihood ratios of fused scores.",
+	text := "Regions fused as a node ranks them: each region's score becomes a weight, how improbable it is among marks of different firearms, and the weights of an exhibit's regions are joined by a damped sum, the strongest whole, the next by half. What lies within chance weighs 0, so ties at 0 are usual, and the weight saturates: compare ranks, not gaps. A region that one of the exhibits lacks weighs nothing; of several scans of one region the best counts."
+	for _, r := range e.Regions {
+		if null, ok := fuse.NullOf(r.Algorithm); ok {
+			text += fmt.Sprintf(" Chance for %s: %s.", r.ROI, null.Source)
+		} else {
+			text += fmt.Sprintf(" No distribution by chance is known for %s (%s): it weighs nothing in the fused figures.", r.ROI, r.Algorithm)
+		}
+	}
+	e.Notes = append(e.Notes, text,
+		"Every region's own figures stand under \"By region\". Likelihood ratios are of single regions.",
 		"Encode, compare and coarse times are the regions' sums; the short list recall is the lowest of the regions'.")
 }

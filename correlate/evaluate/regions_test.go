@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"proofmark/correlate"
-	"proofmark/correlate/calibrate"
+	"proofmark/correlate/fuse"
 	"proofmark/correlate/synth"
 )
 
@@ -54,7 +53,7 @@ func TestRegionsOfExhibits(t *testing.T) {
 	}
 	checkKeys(t, e)
 	var text strings.Builder
-	if err := e.Text(&text); err != nil || !strings.Contains(text.String(), "fused of breech-face firing-pin") || !strings.Contains(text.String(), "By region") || !strings.Contains(text.String(), "no sum of evidence") {
+	if err := e.Text(&text); err != nil || !strings.Contains(text.String(), "fused of breech-face firing-pin") || !strings.Contains(text.String(), "By region") || !strings.Contains(text.String(), "Likelihood ratios are of single regions") {
 		t.Errorf("%v\n%s", err, text.String())
 	}
 	cut := mustRun(t, folder, set[:8], Options{Seed: 1, Sectors: []float64{50}})
@@ -99,21 +98,34 @@ func TestShear(t *testing.T) {
 	}
 }
 
-func TestDeviations(t *testing.T) {
-	var pairs []Pair
-	for _, p := range []struct {
-		mates bool
-		score float64
-	}{{false, 0.1}, {false, 0.3}, {true, 0.9}, {false, 0.1}, {false, 0.3}} {
-		pairs = append(pairs, Pair{calibrate.Pair{Features: calibrate.Features{Score: p.score}}, 0, 1, p.mates})
+// Two exhibits weigh what a node would say of them; a region that one of them lacks
+// changes nothing, and of two scans of a region the better one counts.
+func TestFusedWeights(t *testing.T) {
+	of := func(exhibits ...string) (out []*mark) {
+		for _, x := range exhibits {
+			out = append(out, &mark{Labelled: Labelled{Scan: x, Exhibit: x, Source: x}})
+		}
+		return out
 	}
-	if z := newNull(pairs).deviations(0.5); !near(z, 3, 1e-9) {
-		t.Errorf("%g deviations, want 3", z)
+	pair := func(a, b int, score float64) Pair {
+		p := Pair{Query: a, Other: b}
+		p.Score = score
+		return p
 	}
-	if z := newNull(pairs[:3]).deviations(0.5); z != 0.5 {
-		t.Errorf("two pairs of others made a null: %g", z)
+	e := &Evaluation{marks: of("A", "B", "C")}
+	faces := &Evaluation{marks: of("A", "B", "C", "A")} // the last one is A scanned again
+	faces.Algorithm, faces.Pairs = correlate.Algorithm, []Pair{pair(0, 1, 0.3), pair(1, 3, 0.4), pair(0, 2, 0.05), pair(1, 2, 0.2)}
+	pins := &Evaluation{marks: of("C", "A")}
+	pins.Algorithm, pins.Pairs = correlate.FiringPinAlgorithm, []Pair{pair(0, 1, 0.6)}
+	fuseRegions(e, []*Evaluation{faces, pins})
+	weight := func(score float64) float64 { return fuse.Weigh(correlate.Algorithm, score) }
+	want := []Pair{pair(0, 1, weight(0.4)), pair(0, 2, fuse.Weigh(correlate.FiringPinAlgorithm, 0.6)), pair(1, 2, weight(0.2))}
+	if len(e.Pairs) != len(want) {
+		t.Fatalf("%+v", e.Pairs)
 	}
-	if got := together([]float64{3, 5}); !near(got, 8/math.Sqrt2, 1e-12) || together([]float64{4}) != 4 || together([]float64{9, 0}) < together([]float64{6}) {
-		t.Errorf("together %g", got)
+	for i, p := range e.Pairs {
+		if p.Query != want[i].Query || p.Other != want[i].Other || !near(p.Score, want[i].Score, 1e-12) || p.Mates {
+			t.Errorf("%d and %d weigh %g, want %g", p.Query, p.Other, p.Score, want[i].Score)
+		}
 	}
 }
