@@ -58,6 +58,12 @@ func foundWords(v *ballistics.CandidateView) (score, pose string) {
 			pose += ", its lands are numbered the other way around"
 		}
 		return score, pose
+	case v.Shear != nil:
+		pose = fmt.Sprintf("the second mark lies %.0f µm across from the first", v.Shear.Lag)
+		if v.Shear.Reversed {
+			pose += ", read from its other end"
+		}
+		return fmt.Sprintf("%.3f (correlation %.2f over %.0f µm), %s", v.Score, v.Shear.R, v.Shear.Overlap, v.Algorithm), pose
 	}
 	return fmt.Sprintf("%.3f, %s", v.Score, v.Algorithm), ""
 }

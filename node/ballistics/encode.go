@@ -10,6 +10,7 @@ import (
 
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
+	"proofmark/correlate/shear"
 	"proofmark/correlate/x3p"
 	"proofmark/correlate/x3p/edit"
 	"proofmark/node/desk"
@@ -80,13 +81,42 @@ func encodeAreal(n *NewAcquisition, roi correlate.ROI) (*encoded, error) {
 		return nil, desk.Invalid("%s: %v", file.Name, err)
 	}
 	if !q.Accept {
-		return nil, desk.Invalid("%s: quality %.2f is below the gate: %s. Clean or re-light the exhibit and scan it again.", file.Name, q.Score, strings.Join(q.Reasons, "; "))
+		return nil, belowGate(file, q.Score, q.Reasons)
 	}
 	b, err := sig.MarshalBinary()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Name, err)
 	}
 	return &encoded{bytes: b, scans: []Scan{kept}, instrument: instrumentOf(scan), quality: Quality{Score: q.Score, Reasons: q.Reasons, Areal: &q}}, nil
+}
+
+func belowGate(file *File, score float64, reasons []string) error {
+	return desk.Invalid("%s: quality %.2f is below the gate: %s. Clean or re-light the exhibit and scan it again.", file.Name, score, strings.Join(reasons, "; "))
+}
+
+// encodeShear makes the signature of the striae beside the aperture.
+func encodeShear(n *NewAcquisition, _ correlate.ROI) (*encoded, error) {
+	file := &n.Scans[0]
+	scan, kept, err := file.open()
+	if err != nil {
+		return nil, err
+	}
+	var how correlate.Options
+	if how.Mask, err = n.drawn(scan); err != nil {
+		return nil, err
+	}
+	mark, q, err := shear.Encode(scan, how)
+	if err != nil {
+		return nil, desk.Invalid("%s: %v", file.Name, err)
+	}
+	if !q.Accept {
+		return nil, belowGate(file, q.Score, q.Reasons)
+	}
+	b, err := mark.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file.Name, err)
+	}
+	return &encoded{bytes: b, scans: []Scan{kept}, instrument: instrumentOf(scan), quality: Quality{Score: q.Score, Reasons: q.Reasons, Shear: &q}}, nil
 }
 
 // drawn reads the mask that a person drew on a scan; nil where there is none.

@@ -9,6 +9,7 @@ import (
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
 	"proofmark/correlate/overlay"
+	"proofmark/correlate/shear"
 	"proofmark/node/desk"
 	"proofmark/policy"
 	"proofmark/protocol"
@@ -71,6 +72,16 @@ func draw(c *Candidate, a, b *Signature) ([]byte, error) {
 			return nil, err
 		}
 		return overlay.Bullets(first, second, *c.Bullets, names), nil
+	case c.Shear != nil:
+		first, err := shear.Decode(a.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		second, err := shear.Decode(b.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return overlay.Shear(first, second, *c.Shear, names), nil
 	case c.Comparison != nil:
 		first, err := correlate.DecodeSignature(a.Bytes)
 		if err != nil {

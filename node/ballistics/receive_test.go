@@ -8,6 +8,7 @@ import (
 
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
+	"proofmark/correlate/shear"
 	"proofmark/correlate/synth"
 	"proofmark/correlate/x3p"
 	"proofmark/node/dispatch"
@@ -60,6 +61,24 @@ func bulletBytes(t *testing.T, strong int) []byte {
 	return out
 }
 
+// shearBytes is a signature of aperture shear.
+func shearBytes(t *testing.T) []byte {
+	t.Helper()
+	scan, err := x3p.Decode(facet(t, 1, 1, 0.1), x3p.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark, _, err := shear.Encode(scan, correlate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := mark.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // spoilt are bytes that begin like a signature and are none.
 func spoilt(b []byte) map[string][]byte {
 	out := map[string][]byte{"cut": b[:len(b)-1], "longer": append(bytes.Clone(b), 0), "header": b[:4], "no signature": []byte("no signature"), "zeros": make([]byte, len(b)),
@@ -73,7 +92,9 @@ func spoilt(b []byte) map[string][]byte {
 }
 
 func TestJudgeSignatures(t *testing.T) {
-	face, lands := faceBytes(t, 5, 1), bulletBytes(t, 6)
+	face, lands, striae := faceBytes(t, 5, 1), bulletBytes(t, 6), shearBytes(t)
+	pin := bytes.Clone(face) // the same marks, said to be of a firing pin
+	pin[4] = 2
 	const known, unknown = "", "does not know the algorithm"
 	for _, c := range []struct {
 		name, roi, kind, algorithm string
@@ -82,6 +103,12 @@ func TestJudgeSignatures(t *testing.T) {
 	}{
 		{"face", "breech-face", protocol.CartridgeCase, correlate.Algorithm, face, known, ""},
 		{"bullet", "lea", protocol.Bullet, bullet.Algorithm, lands, known, ""},
+		{"aperture shear", "aperture-shear", protocol.CartridgeCase, shear.Algorithm, striae, known, ""},
+		{"firing pin", "firing-pin", protocol.CartridgeCase, correlate.FiringPinAlgorithm, pin, known, ""},
+		{"firing pin as face", "breech-face", protocol.CartridgeCase, correlate.Algorithm, pin, "", "of a firing-pin and said to be of a breech-face"},
+		{"face as firing pin", "firing-pin", protocol.CartridgeCase, correlate.FiringPinAlgorithm, face, "", "of a breech-face and said to be of a firing-pin"},
+		{"aperture shear of a bullet", "aperture-shear", protocol.Bullet, shear.Algorithm, striae, "", "a bullet has no aperture-shear"},
+		{"bytes of a face as aperture shear", "aperture-shear", protocol.CartridgeCase, shear.Algorithm, face, "", "not a valid aperture-shear signature"},
 		{"weak bullet", "lea", protocol.Bullet, bullet.Algorithm, bulletBytes(t, 2), "2 of its lands pass the quality gate", ""},
 		{"face of tomorrow", "breech-face", protocol.CartridgeCase, "proofmark-bf/99", []byte("?"), unknown, ""},
 		{"bullet of tomorrow", "lea", protocol.Bullet, "proofmark-lea/99", face, unknown, ""},
@@ -101,6 +128,11 @@ func TestJudgeSignatures(t *testing.T) {
 	for name, b := range spoilt(face) {
 		if _, err := judge(correlate.BreechFace, protocol.CartridgeCase, correlate.Algorithm, b); err == nil {
 			t.Errorf("a face's signature with its %s spoilt was taken", name)
+		}
+	}
+	for name, b := range spoilt(striae) {
+		if _, err := judge(correlate.ApertureShear, protocol.CartridgeCase, shear.Algorithm, b); err == nil {
+			t.Errorf("a signature of aperture shear with its %s spoilt was taken", name)
 		}
 	}
 	for name, b := range spoilt(lands) {

@@ -8,6 +8,7 @@ import (
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
 	"proofmark/correlate/fuse"
+	"proofmark/correlate/shear"
 	"proofmark/node/index"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -96,6 +97,7 @@ type Quality struct {
 	Score   float64            `json:"score"` // 0 to 1; of a bullet the mean over its barrel's lands, of which those below the gate count 0
 	Reasons []string           `json:"reasons,omitempty"`
 	Areal   *correlate.Quality `json:"areal,omitempty"` // what was measured of a region compared as a picture
+	Shear   *shear.Quality     `json:"shear,omitempty"` // of aperture shear
 }
 
 // ScanBytes is the size of all scan files.

@@ -6,6 +6,7 @@ import (
 
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
+	"proofmark/correlate/shear"
 	"proofmark/node/index"
 	"proofmark/protocol"
 )
@@ -21,7 +22,7 @@ type method struct {
 var methods = map[correlate.ROI]method{
 	correlate.BreechFace:    {protocol.CartridgeCase, correlate.Algorithm, encodeAreal},
 	correlate.FiringPin:     {protocol.CartridgeCase, correlate.FiringPinAlgorithm, encodeAreal},
-	correlate.ApertureShear: {kind: protocol.CartridgeCase},
+	correlate.ApertureShear: {protocol.CartridgeCase, shear.Algorithm, encodeShear},
 	correlate.EjectorMark:   {kind: protocol.CartridgeCase},
 	correlate.LEA:           {protocol.Bullet, bullet.Algorithm, encodeLands},
 }
@@ -40,10 +41,8 @@ func judge(roi correlate.ROI, kind, algorithm string, b []byte) (notCompared str
 		return unknownHere(roi, algorithm)
 	case err != nil:
 		return "", err
-	case roi == correlate.LEA:
-		return tooWeak(b)
 	}
-	return "", nil
+	return tooWeak(roi, b)
 }
 
 // unknownHere tells an algorithm that this node does not know from one that it knows to be another region's.
@@ -56,13 +55,25 @@ func unknownHere(roi correlate.ROI, algorithm string) (string, error) {
 	return fmt.Sprintf("this node does not know the algorithm %.64s", algorithm), nil
 }
 
-func tooWeak(b []byte) (string, error) {
-	s, err := bullet.Decode(b)
-	if err != nil {
-		return "", err
-	}
-	if n := s.Passing(); n < bullet.MinLands {
-		return fmt.Sprintf("%d of its lands pass the quality gate, at least %d must", n, bullet.MinLands), nil
+// tooWeak says why no comparison could be made with a signature of marks below the quality gate.
+func tooWeak(roi correlate.ROI, b []byte) (string, error) {
+	switch roi {
+	case correlate.LEA:
+		s, err := bullet.Decode(b)
+		if err != nil {
+			return "", err
+		}
+		if n := s.Passing(); n < bullet.MinLands {
+			return fmt.Sprintf("%d of its lands pass the quality gate, at least %d must", n, bullet.MinLands), nil
+		}
+	case correlate.ApertureShear:
+		s, err := shear.Decode(b)
+		if err != nil {
+			return "", err
+		}
+		if !s.Passes() {
+			return fmt.Sprintf("its striae of %.2f µm RMS are below the quality gate of %.2f", s.RMS(), shear.MinRMS), nil
+		}
 	}
 	return "", nil
 }

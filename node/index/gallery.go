@@ -10,6 +10,7 @@ import (
 
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
+	"proofmark/correlate/shear"
 )
 
 // ErrNotComparable: this program does not know the algorithm for this region. Such a signature is kept for the day it does.
@@ -37,6 +38,7 @@ type method struct {
 var known = map[kind]method{
 	{correlate.BreechFace, correlate.Algorithm}:         areal(correlate.BreechFace),
 	{correlate.FiringPin, correlate.FiringPinAlgorithm}: areal(correlate.FiringPin),
+	{correlate.ApertureShear, shear.Algorithm}:          {newShears, loadShears, checkShear, compareShears},
 	{correlate.LEA, bullet.Algorithm}:                   {newBullets, loadBullets, checkBullet, compareBullets},
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
+	"proofmark/correlate/shear"
 	"proofmark/node/tracing"
 	"proofmark/protocol"
 )
@@ -20,6 +21,7 @@ type Finding struct {
 	Algorithm  string                `json:"algorithm"`
 	Comparison *correlate.Comparison `json:"comparison,omitempty"` // of two areal marks
 	Bullets    *bullet.Comparison    `json:"bullets,omitempty"`    // of two bullets
+	Shear      *shear.Comparison     `json:"shear,omitempty"`      // of two marks of aperture shear
 }
 
 // Inconclusive says why a comparison ranks but says nothing by itself; nothing where it does.
@@ -35,6 +37,8 @@ func (f *Finding) Agreement() string {
 	switch {
 	case f.Comparison != nil:
 		return fmt.Sprintf("%d/%d cells", f.Comparison.CongruentCells, f.Comparison.Cells)
+	case f.Shear != nil:
+		return fmt.Sprintf("correlation %.2f over %.0f µm", f.Shear.R, f.Shear.Overlap)
 	case f.Bullets == nil:
 		return ""
 	case !f.Bullets.Conclusive:
