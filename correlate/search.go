@@ -33,8 +33,8 @@ const (
 // best first, ties by id, each as Compare finds it. Class characteristics exclude
 // first, then admit (nil admits all; it is called from one goroutine, before
 // anything is compared). A large gallery is thinned out in stages: by the entries'
-// spots (of a query that is a partial mark: by its own), then by the whole polar
-// code. The list is the same whatever the number of cores and the kernel. Searches at once share the
+// spots, at first coarsely, then closer (of a query that is a partial mark: by its
+// own), then also by the whole polar code. The list is the same whatever the number of cores and the kernel. Searches at once share the
 // cores evenly. A cancelled context ends the search with its error.
 func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, admit func(id string) bool) ([]Found, error) {
 	done, err := g.SearchStages(ctx, q, c, keep, admit)
@@ -138,7 +138,7 @@ func (s *search) shorten(n int) error {
 	if len(s.field) > n {
 		s.done.Swept = len(s.field)
 	}
-	return s.thin(n, 8, s.sweeper)
+	return s.thin(n, 8, s.lister)
 }
 
 // scan thins a field of all entries out to those that are swept, at least least.
@@ -239,6 +239,25 @@ func (s *search) sweeper() scorer {
 				poses = make([]float32, need)
 			}
 			scores[i] = likeness(s.query, &code, r, poses)
+		}
+	}
+}
+
+// lister scores for the short list: by polar code and closer scan together, which
+// see different things and err apart; a partial mark by the polar code alone.
+func (s *search) lister() scorer {
+	sweep := s.sweeper()
+	if s.partial() {
+		return sweep
+	}
+	scan := s.scanner(closer)
+	var more []float32
+	return func(field []int32, scores []float32) {
+		more = append(more[:0], scores...)
+		scan(field, more)
+		sweep(field, scores)
+		for i, score := range more {
+			scores[i] += score
 		}
 	}
 }
