@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"proofmark/correlate/synth"
+	"proofmark/correlate/x3p"
 )
 
 // mixer makes distractors for large galleries: mirrored, turned and warped
@@ -145,6 +146,7 @@ func (m *mixer) pad(g *Gallery, n int) {
 // signed is one labelled signature.
 type signed struct {
 	id, source string
+	scan       *x3p.Scan
 	*Signature
 }
 
@@ -153,7 +155,7 @@ func searchSet(tb testing.TB) []signed {
 	tb.Helper()
 	var out []signed
 	for _, l := range realScans(tb, "fadul") {
-		out = append(out, signed{l.name, l.source, l.signature(tb)})
+		out = append(out, signed{l.name, l.source, l.scan, l.signature(tb)})
 	}
 	if out != nil {
 		return out
@@ -161,7 +163,8 @@ func searchSet(tb testing.TB) []signed {
 	for f := range uint64(8) {
 		firearm := synth.NewMaker(70 + f/4).Firearm(f)
 		for shot := range uint64(2) {
-			out = append(out, signed{fmt.Sprintf("firearm %d shot %d", f, shot), fmt.Sprint(f), mustEncode(tb, firearm.Fire(shot, synth.Shot{}))})
+			scan := firearm.Fire(shot, synth.Shot{})
+			out = append(out, signed{fmt.Sprintf("firearm %d shot %d", f, shot), fmt.Sprint(f), scan, mustEncode(tb, scan)})
 		}
 	}
 	return out

@@ -23,10 +23,12 @@ const (
 	sweptShare    = 500 // 1 in so many survives the scan and is swept
 	scanStretch   = 256 // entries a goroutine scans before others take their turn
 
-	// A query of less than wholeQuery pixels (1.76 mm²) is a partial mark: it is
-	// looked for by its own spots, and more entries are swept.
-	wholeQuery        = 1800
-	sweptSharePartial = 100
+	// A query of less than wholeQuery pixels (2.2 mm²) is a partial mark: it is
+	// looked for by its own spots, and more entries are swept. Cut to half, the
+	// real set's marks fall a third through the other scan and a thirtieth through
+	// this one; at three quarters and more they are alike.
+	wholeQuery        = 2300
+	sweptSharePartial = 32
 )
 
 // Search ranks the gallery against a query and returns the best keep entries,
@@ -34,8 +36,9 @@ const (
 // first, then admit (nil admits all; it is called from one goroutine, before
 // anything is compared). A large gallery is thinned out in stages: by the entries'
 // spots, at first coarsely, then closer (of a query that is a partial mark: by its
-// own), then also by the whole polar code. The list is the same whatever the number of cores and the kernel. Searches at once share the
-// cores evenly. A cancelled context ends the search with its error.
+// own), then also by the whole polar code. The list is the same whatever the number
+// of cores and the kernel. Searches at once share the cores evenly. A cancelled
+// context ends the search with its error.
 func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, admit func(id string) bool) ([]Found, error) {
 	done, err := g.SearchStages(ctx, q, c, keep, admit)
 	return done.Found, err

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // recall counts, over queries by every step-th of a set, the mates there are, those
@@ -48,16 +49,71 @@ func recall(tb testing.TB, g *Gallery, set []signed, step int) (mates, listed, f
 	return mates, listed, first
 }
 
+// crowdSize is how many distractors a test puts around its set: PROOFMARK_CROWD, or few.
+func crowdSize(few int) int {
+	if n, err := strconv.Atoi(os.Getenv("PROOFMARK_CROWD")); err == nil {
+		return n
+	}
+	return few
+}
+
+// Queries that are partial marks, the origin known from the whole scan, are put on
+// short lists with their mates; how many of them is bounded from below.
+func TestSearchListsMatesOfPartialMarks(t *testing.T) {
+	set := searchSet(t)
+	step := 5
+	few := 3000
+	if raceDetector {
+		few = 0
+	}
+	n := crowdSize(few)
+	if n > few {
+		step = 1
+	}
+	g := crowd(t, set, n)
+	if n == 0 {
+		g.limits = limits{short: len(set) / 2, swept: len(set) / 2, words: 1}
+	}
+	for _, c := range []struct{ share, least float64 }{{0.5, 0.9}, {0.25, 0.6}, {0.15, 0.4}} {
+		mates, listed, queries := 0, 0, 0
+		start := cpuTime()
+		for i := 0; i < len(set); i += step {
+			sig, _, err := EncodeWith(set[i].scan, BreechFace, Options{Sector: &Sector{From: float64(137 * i), Share: c.share}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			queries++
+			s := &search{g: g, ctx: context.Background(), contents: g.now.Load(), query: NewTemplate(sig), kernel: fastest}
+			s.admit(Class{}, func(id string) bool { return id != set[i].id })
+			if err := s.shorten(g.limits.short); err != nil {
+				t.Fatal(err)
+			}
+			on := map[string]bool{}
+			for _, e := range s.field {
+				on[s.record(e).id] = true
+			}
+			for j, m := range set {
+				if j != i && m.source == set[i].source {
+					mates++
+					listed += b2i(on[m.id])
+				}
+			}
+		}
+		t.Logf("%.0f %% of the face, %d distractors: of %d mates %d on the short list, %v of processor a query",
+			100*c.share, n, mates, listed, ((cpuTime() - start) / time.Duration(queries)).Round(time.Millisecond))
+		if float64(listed) < c.least*float64(mates) && n <= few {
+			t.Errorf("%.0f %% of the face: of %d mates %d on the short list", 100*c.share, mates, listed)
+		}
+	}
+}
+
 func TestSearchFindsMatesInACrowd(t *testing.T) {
 	set := searchSet(t)
-	n := 4000
-	step := 4
+	few, step := 4000, 4
 	if raceDetector {
-		step, n = 5, 1200
+		step, few = 5, 1200
 	}
-	if s := os.Getenv("PROOFMARK_CROWD"); s != "" {
-		n, _ = strconv.Atoi(s)
-	}
+	n := crowdSize(few)
 	g := crowd(t, set, n)
 	mates, listed, first := recall(t, g, set, step)
 	t.Logf("%d distractors: of %d mates %d on the short list, %d above all others", n, mates, listed, first)
