@@ -38,7 +38,7 @@ func bandPass(s *surface) *marks {
 		}
 	}
 	short := maskedGauss(s.z, weight, s.nx, s.ny, sigmaPerLambda*shortCut/workPitch)
-	long := maskedGauss(s.z, weight, s.nx, s.ny, sigmaPerLambda*longCut/workPitch)
+	long := waviness(s.z, weight, s.nx, s.ny, sigmaPerLambda*longCut/workPitch)
 	v := short
 	mags := make([]float64, 0, n)
 	sum := 0.0
@@ -147,6 +147,13 @@ func gaussKernel(sigma float64) []float64 {
 // convolve applies the symmetric kernel along rows, then along columns; outside
 // the grid is zero.
 func convolve(z []float64, nx, ny int, k []float64) []float64 {
+	return alongColumns(alongRows(z, nx, ny, k, addPair), nx, ny, k, addPair)
+}
+
+// alongRows applies half a kernel along rows, pair telling how the points at equal
+// distance on either side are added: addPair for a symmetric kernel, addDifference
+// for an antisymmetric one.
+func alongRows(z []float64, nx, ny int, k []float64, pair func(out, a, b []float64, w float64)) []float64 {
 	r := len(k) - 1
 	rows := make([]float64, nx*ny)
 	padded := make([]float64, nx+2*r)
@@ -155,9 +162,15 @@ func convolve(z []float64, nx, ny int, k []float64) []float64 {
 		out := rows[y*nx : (y+1)*nx]
 		scaleInto(out, padded[r:r+nx], k[0])
 		for j := 1; j <= r; j++ {
-			addPair(out, padded[r-j:r-j+nx], padded[r+j:r+j+nx], k[j])
+			pair(out, padded[r-j:r-j+nx], padded[r+j:r+j+nx], k[j])
 		}
 	}
+	return rows
+}
+
+// alongColumns is alongRows along columns.
+func alongColumns(rows []float64, nx, ny int, k []float64, pair func(out, a, b []float64, w float64)) []float64 {
+	r := len(k) - 1
 	out := make([]float64, nx*ny)
 	zero := make([]float64, nx)
 	row := func(y int) []float64 {
@@ -173,7 +186,7 @@ func convolve(z []float64, nx, ny int, k []float64) []float64 {
 			if y-j < 0 && y+j >= ny {
 				break
 			}
-			addPair(o, row(y-j), row(y+j), k[j])
+			pair(o, row(y-j), row(y+j), k[j])
 		}
 	}
 	return out
@@ -190,5 +203,12 @@ func addPair(out, a, b []float64, w float64) {
 	a, b = a[:len(out)], b[:len(out)]
 	for i := range out {
 		out[i] += float64((a[i] + b[i]) * w)
+	}
+}
+
+func addDifference(out, a, b []float64, w float64) {
+	a, b = a[:len(out)], b[:len(out)]
+	for i := range out {
+		out[i] += float64((b[i] - a[i]) * w)
 	}
 }

@@ -152,7 +152,7 @@ func mixture(a, b *relief, rng *rand.Rand) (*correlate.Signature, error) {
 	}
 }
 
-// Pixels of a mixture: fewer are no mark (0.4 mm² is the gate's least), so many
+// Pixels of a mixture: fewer are no whole mark (0.4 mm²), so many
 // might not fit a signature in six levels and are checked.
 const (
 	leastMixture = 410
