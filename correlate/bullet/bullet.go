@@ -5,13 +5,15 @@
 //
 // The way of a land:
 //
-//	scan → slabs across the striae (slabs.go) → the band where the striae run
-//	through, aligned (band.go) → shoulders and form taken off (profile.go),
-//	band-passed (filter.go) → 4 bit per 6.25 µm (land.go, signature.go)
+//	scan → slabs across the striae (slabs.go) → the shoulders, in the band where
+//	striae run through (band.go, profile.go) → form taken off each slab, band-passed
+//	(filter.go), slanted striae set upright (relief.go) → of each part of the width the
+//	slabs that agree (parts.go) → 4 bit per 6.25 µm (land.go, signature.go)
 //
-// and of a comparison: two lands over all lags in 4 bit (score.go) or coarsely in
-// three values (ternary.go), two bullets over all phases (compare.go), a gallery
-// coarse to fine (gallery.go).
+// and of a comparison: two lands over all lags in 4 bit (heights.go, score.go) or
+// coarsely in three values (ternary.go), two bullets over all phases and scales
+// (phase.go, reading.go, compare.go), a gallery coarse to fine (gallery.go, scan.go,
+// search.go). What costs time is counted by kernels (kernel.go).
 //
 // Lengths are micrometres unless a name says otherwise. x runs across the striae,
 // from the first to the last column of the scan.

@@ -9,7 +9,7 @@ import (
 )
 
 // Gallery is a set of bullets in memory that many queries search at once while it
-// grows and shrinks, about 1.8 kB for a bullet of six lands. Use NewGallery or
+// grows and shrinks, about 1.7 kB for a bullet of six lands. Use NewGallery or
 // LoadGallery; the zero value is not ready.
 type Gallery struct {
 	mu    sync.RWMutex
