@@ -38,6 +38,10 @@ func faceBytes(t *testing.T, firearm, seed uint64) []byte {
 // bulletBytes is a signature of six lands, of which the first are strong enough to be compared.
 func bulletBytes(t *testing.T, strong int) []byte {
 	t.Helper()
+	type key struct{ strong int }
+	if b, ok := shots.Load(key{strong}); ok {
+		return b.([]byte)
+	}
 	lands := make([]*bullet.Land, 6)
 	for i := range lands {
 		strength := 4.0
@@ -58,6 +62,7 @@ func bulletBytes(t *testing.T, strong int) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	shots.Store(key{strong}, out)
 	return out
 }
 
