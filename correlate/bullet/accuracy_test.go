@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var galleryBullets = flag.Int("bullets", 40, "generated bullets that the real pair is compared with")
+var galleryBullets = flag.Int("bullets", 24, "generated bullets that the real pair is compared with")
 
 // The two complete bullets lie on each other in one way only. The bars are the
 // project's; the recipe's constants were chosen on this set among others, so

@@ -3,6 +3,7 @@ package bullet
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -23,6 +24,9 @@ func TestGalleryChangesWhileItIsSearched(t *testing.T) {
 						t.Error(err)
 					}
 					g.Remove("nobody")
+					if err := g.Save(io.Discard); err != nil {
+						t.Error(err)
+					}
 				} else if f, err := g.Search(context.Background(), q, Search{Keep: 3}); err != nil || len(f) != 3 {
 					t.Errorf("%d found, %v", len(f), err)
 				}
