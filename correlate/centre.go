@@ -33,6 +33,7 @@ const (
 	minAperture   = 300.0 // µm radius
 	maxAperture   = 1600.0
 	minHoleArea   = 0.15 // mm², smaller holes are dropout
+	maxHoleArea   = 8.0  // mm², a larger one holds a whole primer
 	minEdgePoints = 45   // a quarter of the sectors
 	maxEdgeSpread = 80.0 // µm, median distance of edge points from the circle
 	arcTriples    = 3000 // sampling consensus for an aperture that is not enclosed
@@ -43,6 +44,22 @@ const (
 // findCentre finds the firing-pin aperture. Same-source scans centred on it lie
 // within about 90 µm of each other, against 375 µm with the crop's centre.
 func findCentre(s *surface) centre {
+	if s.middle != nil {
+		return *s.middle
+	}
+	c := centreOf(s)
+	if c.kind == centreAperture || s.rim == nil {
+		return c
+	}
+	// The flanks of a ridge around the aperture may be all that closes its edge.
+	if wider := centreOf(&surface{nx: s.nx, ny: s.ny, ok: s.rim}); wider.kind < c.kind {
+		return wider
+	}
+	return c
+}
+
+// centreOf a face as it stands.
+func centreOf(s *surface) centre {
 	opened := dilate(erode(s.ok, s.nx, s.ny, 1), s.nx, s.ny, 1)
 	hx, hy, enclosed := largestHole(s)
 	if !enclosed {
@@ -68,6 +85,17 @@ func findCentre(s *surface) centre {
 // largestHole returns the centroid (µm) of the largest invalid region that the
 // face encloses.
 func largestHole(s *surface) (x, y float64, ok bool) {
+	hole := holeOf(s)
+	if hole == nil {
+		return 0, 0, false
+	}
+	x, y = centroid(hole, s.nx)
+	return x, y, true
+}
+
+// holeOf is the largest invalid region that the face encloses; nil where there is
+// none that could be an aperture.
+func holeOf(s *surface) []bool {
 	inv := make([]bool, len(s.ok))
 	for i, v := range s.ok {
 		inv[i] = !v
@@ -94,14 +122,13 @@ func largestHole(s *surface) (x, y float64, ok bool) {
 			best = i
 		}
 	}
-	if best < 0 || float64(sizes[best])*cellArea < minHoleArea {
-		return 0, 0, false
+	if best < 0 || float64(sizes[best])*cellArea < minHoleArea || float64(sizes[best])*cellArea > maxHoleArea {
+		return nil
 	}
 	for i := range inv {
 		inv[i] = label[i] == int32(best)
 	}
-	x, y = centroid(inv, s.nx)
-	return x, y, true
+	return inv
 }
 
 // centroid of the set points in µm.

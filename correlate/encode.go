@@ -31,6 +31,9 @@ type gate struct {
 	goodArea, leastArea float64 // mm²
 	goodShare           float64
 	acceptScore         float64
+	// leastUnround is the valid share below which a mark with no round outline is a
+	// pin's edge or groove that follows no form: what is left shows its class.
+	leastUnround float64
 }
 
 const noCentre = 0.7 // factor on the score where no aperture or outline was found
@@ -114,6 +117,9 @@ func assess(s *Signature, f found, rms float64) Quality {
 	}
 	q.Reasons = append(q.Reasons, f.remarks...)
 	q.Accept = q.Score >= g.acceptScore && rms >= g.leastRMS && q.AreaMM2 >= g.leastArea
+	if !f.kind.round() && q.ValidShare < g.leastUnround {
+		q.Accept = false
+	}
 	return q
 }
 

@@ -79,31 +79,38 @@ func (o Options) pin(scan *x3p.Scan) (found, error) {
 func locatePin(s *surface) (pinSite, error) {
 	face := s.clone()
 	if p, err := segmentFace(face); err == nil {
-		if c := findCentre(face); c.kind.round() {
-			return pinInAperture(s, p, c)
+		switch c := findCentre(face); c.kind {
+		case centreAperture, centreArc:
+			in := make([]bool, len(s.ok))
+			s.within(c, c.radius-workPitch, func(i, _, _ int) { in[i] = true })
+			return pinInAperture(s, p, in, c, c.radius)
+		case centreHole:
+			in := erode(holeOf(face), s.nx, s.ny, 1)
+			_, n := boundsOf(in, s.nx)
+			return pinInAperture(s, p, in, c, math.Sqrt(float64(float64(n)*cellArea)*1e6/math.Pi))
 		}
 	}
 	return pinAlone(s)
 }
 
-// pinInAperture takes what lies below the face inside of the aperture.
-func pinInAperture(s *surface, face plane, aperture centre) (pinSite, error) {
+// pinInAperture takes what lies below the face inside of the aperture, whose points
+// are in and whose radius is that of a circle of its area.
+func pinInAperture(s *surface, face plane, in []bool, aperture centre, apertureRadius float64) (pinSite, error) {
 	below := make([]float64, len(s.z))
 	inside := make([]float64, 0, len(s.z))
-	reach := aperture.radius - workPitch
 	middle, measured := 0, 0
-	s.within(aperture, float64(floorRadius*aperture.radius), func(i, _, _ int) {
+	s.within(aperture, float64(floorRadius*apertureRadius), func(i, _, _ int) {
 		middle++
 		if s.ok[i] {
 			measured++
 		}
 	})
-	s.within(aperture, reach, func(i, x, y int) {
-		if s.ok[i] {
-			below[i] = face.at(x, y) - s.z[i]
+	for i, ok := range s.ok {
+		if ok && in[i] {
+			below[i] = face.at(i%s.nx, i/s.nx) - s.z[i]
 			inside = append(inside, below[i])
 		}
-	})
+	}
 	if 2*measured < middle || measured == 0 {
 		return pinSite{}, noFloor(measured, middle)
 	}
@@ -116,10 +123,10 @@ func pinInAperture(s *surface, face plane, aperture centre) (pinSite, error) {
 		return pinSite{}, fmt.Errorf("%w: no firing-pin impression: nothing inside of the aperture lies %.0f µm below the face", ErrNoMark, leastPinDepth)
 	}
 	deep, edge := make([]bool, len(s.ok)), make([]bool, len(s.ok))
-	s.within(aperture, reach, func(i, _, _ int) {
-		deep[i] = s.ok[i] && below[i] > float64(pinLevel*depth)
-		edge[i] = s.ok[i] && below[i] > float64(outlineLevel*depth)
-	})
+	for i, ok := range s.ok {
+		deep[i] = ok && in[i] && below[i] > float64(pinLevel*depth)
+		edge[i] = ok && in[i] && below[i] > float64(outlineLevel*depth)
+	}
 	c := outline(edge, s.nx, s.ny)
 	radius := c.radius
 	if !c.kind.round() {

@@ -47,13 +47,19 @@ func (o Options) region(scan *x3p.Scan) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	_, err = segmentFace(s)
+	heights := slices.Clone(s.z)
+	measured := slices.Clone(s.ok)
+	level, err := segmentFace(s)
 	if err != nil && o.Mask == nil {
 		return found{}, err
 	}
 	c := centre{kind: centreMask}
+	var remarks []string
 	if err == nil {
 		c = findCentre(s)
+		if upsideDown(s, &surface{nx: s.nx, ny: s.ny, z: heights, ok: measured}, level, c) {
+			remarks = append(remarks, "upside down? the primer's edge rises above the face: marks of a cast or of mirrored heights find no mates")
+		}
 	}
 	if o.Mask != nil {
 		if s, err = drawn(scan, o.Mask); err != nil {
@@ -64,7 +70,7 @@ func (o Options) region(scan *x3p.Scan) (found, error) {
 			c = findCentre(s)
 		}
 	}
-	f := found{surface: s, centre: c}
+	f := found{surface: s, centre: c, remarks: remarks}
 	return f, o.sector(f)
 }
 

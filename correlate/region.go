@@ -31,6 +31,7 @@ var regions = [...]*region{
 	// instrument's noise.
 	roiCodeFiringPin: {FiringPin, FiringPinAlgorithm, 0.4, gate{
 		goodRMS: 0.25, leastRMS: 0.05, goodArea: 0.32, leastArea: 0.032, goodShare: 0.60, acceptScore: 0.10,
+		leastUnround: 0.15,
 	}, [...]string{
 		centreArc:  "partial impression: centred on an arc of its outline",
 		centreHole: "outline is not round: centred on its middle",

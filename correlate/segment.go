@@ -3,6 +3,7 @@ package correlate
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"proofmark/correlate/exact"
@@ -12,12 +13,18 @@ import (
 // development set and were not tuned beyond working on them.
 const (
 	planeTriples   = 600  // sampling consensus draws
-	planeSlope     = 0.15 // steepest plane considered, µm per µm
+	planeSlope     = 0.19 // steepest plane considered, µm per µm
 	planeBand      = 8.0  // µm, points within it vote for a plane
 	faceBand       = 14.0 // µm, points within it belong to the face
 	planeVoters    = 2048 // points that vote
 	processedShare = 0.99 // a scan with this share inside faceBand was cropped before
 	minFaceArea    = 0.15 // mm², below it nothing can be compared
+	// A wave of 150 µm and 1 µm RMS keeps a slope of 0.005 under flankSigma.
+	flankSigma  = 40.0 // µm
+	flankSlope  = 0.08
+	surrounds   = 0.6  // of the square of the face's largest radius: where its surroundings begin
+	leastAround = 0.05 // mm² of them
+	flankBand   = 40.0 // µm from the face's plane, of what is smoothed
 )
 
 const cellArea = workPitch * workPitch * 1e-6 // mm² per point of the working grid
@@ -29,10 +36,11 @@ func (p plane) at(x, y int) float64 {
 	return p.a + float64(p.b*float64(x)) + float64(p.c*float64(y))
 }
 
-// segmentFace finds the breech-face impression: the largest level region. It
-// subtracts that region's plane from the heights and narrows ok to the region.
-// A scan that was cropped before (nearly everything lies in one plane) keeps
-// all its points. The plane is the face's.
+// segmentFace finds the breech-face impression: the largest level region, or the
+// next one where that has no aperture and the next one has, or lies within it: of a
+// scan with the case head in view the primer is the smaller part. It subtracts the region's plane from
+// the heights and narrows ok to the region. A scan that was cropped before (nearly
+// everything lies in one plane) keeps all its points. The plane is the face's.
 func segmentFace(s *surface) (plane, error) {
 	points := make([]int32, 0, len(s.z))
 	for i, ok := range s.ok {
@@ -43,27 +51,67 @@ func segmentFace(s *surface) (plane, error) {
 	if float64(len(points))*cellArea < minFaceArea {
 		return plane{}, fmt.Errorf("%w: only %.2f mm² of valid points", ErrNoMark, float64(len(points))*cellArea)
 	}
+	raw := s.clone()
+	p, err := s.levelRegion(points)
+	if err != nil || s.rim == nil {
+		return p, err
+	}
+	c := findCentre(s)
+	if !c.kind.enclosed() {
+		points = slices.DeleteFunc(points, func(i int32) bool {
+			d := raw.z[i] - p.at(int(i)%s.nx, int(i)/s.nx)
+			return d < 2*faceBand && d > -2*faceBand
+		})
+		if q, err := raw.levelRegion(points); err == nil {
+			next := findCentre(raw)
+			if next.kind.enclosed() || (s.sides() == 4 && raw.sides() == 0) {
+				*s, p, c = *raw, q, next
+			}
+		}
+	}
+	s.middle = &c
+	return p, nil
+}
+
+// sides of the field that a face reaches.
+func (s *surface) sides() int {
+	b, n := boundsOf(s.ok, s.nx)
+	if n == 0 {
+		return 0
+	}
+	return b2i(b.x0 == 0) + b2i(b.y0 == 0) + b2i(b.x1 == s.nx) + b2i(b.y1 == s.ny)
+}
+
+// enclosed tells whether the centre is that of an aperture with face all around.
+func (k centreKind) enclosed() bool { return k == centreAperture || k == centreHole }
+
+// levelRegion narrows s to the largest level region among some of its points.
+func (s *surface) levelRegion(points []int32) (plane, error) {
+	if float64(len(points))*cellArea < minFaceArea {
+		return plane{}, ErrNoMark
+	}
 	p, found := dominantPlane(s, points)
 	if !found {
 		return plane{}, fmt.Errorf("%w: no level region", ErrNoMark)
 	}
 	inside := 0
 	face := make([]bool, len(s.ok))
+	for i, ok := range s.ok {
+		if ok {
+			s.z[i] -= p.at(i%s.nx, i/s.nx)
+		}
+	}
 	for _, i := range points {
-		x, y := int(i)%s.nx, int(i)/s.nx
-		s.z[i] -= p.at(x, y)
 		if s.z[i] < faceBand && s.z[i] > -faceBand {
 			face[i] = true
 			inside++
 		}
 	}
 	if float64(inside) < processedShare*float64(len(points)) {
-		core := erode(face, s.nx, s.ny, 2)
-		largestComponent(core, s.nx, s.ny)
-		grown := dilate(core, s.nx, s.ny, 3)
-		for i := range face {
-			face[i] = face[i] && grown[i]
-		}
+		s.rim = slices.Clone(face)
+		s.connect(s.rim)
+		s.takeOffFlanks(face)
+		s.connect(face)
 	}
 	count := 0
 	for i := range face {
@@ -78,6 +126,76 @@ func segmentFace(s *surface) (plane, error) {
 		return plane{}, fmt.Errorf("%w: the largest level region has %.2f mm²", ErrNoMark, float64(count)*cellArea)
 	}
 	return p, nil
+}
+
+// connect keeps the largest region of a face, whatever narrow bridges it has.
+func (s *surface) connect(face []bool) {
+	core := erode(bridged(face, s.ok, s.nx, s.ny), s.nx, s.ny, 2)
+	largestComponent(core, s.nx, s.ny)
+	for i, in := range dilate(core, s.nx, s.ny, 3) {
+		face[i] = face[i] && in
+	}
+}
+
+// upsideDown tells whether the surroundings of a face lie above it. A primer's
+// edge is rounded off and the case head's groove around it lower still; only in a
+// cast, or where heights are counted downwards, do they rise. What lies inside of
+// the face tells nothing: primers bulge into the aperture.
+func upsideDown(face, scan *surface, level plane, c centre) bool {
+	far := 0.0
+	distance := func(i int) float64 {
+		x, y := float64((float64(i%face.nx)+0.5)*workPitch)-c.x, float64((float64(i/face.nx)+0.5)*workPitch)-c.y
+		return float64(x*x) + float64(y*y)
+	}
+	for i, in := range face.ok {
+		if in {
+			far = max(far, distance(i))
+		}
+	}
+	above, below := 0, 0
+	for i, ok := range scan.ok {
+		if !ok || face.ok[i] || distance(i) < float64(surrounds*far) {
+			continue
+		}
+		switch d := scan.z[i] - level.at(i%scan.nx, i/scan.nx); {
+		case d > faceBand:
+			above++
+		case d < -faceBand:
+			below++
+		}
+	}
+	return float64(float64(above)*cellArea) > leastAround && above > 4*below
+}
+
+// takeOffFlanks clears the points of a levelled face where it falls or rises away
+// from its level: the primer's rounded edge, ridges of flow-back, facets that the
+// aperture's edge sheared. What is left of a flank within faceBand would show the
+// class of the firearm and the primer, and outweigh the marks.
+func (s *surface) takeOffFlanks(face []bool) {
+	z, weight := make([]float64, len(s.z)), make([]float64, len(s.z))
+	for i, ok := range s.ok {
+		if ok && s.z[i] < flankBand && s.z[i] > -flankBand {
+			z[i], weight[i] = s.z[i], 1
+		}
+	}
+	smooth := maskedGauss(z, weight, s.nx, s.ny, flankSigma/workPitch)
+	slope := func(i, step, at, n int) float64 {
+		lo, hi, span := i, i, 0
+		if at > 0 && weight[i-step] > 0 {
+			lo, span = i-step, span+1
+		}
+		if at < n-1 && weight[i+step] > 0 {
+			hi, span = i+step, span+1
+		}
+		return (smooth[hi] - smooth[lo]) / (float64(max(span, 1)) * workPitch)
+	}
+	for i, in := range face {
+		if !in {
+			continue
+		}
+		x, y := slope(i, 1, i%s.nx, s.nx), slope(i, s.nx, i/s.nx, s.ny)
+		face[i] = float64(x*x)+float64(y*y) < flankSlope*flankSlope
+	}
 }
 
 // dominantPlane is the plane most points lie on (sampling consensus), refined

@@ -24,6 +24,8 @@ type surface struct {
 	nx, ny int
 	z      []float64
 	ok     []bool
+	rim    []bool  // a face with the flanks that were taken off it; nil where none were
+	middle *centre // of a face, where it is known already
 }
 
 func newSurface(nx, ny int) *surface {

@@ -2,7 +2,6 @@ package shear
 
 import (
 	"math"
-	"slices"
 
 	"proofmark/correlate"
 	"proofmark/correlate/exact"
@@ -11,11 +10,9 @@ import (
 
 // Directions are told in steps of half a degree.
 const (
-	angleSteps   = 360   // of a half turn
-	gradientBase = 6.25  // µm on each side of a point
-	gradients    = 60000 // that the tensor looks at
-	facetBand    = 8.0   // µm from the form, of what is still the facet
-	steepClip    = 3.0   // × the median slope: single flanks must not decide
+	angleSteps   = 360  // of a half turn
+	gradientBase = 6.25 // µm on each side of a point
+	facetBand    = 8.0  // µm from the form, of what is still the facet
 )
 
 // relief is a facet with its form taken off, on the smallest rectangle around it.
@@ -63,51 +60,14 @@ func newRelief(scan *x3p.Scan, f correlate.Facet) *relief {
 	return r
 }
 
-// direction finds across which direction the striae run, in steps of half a degree
-// from x towards y, and how uniform it is: 1 for striae alone, 0 for none
-// (structure tensor, Bigün and Granlund 1987).
-func (r *relief) direction() (across int, coherence float64) {
-	dx, dy := steps(r.px), steps(r.py)
-	stride := max(1, len(r.h)/gradients)
-	for stride > 1 && r.nx%stride == 0 { // so that it walks over all columns
-		stride--
-	}
-	type gradient struct{ x, y, size float64 }
-	var all []gradient
-	for i := 0; i < len(r.h); i += stride {
-		x, y := i%r.nx, i/r.nx
-		if x < dx || y < dy || x >= r.nx-dx || y >= r.ny-dy {
-			continue
-		}
-		gx := (r.h[i+dx] - r.h[i-dx]) / float64(2*float64(dx)*r.px)
-		gy := (r.h[i+dy*r.nx] - r.h[i-dy*r.nx]) / float64(2*float64(dy)*r.py)
-		if size := math.Sqrt(float64(gx*gx) + float64(gy*gy)); size-size == 0 {
-			all = append(all, gradient{gx, gy, size})
-		}
-	}
-	if len(all) == 0 {
+// direction tells across which direction the slopes of a tensor run, in steps of
+// half a degree from x towards y, and how uniform it is: 1 for striae alone, 0 for
+// none (structure tensor, Bigün and Granlund 1987).
+func (t tensor) direction() (across int, coherence float64) {
+	if !(t.xx+t.yy > 0) {
 		return 0, 0
 	}
-	sizes := make([]float64, len(all))
-	for i, g := range all {
-		sizes[i] = g.size
-	}
-	slices.Sort(sizes)
-	limit := float64(steepClip * sizes[len(sizes)/2])
-	var xx, yy, xy float64
-	for _, g := range all {
-		if g.size > limit {
-			f := limit / g.size
-			g.x, g.y = float64(g.x*f), float64(g.y*f)
-		}
-		xx += float64(g.x * g.x)
-		yy += float64(g.y * g.y)
-		xy += float64(g.x * g.y)
-	}
-	if !(xx+yy > 0) {
-		return 0, 0
-	}
-	a, b := xx-yy, 2*xy
+	a, b := t.xx-t.yy, 2*t.xy
 	best := math.Inf(-1)
 	for k := range angleSteps {
 		sin, cos := exact.SinCosDeg(float64(k)) // of twice the angle
@@ -115,7 +75,7 @@ func (r *relief) direction() (across int, coherence float64) {
 			across, best = k, v
 		}
 	}
-	return across, math.Sqrt(float64(a*a)+float64(b*b)) / (xx + yy)
+	return across, math.Sqrt(float64(a*a)+float64(b*b)) / (t.xx + t.yy)
 }
 
 func steps(pitch float64) int { return max(1, int(gradientBase/pitch+0.5)) }

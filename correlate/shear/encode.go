@@ -7,7 +7,6 @@ import (
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
 	"proofmark/correlate/x3p"
-	"proofmark/correlate/x3p/edit"
 )
 
 // Quality says how much a comparison with a mark can be worth, and why.
@@ -68,8 +67,13 @@ func encode(scan *x3p.Scan, o correlate.Options) (*Mark, Quality, error) {
 	if px, py := scan.IncX*1e6, scan.IncY*1e6; px > coarsest || py > coarsest {
 		return nil, Quality{}, fmt.Errorf("spacing %.2f × %.2f µm, at most %.0f for striae: scan at higher magnification", px, py, coarsest)
 	}
-	regions := []*edit.Mask{o.Mask}
-	if o.Mask == nil {
+	var regions []region
+	if o.Mask != nil {
+		if o.Mask.SizeX != scan.SizeX || o.Mask.SizeY != scan.SizeY || len(o.Mask.Keep) != len(scan.Z) {
+			return nil, Quality{}, fmt.Errorf("mask: %d × %d points, the scan has %d × %d", o.Mask.SizeX, o.Mask.SizeY, scan.SizeX, scan.SizeY)
+		}
+		regions = []region{drawnRegion(scan, o.Mask)}
+	} else {
 		open, err := correlate.BesideAperture(scan)
 		if err != nil {
 			return nil, Quality{}, err
@@ -82,12 +86,12 @@ func encode(scan *x3p.Scan, o correlate.Options) (*Mark, Quality, error) {
 	var q Quality
 	across, most := 0, -1.0
 	for _, m := range regions {
-		f, err := correlate.FacetUnder(scan, m)
+		f, err := correlate.FacetUnder(scan, m.keep)
 		if err != nil {
 			return nil, Quality{}, err
 		}
 		r := newRelief(scan, f)
-		k, coherence := r.direction()
+		k, coherence := m.direction()
 		g := r.turned(k, searchRows)
 		rms, _ := bullet.Striae(g.section(all))
 		if worth := float64(float64(coherence*math.Sqrt(min(f.Area/fullFacet, 1))) * min(rms/goodRMS, 1)); worth > most {
