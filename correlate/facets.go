@@ -23,7 +23,7 @@ const (
 	facetBand    = 6.0 // µm from its plane, of the points that draw it
 	steepFacet   = 0.8
 	facetReach   = 400.0 // µm beyond the aperture's circle
-	facetInner   = 0.25  // of its radius: nearer to the middle lies the pin's impression
+	facetInner   = 0.5   // of its radius: nearer to the middle lies the pin's impression
 	facetDraws   = 400
 	facetVoters  = 2048
 	leastFacetOf = 16 // voters

@@ -64,10 +64,10 @@ var troubles = []trouble{
 			return z
 		})
 	}, 30, 0.9, ""},
-	{"dropouts in spots, 20 %", func(_ *testing.T, s *x3p.Scan, _ centre) *x3p.Scan {
+	{"dropouts in spots", func(_ *testing.T, s *x3p.Scan, _ centre) *x3p.Scan {
 		lost := texture(77)
 		return spoilt(s, func(x, y, z float64) float64 {
-			if lost.at(x*3, y*3) > 0.75 {
+			if lost.at(x*3, y*3) > 0.85 {
 				return math.NaN()
 			}
 			return z

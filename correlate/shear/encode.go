@@ -93,11 +93,17 @@ func encode(scan *x3p.Scan, o correlate.Options) (*Mark, Quality, error) {
 		r := newRelief(scan, f)
 		k, coherence := m.direction()
 		g := r.turned(k, searchRows)
-		rms, _ := bullet.Striae(g.section(all))
+		rms, samples := bullet.Striae(g.section(all))
+		if len(samples) < MinSamples && len(regions) > 1 { // the pin's flanks may be striated too
+			continue
+		}
 		if worth := float64(float64(coherence*math.Sqrt(min(f.Area/fullFacet, 1))) * min(rms/goodRMS, 1)); worth > most {
 			mark, across, most = r, k, worth
 			q = Quality{AreaMM2: f.Area, Coherence: coherence, CentreX: r.cornerX + r.mx, CentreY: r.cornerY + r.my, Drawn: o.Mask != nil}
 		}
+	}
+	if mark == nil {
+		return nil, Quality{}, fmt.Errorf("%w: no striated facet beside the aperture is %.0f µm wide; draw a mask around the striae", ErrNoStriae, MinSamples*SamplePitch)
 	}
 	if q.Coherence < leastCoherence {
 		return nil, Quality{}, fmt.Errorf("%w: the marks have no direction (coherence %.2f, at least %.2f); draw the mask around the striae alone", ErrNoStriae, q.Coherence, leastCoherence)
