@@ -64,15 +64,15 @@ func TestSearchListsMatesOfPartialMarks(t *testing.T) {
 	step := 5
 	few := 3000
 	if raceDetector {
-		few = 0
+		few = 300
 	}
 	n := crowdSize(few)
 	if n > few {
 		step = 1
 	}
 	g := crowd(t, set, n)
-	if n == 0 {
-		g.limits = limits{short: len(set) / 2, swept: len(set) / 2, words: 1}
+	if raceDetector {
+		g.limits = limits{short: 60, swept: 120, words: 1}
 	}
 	for _, c := range []struct{ share, least float64 }{{0.5, 0.9}, {0.25, 0.6}, {0.15, 0.4}} {
 		mates, listed, queries := 0, 0, 0
