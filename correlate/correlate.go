@@ -5,10 +5,11 @@
 // The way of a breech face:
 //
 //	scan → surface (surface.go) → face and aperture (segment.go, centre.go)
-//	     → band-passed, locally normalised marks (filter.go)
+//	     → band-passed, locally normalised marks (filter.go, waviness.go)
 //	     → six-level picture in at most 2,500 bytes (signature.go, picture.go, coder.go)
 //	     → template (template.go, polar.go)
-//	     → comparison: all poses coarsely (coarse.go), the best ones finely
+//	     → comparison: all poses coarsely (coarse.go; of partial marks window.go
+//	       around the origin of origin.go), the best ones finely
 //	       (fine.go), congruent cells (cells.go)
 //
 // Lengths are micrometres and angles degrees unless a name says otherwise; X
