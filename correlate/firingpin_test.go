@@ -2,12 +2,15 @@ package correlate
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"math"
 	"strings"
 	"testing"
 	"time"
 
+	"proofmark/correlate/exact"
 	"proofmark/correlate/x3p"
 	"proofmark/correlate/x3p/edit"
 )
@@ -150,6 +153,47 @@ func TestFiringPinImpressionsEnrolAndMatch(t *testing.T) {
 		if mate.OverlapMM2 > min(sig.AreaMM2(), reference.AreaMM2()) {
 			t.Errorf("%s: %.2f mm² of overlap of %.2f and %.2f", c.name, mate.OverlapMM2, sig.AreaMM2(), reference.AreaMM2())
 		}
+	}
+}
+
+// bowlScan is an impression alone made of whole nanometres, without any rounding
+// that an architecture could do otherwise.
+func bowlScan(seed uint64) *x3p.Scan {
+	const n = 240 // 5 µm
+	noise := make([]int, n*n)
+	rng := exact.Sequence(seed)
+	for i := range noise {
+		noise[i] = rng.Below(6001) - 3000
+	}
+	s := &x3p.Scan{SizeX: n, SizeY: n, IncX: 5e-6, IncY: 5e-6, Z: make([]float64, n*n)}
+	for i := range s.Z {
+		x, y := i%n, i/n
+		d := (2*x-n+1)*(2*x-n+1) + (2*y-n+1)*(2*y-n+1)
+		if s.Z[i] = math.NaN(); d > 220*220 {
+			continue
+		}
+		sum := 0
+		for v := -2; v <= 2; v++ {
+			for u := -2; u <= 2; u++ {
+				sum += noise[(y+v)*n+x+u]
+			}
+		}
+		s.Z[i] = float64(sum/5+4*d) / 1e9
+	}
+	return s
+}
+
+// These bits must come out on every architecture: a change of them is a change of
+// FiringPinAlgorithm.
+func TestFiringPinVector(t *testing.T) {
+	a, _ := encodePin(t, bowlScan(31))
+	b, err := a.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(b)
+	if got := hex.EncodeToString(sum[:8]); got != "250e3a00ef5dbc9e" {
+		t.Errorf("the scan makes a signature of digest %s", got)
 	}
 }
 
