@@ -5,6 +5,7 @@ import (
 
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
+	"proofmark/correlate/shear"
 )
 
 // Null is how an algorithm scores marks of different firearms: a Gumbel distribution, that of the largest of many values, since a score is the best of
@@ -20,6 +21,7 @@ type Null struct {
 var nulls = map[string]Null{
 	correlate.Algorithm:          {0.0802, 0.0211, 717, "717 pairs of different slides (Fadul et al. 2011)"},
 	correlate.FiringPinAlgorithm: {0.0802, 0.0211, 0, "as for breech faces, whose method it is at 2/5 of the length: no real firing-pin impressions were measured"},
+	shear.Algorithm:              {0.2629, 0.0366, 1770, "1,770 pairs of made-up profiles of the band that is compared: no real aperture shear was measured"},
 	bullet.Algorithm:             {0.2987, 0.0120, 942, "942 pairs of generated bullets of different barrels, in four arrangements"},
 }
 

@@ -53,6 +53,9 @@ func (x *Index) saveFile(path string, key []byte, random io.Reader) error {
 // RestoreFile fills an empty index from the file. Errors: fs.ErrNotExist where there is none; everything else wraps ErrSnapshot and says what is wrong
 // with the file.
 func (x *Index) RestoreFile(path string, key []byte) error {
+	if err := removed(path + ".new"); err != nil { // left by a process that was killed
+		return fmt.Errorf("%w: %w", ErrSnapshot, err)
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return err

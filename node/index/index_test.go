@@ -12,6 +12,7 @@ import (
 
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
+	"proofmark/correlate/shear"
 	"proofmark/protocol"
 )
 
@@ -79,6 +80,37 @@ func slug(tb testing.TB, barrel, shot uint64, turn int) []byte {
 		tb.Fatal(err)
 	}
 	return out
+}
+
+// edge is the signature of a made-up aperture shear; see docs/signature-shear.md for its form.
+func edge(tb testing.TB, firearm, shot uint64) []byte {
+	tb.Helper()
+	const samples = 160
+	gun, own := rand.New(rand.NewPCG(firearm, 7)), rand.New(rand.NewPCG(firearm, 1000+shot))
+	out := []byte{'P', 'M', 'A', 1, 3, 200}
+	out = binary.LittleEndian.AppendUint16(out, 600) // nm RMS
+	out = binary.LittleEndian.AppendUint16(out, samples)
+	z := 0.0
+	var low byte
+	for k := range samples {
+		z = 0.7*z + 3*gun.NormFloat64()
+		v := byte(7 + math.Round(max(-7, min(7, z+1.5*own.NormFloat64()))))
+		if k%2 == 0 {
+			low = v
+			continue
+		}
+		out = append(out, low|v<<4)
+	}
+	if _, err := shear.Decode(out); err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
+
+func shearOf(country protocol.Country, id string, bytes []byte) Entry {
+	e := caseOf(country, id, bytes)
+	e.ROI, e.Algorithm = correlate.ApertureShear, shear.Algorithm
+	return e
 }
 
 // caseOf is evidence, a cartridge case with nothing known of its class.
@@ -178,6 +210,7 @@ func TestAPairIsToldFromTheOlderSide(t *testing.T) {
 	for name, pair := range map[string][2]func(protocol.Country, string) Entry{
 		"breech faces": {func(c protocol.Country, id string) Entry { return caseOf(c, id, face(t, 5, 1)) }, func(c protocol.Country, id string) Entry { return caseOf(c, id, face(t, 5, 2)) }},
 		"bullets":      {func(c protocol.Country, id string) Entry { return bulletOf(c, id, slug(t, 1, 1, 0)) }, func(c protocol.Country, id string) Entry { return bulletOf(c, id, slug(t, 1, 2, 2)) }},
+		"shears":       {func(c protocol.Country, id string) Entry { return shearOf(c, id, edge(t, 1, 1)) }, func(c protocol.Country, id string) Entry { return shearOf(c, id, edge(t, 1, 2)) }},
 	} {
 		x := New()
 		older, newer := pair[0]("PT", "1"), pair[1]("ES", "2")
@@ -195,7 +228,8 @@ func TestAPairIsToldFromTheOlderSide(t *testing.T) {
 // Compared by itself, a pair is told as a search tells it.
 func TestComparedByItself(t *testing.T) {
 	x := New()
-	list := []Entry{caseOf("PT", "1", face(t, 5, 1)), caseOf("ES", "2", face(t, 5, 2)), bulletOf("PT", "3", slug(t, 1, 1, 0)), bulletOf("ES", "4", slug(t, 1, 2, 2))}
+	list := []Entry{caseOf("PT", "1", face(t, 5, 1)), caseOf("ES", "2", face(t, 5, 2)), bulletOf("PT", "3", slug(t, 1, 1, 0)), bulletOf("ES", "4", slug(t, 1, 2, 2)),
+		shearOf("PT", "5", edge(t, 1, 1)), shearOf("ES", "6", edge(t, 1, 2))}
 	hold(t, x, list...)
 	for i := 0; i < len(list); i += 2 {
 		a, b := list[i], list[i+1]
@@ -261,7 +295,7 @@ func TestWhatMayBeCompared(t *testing.T) {
 }
 
 func TestForeignBytesAreChecked(t *testing.T) {
-	good := map[correlate.ROI][2]any{correlate.BreechFace: {correlate.Algorithm, face(t, 5, 1)}, correlate.LEA: {bullet.Algorithm, slug(t, 1, 1, 0)}}
+	good := map[correlate.ROI][2]any{correlate.ApertureShear: {shear.Algorithm, edge(t, 1, 1)}, correlate.BreechFace: {correlate.Algorithm, face(t, 5, 1)}, correlate.LEA: {bullet.Algorithm, slug(t, 1, 1, 0)}}
 	for roi, v := range good {
 		algorithm, bytes := v[0].(string), v[1].([]byte)
 		if err := Check(roi, algorithm, bytes); err != nil || !Comparable(roi, algorithm) {

@@ -28,7 +28,8 @@ func mixed(tb testing.TB) (x *Index, queries []Entry) {
 	strange.Algorithm = "other/9"
 	calibre := caseOf("ES", "8", face(tb, 6, 1))
 	calibre.Class.Calibre = "9 mm Luger"
-	queries = []Entry{caseOf("PT", "1", face(tb, 5, 1)), bulletOf("PT", "2", slug(tb, 1, 1, 0))}
+	queries = []Entry{caseOf("PT", "1", face(tb, 5, 1)), bulletOf("PT", "2", slug(tb, 1, 1, 0)), shearOf("PT", "11", edge(tb, 1, 1))}
+	hold(tb, x, shearOf("ES", "12", edge(tb, 1, 2)), shearOf("ES", "13", edge(tb, 2, 1)))
 	hold(tb, x, queries...)
 	hold(tb, x, caseOf("ES", "3", face(tb, 5, 2)), calibre, bulletOf("ES", "5", slug(tb, 1, 2, 2)), bulletOf("ES", "6", slug(tb, 2, 1, 0)),
 		bulletOf("FR", "9", firstLands(tb, slug(tb, 1, 2, 0), 2)), strange)
