@@ -8,6 +8,8 @@ import (
 	"io"
 	"reflect"
 	"testing"
+
+	"proofmark/correlate/snapshot"
 )
 
 // savedGallery is a small gallery and its snapshot.
@@ -69,7 +71,7 @@ func TestSnapshotPassesOnErrors(t *testing.T) {
 	if err := g.Save(brokenWriter{}); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("error %v", err)
 	}
-	g.Put(string(make([]byte, snapshotText+1)), Class{}, NewTemplate(mustEncode(t, texture(1).scan(view{pitch: 12.5}))))
+	g.Put(string(make([]byte, snapshot.MaxText+1)), Class{}, NewTemplate(mustEncode(t, texture(1).scan(view{pitch: 12.5}))))
 	if err := g.Save(io.Discard); err == nil {
 		t.Error("an id that cannot be read back was written")
 	}
@@ -84,7 +86,7 @@ func FuzzLoadGallery(f *testing.F) {
 	_, all, raw := savedGallery(f)
 	q := all["f00-0"]
 	f.Add(raw[:len(raw)-sha256.Size])
-	f.Add([]byte(snapshotMagic))
+	f.Add([]byte(snapshotFormat.Magic))
 	f.Add(raw[:100])
 	empty := new(bytes.Buffer)
 	if err := NewGallery().Save(empty); err != nil {

@@ -11,6 +11,8 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"testing"
+
+	"proofmark/correlate/snapshot"
 )
 
 // savedGallery is a small gallery, a query and its snapshot.
@@ -87,7 +89,7 @@ func TestSnapshotPassesOnErrors(t *testing.T) {
 	if err := g.Save(brokenWriter{}); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("error %v", err)
 	}
-	if err := g.Put(string(make([]byte, snapshotText+1)), randomBullet(rand.New(rand.NewPCG(3, 22)), 6)); err != nil {
+	if err := g.Put(string(make([]byte, snapshot.MaxText+1)), randomBullet(rand.New(rand.NewPCG(3, 22)), 6)); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.Save(io.Discard); err == nil {
@@ -103,7 +105,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 func FuzzLoadGallery(f *testing.F) {
 	_, q, raw := savedGallery(f)
 	f.Add(raw[:len(raw)-sha256.Size])
-	f.Add([]byte(snapshotMagic))
+	f.Add([]byte(snapshotFormat.Magic))
 	f.Add(raw[:100])
 	empty := new(bytes.Buffer)
 	if err := NewGallery().Save(empty); err != nil {

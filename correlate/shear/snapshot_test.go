@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"proofmark/correlate/snapshot"
+
 	"proofmark/correlate"
 )
 
@@ -43,7 +45,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	if err != nil || found[0].ID != "mark 2" {
 		t.Errorf("%+v, %v", found, err)
 	}
-	if err := got.Put("long "+strings.Repeat("x", snapshotText), correlate.Class{}, g.items[0].mark); err != nil {
+	if err := got.Put("long "+strings.Repeat("x", snapshot.MaxText), correlate.Class{}, g.items[0].mark); err != nil {
 		t.Fatal(err)
 	}
 	if err := got.Save(new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "at most") {
@@ -63,9 +65,9 @@ func TestLoadGalleryRefuses(t *testing.T) {
 		b[i] = v
 		return b
 	}
-	head := len(snapshotMagic) + 1 + 2 + len(Algorithm)
+	head := len(snapshotFormat.Magic) + 1 + 2 + len(Algorithm)
 	for name, b := range map[string][]byte{
-		"empty": nil, "magic": change(0, 'X'), "version": change(len(snapshotMagic), 9), "algorithm": change(head-1, '2'),
+		"empty": nil, "magic": change(0, 'X'), "version": change(len(snapshotFormat.Magic), 9), "algorithm": change(head-1, '2'),
 		"cut": good[:len(good)-40], "without checksum": good[:len(good)-sha256.Size], "damaged": change(len(good)-40, good[len(good)-40]^1),
 		"too many": signed(change(head+7, 1)), "more than there are": signed(change(head, 6)),
 		"id longer than any": signed(change(head+9, 0xff)),
