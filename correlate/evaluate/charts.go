@@ -26,7 +26,7 @@ func (e *Evaluation) Pictures() []Picture {
 	if len(e.Regions) > 0 {
 		region = "regions fused"
 	}
-	subject := fmt.Sprintf("%s, %d same-source and %d different-source pairs of %d firearms; %d of %d scans rejected", region, e.SamePairs, e.DifferentPairs, e.Sources, e.Rejected, e.Scans)
+	subject := fmt.Sprintf("%s, %d same and %d different pairs of %d firearms; %d of %d scans rejected", region, e.SamePairs, e.DifferentPairs, e.Sources, e.Rejected, e.Scans)
 	if e.Sector != nil {
 		subject += fmt.Sprintf("; queries of %g %%", *e.Sector)
 	}
