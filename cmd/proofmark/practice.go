@@ -64,14 +64,40 @@ type practiceScanCmd struct {
 	Firearm uint64  `required:"" help:"Number of the firearm: scans of the same one are mates."`
 	Shot    uint64  `required:"" help:"Number of the shot: each is turned, shifted and struck in its own way."`
 	Contact float64 `help:"Share of the face that touched, above 0 and up to 1; as it is typical, if left out." placeholder:"SHARE"`
+	Class   string  `help:"Class of the firearm, such as striker-rectangular (an unknown name is answered with all of them); one of three that the number of the maker draws, if left out." placeholder:"NAME"`
+	Whole   bool    `help:"Show the whole primer as the instrument sees it, with firing-pin impression and case head, instead of the cropped ring."`
+	Measure string  `help:"Instrument: confocal (NA 0.30), confocal-high (NA 0.80), focus-variation or elastomer." enum:"confocal,confocal-high,focus-variation,elastomer" default:"confocal"`
+	Rounds  int     `help:"Rounds fired with the firearm before this shot: its marks wear."`
 	Out     string  `required:"" help:"Scan file to make (X3P); it is never overwritten." type:"path" placeholder:"FILE"`
+}
+
+// mostRounds is more than a service pistol lives.
+const mostRounds = 1_000_000
+
+var instruments = map[string]synth.Instrument{
+	"confocal":        {},
+	"confocal-high":   synth.Confocal(0.80),
+	"focus-variation": synth.FocusVariation(),
+	"elastomer":       synth.Elastomer(),
 }
 
 func (c *practiceScanCmd) Run(a *app) error {
 	if !(c.Contact >= 0 && c.Contact <= 1) { // also refuses NaN
 		return fmt.Errorf("--contact: %v is no share of a face: give a number above 0 and up to 1", c.Contact)
 	}
-	scan := synth.NewMaker(c.Maker).Firearm(c.Firearm).Fire(c.Shot, synth.Shot{Contact: c.Contact})
+	if c.Rounds < 0 || c.Rounds > mostRounds {
+		return fmt.Errorf("--rounds: %d: give a number from 0 to %d", c.Rounds, mostRounds)
+	}
+	maker := synth.NewMaker(c.Maker)
+	if c.Class != "" {
+		class, err := synth.ClassNamed(c.Class)
+		if err != nil {
+			return fmt.Errorf("--class: %w", err)
+		}
+		maker = class.Maker(c.Maker)
+	}
+	shot := synth.Shot{Contact: c.Contact, Whole: c.Whole, Instrument: instruments[c.Measure]}
+	scan := maker.Firearm(c.Firearm).After(c.Rounds).Fire(c.Shot, shot)
 	var b bytes.Buffer
 	if err := x3p.Write(&b, scan); err != nil {
 		return fmt.Errorf("practice scan: %w", err)

@@ -73,6 +73,38 @@ func TestPracticeScan(t *testing.T) {
 	}
 }
 
+// TestPracticePrimer: a class, the whole primer, another instrument and use are asked for by name, and what does not exist is refused with what does.
+func TestPracticePrimer(t *testing.T) {
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "whole.x3p")
+	code, _, stderr := inProcess(t, "practice", "scan", "--firearm", "1", "--shot", "1", "--class", "striker-rectangular", "--whole", "--measure", "elastomer", "--rounds", "500", "--out", whole)
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	b, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scan, err := x3p.Decode(b, x3p.Options{Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if scan.SizeX < 1000 || scan.Missing() > 0 || !strings.Contains(scan.Meta.Comment, "striker-rectangular") || !strings.Contains(scan.Meta.Comment, "500 rounds") {
+		t.Errorf("%d columns, %d points missing, comment %q", scan.SizeX, scan.Missing(), scan.Meta.Comment)
+	}
+	for what, args := range map[string][]string{
+		`no class of firearms is called "glock"`: {"--class", "glock"},
+		"give a number from 0":                   {"--rounds=-1"},
+		"--measure must be one of":               {"--measure", "touch"},
+	} {
+		file := filepath.Join(dir, "none.x3p")
+		code, _, stderr := inProcess(t, append([]string{"practice", "scan", "--firearm", "1", "--shot", "1", "--out", file}, args...)...)
+		if _, err := os.Stat(file); code == exitOK || !strings.Contains(stderr, what) || err == nil {
+			t.Errorf("%v: exit code %d: %s", args, code, stderr)
+		}
+	}
+}
+
 // TestPracticeBullet: the lands of a practice bullet say that they are generated, are the same for the same numbers, lie on those of another
 // shot at one phase, and replace nothing.
 func TestPracticeBullet(t *testing.T) {

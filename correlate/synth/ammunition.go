@@ -69,7 +69,13 @@ type cartridge struct {
 func newCartridge(r *rand.Rand, a Ammunition) cartridge {
 	hardness := max(a.Hardness, 0.1) * math.Exp(a.Spread*r.NormFloat64())
 	c := cartridge{gain: 1 / math.Sqrt(hardness), finest: 10e-6 * max(hardness-1.1, 0), coat: a.Coat, texture: a.Texture}
-	c.film, c.lines = newField(r, 90e-6, 90e-6), newField(r, 14e-6, 0.5e-3)
+	own := rand.New(rand.NewPCG(r.Uint64(), r.Uint64())) // so that no kind of primer changes the rest of the shot
+	if a.Coat > 0 {
+		c.film = newField(own, 90e-6, 90e-6)
+	}
+	if a.Texture > 0 {
+		c.lines = newField(own, 14e-6, 0.5e-3)
+	}
 	c.sin, c.cos = math.Sincos(2 * math.Pi * r.Float64())
 	letters := stream("letters", a.Brand)
 	for k := range a.Letters {

@@ -7,7 +7,7 @@ import (
 
 // caseHead is the brass around the primer: turned, stamped, with a gap between.
 type caseHead struct {
-	gap    float64 // between the primer's flat and the head, metres
+	gap    float64 // from the primer's flat to the head, metres
 	level  float64 // of the head against the primer's flat, µm
 	rings  wave    // about the middle of 1 to 5 mm from the centre
 	bars   []bar
@@ -21,7 +21,7 @@ type bar struct{ x1, y1, x2, y2 float64 }
 
 func newCaseHead(r *rand.Rand) *caseHead {
 	h := &caseHead{
-		gap: between(r, 0.10e-3, 0.16e-3), level: between(r, -90, -20),
+		gap: between(r, 0.44e-3, 0.58e-3), level: between(r, -90, -20),
 		rings:  newWave(r, octave{spacing: 12e-6, rms: 0.8e-6}),
 		radius: 3.3e-3, tiltU: 0.004 * r.NormFloat64(), tiltV: 0.004 * r.NormFloat64(),
 	}
@@ -36,9 +36,12 @@ func newCaseHead(r *rand.Rand) *caseHead {
 // height in µm at (x, y) metres from the primer's centre, out metres beyond the
 // primer's flat.
 func (h *caseHead) height(x, y, out float64) float64 {
-	const floor, bevel = -320, 0.03e-3
+	// The cup's shoulder falls away at 45° and more; Boxer primers for small
+	// pistols are 4.45 mm across, the flat of them about 3.55 mm.
+	const shoulder, floor, bevel = 0.4e-3, -900, 0.04e-3
 	if out < h.gap {
-		return 50*smoothStep(1-out/20e-6) - 50 + floor*smoothStep(out/30e-6) - 50
+		fall := min(out, shoulder)
+		return max(-50-1e6*(1.1*fall+fall*fall/(2*0.3e-3)), floor)
 	}
 	r := math.Hypot(x, y)
 	z := h.level + 1e6*(h.rings.at(r-3e-3)+h.tiltU*x+h.tiltV*y)

@@ -90,16 +90,16 @@ type raster struct {
 	scale  float64
 	w      [][4]float64 // weights of each column
 	ix     []int        // first lattice node of each column
-	across []float64    // the lattice at the height of a row
+	across []float64    // the lattice at the height of a row, three nodes repeated
 }
 
 // columns prepares scale times the field at x, x+step, x+2·step, … (n of them).
 func (f *field) columns(scale, x, step float64, n int) *raster {
-	g := &raster{f: f, scale: scale, w: make([][4]float64, n), ix: make([]int, n), across: make([]float64, f.nx)}
+	g := &raster{f: f, scale: scale, w: make([][4]float64, n), ix: make([]int, n), across: make([]float64, f.nx+3)}
 	for i := range n {
 		at := (x + float64(i)*step) * f.x
 		fx := math.Floor(at)
-		g.w[i], g.ix[i] = spline(at-fx), int(fx)
+		g.w[i], g.ix[i] = spline(at-fx), int(fx)&(f.nx-1)
 	}
 	return g
 }
@@ -109,17 +109,18 @@ func (g *raster) addRow(dst []float64, y float64) {
 	f := g.f
 	y *= f.y
 	fy := math.Floor(y)
-	clear(g.across)
+	across := g.across[:f.nx]
+	clear(across)
 	for k, w := range spline(y - fy) {
 		w *= g.scale
-		for i, v := range f.v[((int(fy)+k)&(f.ny-1))*f.nx:][:f.nx] {
-			g.across[i] += w * float64(v)
+		for i, v := range f.v[((int(fy)+k)&(f.ny-1))*f.nx:][:len(across)] {
+			across[i] += w * float64(v)
 		}
 	}
-	mask := f.nx - 1
+	copy(g.across[f.nx:], across[:3])
 	for i := range dst {
-		w, ix := &g.w[i], g.ix[i]
-		dst[i] += w[0]*g.across[ix&mask] + w[1]*g.across[(ix+1)&mask] + w[2]*g.across[(ix+2)&mask] + w[3]*g.across[(ix+3)&mask]
+		w, a := &g.w[i], g.across[g.ix[i]:][:4]
+		dst[i] += w[0]*a[0] + w[1]*a[1] + w[2]*a[2] + w[3]*a[3]
 	}
 }
 
@@ -148,13 +149,17 @@ func (f *field) mix(wa float64, other *field, wb float64) {
 // them; the RMS stays.
 type octave struct{ spacing, rms, crease float64 }
 
-// fold mixes unit Gaussian noise with its folded form: |v| has a mean of √(2/π)
-// and a variance of 1−2/π, and is not correlated with v.
+// Of |v|, v being unit Gaussian noise: the mean √(2/π) and the root of the
+// variance 1−2/π.
+const foldMean, foldRMS = 0.797885, 0.602810
+
+// fold mixes unit Gaussian noise with its folded form, which is not correlated
+// with it.
 func (o octave) fold(v float64) float64 {
 	if o.crease == 0 {
 		return v
 	}
-	folded, c := (0.797885-math.Abs(v))/0.602810, o.crease
+	folded, c := (foldMean-math.Abs(v))/foldRMS, o.crease
 	if c < 0 {
 		folded, c = -folded, -c
 	}
@@ -164,8 +169,8 @@ func (o octave) fold(v float64) float64 {
 // roughness is a sum of octaves, ready for the rows of a grid.
 type roughness struct {
 	octaves []octave
-	rows    []*raster // of unit variance
-	row1    []float64
+	rows    []*raster
+	folded  []float64 // one octave of a row
 }
 
 // newRoughness prepares n columns from x, step apart.
@@ -178,9 +183,13 @@ func newRoughness(r *rand.Rand, octaves []octave, x, step float64, n int) *rough
 }
 
 func roughnessOf(fields []*field, octaves []octave, x, step float64, n int) *roughness {
-	s := &roughness{octaves: octaves, row1: make([]float64, n)}
-	for _, f := range fields {
-		s.rows = append(s.rows, f.columns(1, x, step, n))
+	s := &roughness{octaves: octaves, folded: make([]float64, n)}
+	for k, f := range fields {
+		scale := 1.0
+		if octaves[k].crease == 0 { // added as it is
+			scale = octaves[k].rms
+		}
+		s.rows = append(s.rows, f.columns(scale, x, step, n))
 	}
 	return s
 }
@@ -189,11 +198,18 @@ func roughnessOf(fields []*field, octaves []octave, x, step float64, n int) *rou
 func (s *roughness) row(dst []float64, y float64) {
 	clear(dst)
 	for k, g := range s.rows {
-		clear(s.row1)
-		g.addRow(s.row1, y)
 		o := s.octaves[k]
-		for i, v := range s.row1 {
-			dst[i] += o.rms * o.fold(v)
+		if o.crease == 0 {
+			g.addRow(dst, y)
+			continue
+		}
+		clear(s.folded)
+		g.addRow(s.folded, y)
+		plain, crest := o.rms*(1-math.Abs(o.crease)), o.rms*o.crease
+		norm := math.Sqrt(o.crease*o.crease + (1-math.Abs(o.crease))*(1-math.Abs(o.crease)))
+		plain, crest = plain/norm, crest/norm/foldRMS
+		for i, v := range s.folded[:len(dst)] {
+			dst[i] += plain*v + crest*(foldMean-math.Abs(v))
 		}
 	}
 }

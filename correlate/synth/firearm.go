@@ -1,6 +1,9 @@
 package synth
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 const (
 	pitch  = 6.25e-6 // of the slide's raster and of processed scans, metres
@@ -12,15 +15,16 @@ const (
 
 // Firearm is what a firearm presses into a primer: its breech face, its firing
 // pin's tip and the edge of its aperture. It is immutable and safe for concurrent
-// use; it holds 3 MB.
+// use; it holds 2.4 to 3 MB.
 type Firearm struct {
 	maker  *Maker
 	seed   uint64
 	base   *Firearm // as it was new, if rounds were fired since
 	rounds int
 	z      []float32 // side × side heights in µm, aperture's centre in the middle
-	pin    *pin
-	shear  comb // of the aperture's edge, across the barrel's drop; metres
+	// What shots of whole primers alone need is made at the first of them.
+	pin   func() *pin
+	shear func() comb // of the aperture's edge, across the barrel's drop, metres; nil without shear
 }
 
 // Firearm draws a firearm of this maker from a seed.
@@ -31,9 +35,9 @@ func (m *Maker) Firearm(seed uint64) *Firearm {
 func (m *Maker) assemble(seed uint64, marks *toolMarks) *Firearm {
 	f := &Firearm{maker: m, seed: seed, z: make([]float32, side*side)}
 	marks.fill(f.z)
-	f.pin = newPin(stream("firing pin", m.seed, seed), m.class)
+	f.pin = sync.OnceValue(func() *pin { return newPin(stream("firing pin", m.seed, seed), m.class) })
 	if m.class.Shear > 0 {
-		f.shear = newComb(stream("aperture edge", m.seed, seed), shearHeight)
+		f.shear = sync.OnceValue(func() comb { return newComb(stream("aperture edge", m.seed, seed), shearHeight) })
 	}
 	return f
 }

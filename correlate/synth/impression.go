@@ -80,7 +80,9 @@ func newImpression(f *Firearm, r *rand.Rand, s Shot) *impression {
 	p.dragSin, p.dragCos = math.Sincos(f.maker.drag + 0.1*r.NormFloat64())
 	p.cropU, p.cropV = 15e-6*r.NormFloat64(), 15e-6*r.NormFloat64()
 	p.crop = max(f.maker.edge, f.maker.halfV) + 0.10e-3
-	p.bowl = newBowl(f, r, s)
+	if s.Whole {
+		p.bowl = newBowl(f, r, s)
+	}
 	p.cartridge = newCartridge(r, s.Ammunition)
 	p.faces = softened(f.z, side, p.cartridge.finest/pitch)
 	// A gap of 3 µm is a standard deviation of pressure: the marks are that high.
@@ -100,6 +102,8 @@ func (p *impression) toSlide(x, y float64) (u, v float64) {
 // bowl is what stands in the aperture: the primer flowed back into it and the
 // firing pin's impression.
 type bowl struct {
+	pin        *pin
+	shear      comb
 	pinU, pinV float64 // the pin's axis in the slide's frame
 	depth      float64 // of the impression below the face
 	tail       float64 // length of the pin's drag
@@ -112,16 +116,19 @@ type bowl struct {
 }
 
 func newBowl(f *Firearm, r *rand.Rand, s Shot) bowl {
+	tip := f.pin()
 	b := bowl{
-		pinU: f.pin.offU + 15e-6*r.NormFloat64(), pinV: f.pin.offV + 15e-6*r.NormFloat64(),
-		depth: f.pin.class.PinDepth * (1 + 0.06*r.NormFloat64()),
+		pin:  tip,
+		pinU: tip.offU + 15e-6*r.NormFloat64(), pinV: tip.offV + 15e-6*r.NormFloat64(),
+		depth: tip.class.PinDepth * (1 + 0.06*r.NormFloat64()),
 		tail:  between(r, 0, 0.04e-3),
 		flow:  s.FlowBack,
 		leanU: 0.012 * r.NormFloat64(), leanV: 0.012 * r.NormFloat64(),
 		slip: 10e-6 * r.NormFloat64(), skew: 0.02 * r.NormFloat64(),
 		facet: between(r, 0.10, 0.18),
 	}
-	if shear := f.pin.class.Shear; shear > 0 {
+	if shear := tip.class.Shear; shear > 0 {
+		b.shear = f.shear()
 		b.tail = shear * between(r, 0.2, 0.5)
 	}
 	return b

@@ -128,15 +128,18 @@ func (o Instrument) lose(r *rand.Rand, z []float64, n int, s Shot) []bool {
 			if math.IsNaN(z[i]) {
 				continue
 			}
+			if o.Clings && s.Whole {
+				z[i] = max(z[i], -1e6*o.Depth)
+			}
 			if o.Clings {
-				if s.Whole {
-					z[i] = max(z[i], -1e6*o.Depth)
-				}
 				continue
 			}
 			dx, dy := difference(z, i, 1, x, n), difference(z, i, n, y, n)
 			lost[i] = dx*dx+dy*dy > steepest*steepest || (s.Whole && z[i] < -1e6*o.Depth)
 		}
+	}
+	if o.Clings {
+		return lost
 	}
 	const spot = 9 // points that one lost spot takes on the average
 	for range int(s.Dropout * float64(len(z)) / spot) {

@@ -76,6 +76,22 @@ func (p *pin) form(u, v float64) float64 {
 	return half - math.Sqrt(half*half-r*r)
 }
 
+// rise is the slope at which the pin leaves the primer while the barrel drops.
+const rise = 0.7
+
+// heel is how far from its axis the tip first has the slope of rise: there the
+// drag begins. Metres.
+func (p *pin) heel() float64 {
+	half := p.class.PinWidth / 2
+	switch p.class.Pin {
+	case Hemispherical:
+		return half * rise / math.Sqrt(1+rise*rise)
+	case Box:
+		return 1.5 * half
+	}
+	return half
+}
+
 // marks is the height of the pin's own marks in µm.
 func (p *pin) marks(u, v float64) float64 {
 	return interpolate(p.z, pinSide, u/pitch+pinSide/2, v/pitch+pinSide/2)

@@ -64,7 +64,8 @@ func TestWearOverRounds(t *testing.T) {
 	}
 	if c, _ := ClassNamed("striker-round-shear"); true {
 		g := c.Maker(1).Firearm(1)
-		if worn := g.After(20000); worn.shear[1000] == g.shear[1000] || worn.pin.z[pinSide*pinSide/2+pinSide/2] == g.pin.z[pinSide*pinSide/2+pinSide/2] {
+		worn, middle := g.After(20000), pinSide*pinSide/2+pinSide/2
+		if worn.shear()[1000] == g.shear()[1000] || worn.pin().z[middle] == g.pin().z[middle] {
 			t.Error("20,000 rounds left aperture edge or firing pin as they were")
 		}
 	}

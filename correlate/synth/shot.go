@@ -96,7 +96,7 @@ func (f *Firearm) Fire(seed uint64, s Shot) *x3p.Scan {
 			Date: "2000-01-01T00:00:00Z", CalibrationDate: "2000-01-01T00:00:00Z",
 			Creator: "Proofmark", Manufacturer: "Proofmark", Model: "synth", Serial: "simulated", Version: "2",
 			ProbingType: "Software", ProbingID: what,
-			Comment: fmt.Sprintf("simulated, not measured: maker %d (%s), firearm %d, shot %d", f.maker.seed, f.maker.class.Name, f.seed, seed),
+			Comment: fmt.Sprintf("simulated, not measured: maker %d (%s), firearm %d after %d rounds, shot %d", f.maker.seed, f.maker.class.Name, f.seed, f.rounds, seed),
 		},
 	}
 	s.Instrument.measure(r, z, p.n, s)

@@ -109,11 +109,10 @@ func (p *impression) inside(u, v, e, lip float64, at local) float64 {
 	// The pin drags its impression along as the barrel drops.
 	sin, cos := math.Sincos(m.drag)
 	along := pinU*cos + pinV*sin
-	// Lowest of all forms swept up a slope of rise: for a ball, where it has that slope.
-	const rise = 0.7
-	dragged := min(max(along-rise*m.class.PinWidth/2, 0), b.tail)
+	// The lowest of all forms swept up a slope.
+	dragged := min(max(along-b.pin.heel(), 0), b.tail)
 	pinU, pinV = pinU-dragged*cos, pinV-dragged*sin
-	tip := 1e6 * (p.firearm.pin.form(pinU, pinV) - b.depth + rise*dragged)
+	tip := 1e6 * (p.bowl.pin.form(pinU, pinV) - b.depth + rise*dragged)
 	const round = 45 // µm of height over which the cup is drawn in
 	z := smoothMin(plate, tip, round)
 	if struck := smoothStep((plate - tip) / round); struck > 0 {
@@ -121,7 +120,7 @@ func (p *impression) inside(u, v, e, lip float64, at local) float64 {
 		if dragged > 0 {
 			gain *= math.Exp(-dragged / 40e-6) // smeared
 		}
-		z += struck * (gain*p.firearm.pin.marks(pinU, pinV) + 0.6e6*at.residue)
+		z += struck * (gain*p.bowl.pin.marks(pinU, pinV) + 0.6e6*at.residue)
 	}
 	return z
 }
@@ -139,7 +138,7 @@ func (p *impression) sheared(plate, u, v float64) float64 {
 	if share == 0 {
 		return plate
 	}
-	striae := p.firearm.shear.at(u + b.slip + b.skew*e)
+	striae := b.shear.at(u + b.slip + b.skew*e)
 	facet := 1e6 * (3e-6 + b.facet*e + striae)
 	return plate + share*(min(plate, facet)-plate)
 }

@@ -13,7 +13,10 @@ var grainSpectrum = []octave{
 
 // unevenness is the standard deviation of the logarithm of the marks' height over
 // a face.
-const unevenness = 0.28
+const (
+	unevenness = 0.28
+	evenness   = 1 - unevenness*unevenness + unevenness*unevenness*unevenness*unevenness/2 // e^(−unevenness²)
+)
 
 // toolMarks are what the tool leaves on one face. The grain is torn metal without
 // direction; striae run along the tool's way; cusps stand at the pitch of the
@@ -80,8 +83,10 @@ func (t *toolMarks) fill(z []float32) {
 			if m.striae > 0 {
 				h += m.relief * t.at(u, v)
 			}
-			// Without unevenness heights have no tails; the root of its mean square is 1.
-			z[y*side+x] = float32(1e6 * h * math.Exp(gain[x]-unevenness*unevenness))
+			// Without unevenness heights have no tails. The exponential to third order
+			// is positive and near enough; the root of its mean square is 1.
+			g := gain[x]
+			z[y*side+x] = float32(1e6 * h * evenness * (1 + g + g*g/2 + g*g*g/6))
 		}
 	}
 }

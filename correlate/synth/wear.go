@@ -3,6 +3,7 @@ package synth
 import (
 	"math"
 	"math/rand/v2"
+	"sync"
 )
 
 // How marks change with use. They stay for thousands of rounds (Bonfanti and De
@@ -27,17 +28,21 @@ func (f *Firearm) After(rounds int) *Firearm {
 	worn := *base
 	worn.base, worn.rounds = base, f.rounds+rounds
 	keep := math.Exp(-float64(worn.rounds) / lasting)
-	r := stream("erosion", base.maker.seed, base.seed)
-	worn.z = eroded(r, base.z, side, keep, base.maker.relief)
-	tip := *base.pin
-	tip.z = eroded(r, base.pin.z, pinSide, keep, 0.8)
-	worn.pin = &tip
+	seeds := []uint64{base.maker.seed, base.seed}
+	worn.z = eroded(stream("erosion", seeds...), base.z, side, keep, base.maker.relief)
+	worn.pin = sync.OnceValue(func() *pin {
+		tip := *base.pin()
+		tip.z = eroded(stream("erosion of the firing pin", seeds...), tip.z, pinSide, keep, 0.8)
+		return &tip
+	})
 	if base.shear != nil {
-		fresh := newComb(r, shearHeight)
-		worn.shear = make(comb, len(fresh))
-		for i := range fresh {
-			worn.shear[i] = keep*base.shear[i] + math.Sqrt(1-keep*keep)*fresh[i]
-		}
+		worn.shear = sync.OnceValue(func() comb {
+			edge := newComb(stream("erosion of the aperture edge", seeds...), shearHeight)
+			for i, v := range base.shear() {
+				edge[i] = keep*v + math.Sqrt(1-keep*keep)*edge[i]
+			}
+			return edge
+		})
 	}
 	damage(stream("damage", base.maker.seed, base.seed), worn.z, worn.rounds)
 	return &worn
