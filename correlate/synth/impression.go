@@ -124,13 +124,13 @@ func newBowl(f *Firearm, r *rand.Rand, s Shot) bowl {
 		tail:  between(r, 0, 0.04e-3),
 		flow:  s.FlowBack,
 		leanU: 0.012 * r.NormFloat64(), leanV: 0.012 * r.NormFloat64(),
-		slip: 10e-6 * r.NormFloat64(), skew: 0.02 * r.NormFloat64(),
+		slip: 10e-6 * r.NormFloat64(), skew: 0.01 * r.NormFloat64(),
 		facet: between(r, 0.08, 0.14),
 	}
 	if shear := tip.class.Shear; shear > 0 {
 		b.shear = f.shear()
 		b.flow = max(b.flow, b.facet*shear+between(r, 20e-6, 40e-6)) // what did not stand so high was not sheared all the way
-		b.tail = shear * between(r, 0.2, 0.5)
+		b.tail = shear * between(r, 0.1, 0.3)
 	}
 	return b
 }
