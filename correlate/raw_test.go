@@ -140,7 +140,10 @@ func TestRawScansInTrouble(t *testing.T) {
 		if clean < 0.45 {
 			t.Errorf("%s: mates score %.3f", name, clean)
 		}
-		for _, c := range troubles {
+		for i, c := range troubles {
+			if raceDetector && i%5 > 0 {
+				continue // the figures are the plain run's
+			}
 			sig, got, err := Encode(c.do(t, scans[0], at), BreechFace)
 			if err != nil {
 				t.Errorf("%s, %s: %v", name, c.name, err)
