@@ -118,7 +118,7 @@ func TestCalibrationsChangedBetweenStartsAreRecorded(t *testing.T) {
 	if len(added) != 2 {
 		t.Fatalf("%+v", added)
 	}
-	if e := added[1]; e.Action != protocol.ActAlter || e.Actor != "node" || e.Event != "calibrations changed at start" || !strings.HasPrefix(e.Details["model 1"], "our Glocks, version 1: breech-face by proofmark-bf/1 (glock.json), SHA-256 ") ||
+	if e := added[1]; e.Action != protocol.ActAlter || e.Actor != "node" || e.Event != "calibrations changed at start" || !strings.HasPrefix(e.Details["model 1"], "our Glocks, version 2: breech-face by proofmark-bf/1 (glock.json), SHA-256 ") ||
 		e.Details["model 2"] != first[0].Details["model 1"] || e.Object == first[0].Object {
 		t.Errorf("%+v", e)
 	}
