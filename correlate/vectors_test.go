@@ -64,7 +64,8 @@ type vectors struct {
 
 type signatureVector struct {
 	What     string   `json:"what"`
-	Bytes    string   `json:"bytes"` // hexadecimal
+	Bytes    string   `json:"bytes"`            // hexadecimal
+	Region   uint8    `json:"region,omitempty"` // 2 for a firing-pin impression, absent for a breech face
 	Origin   uint8    `json:"origin_kind"`
 	Aperture uint8    `json:"aperture_10um"`
 	Quality  uint8    `json:"quality_255"`
@@ -100,6 +101,9 @@ func vectorOf(t *testing.T, what string, s *Signature) signatureVector {
 	}
 	v := signatureVector{What: what, Bytes: hex.EncodeToString(raw), Origin: uint8(s.centre), Aperture: s.aperture, Quality: s.quality, RMS: s.rms,
 		Box: [4]uint8{s.x0, s.y0, s.w, s.h}, Valid: s.valid, Steps: s.steps}
+	if s.region != roiCodeBreechFace {
+		v.Region = s.region
+	}
 	b := s.box()
 	for y := b.y0; y < b.y1; y++ {
 		row := make([]byte, 0, b.x1-b.x0)
@@ -128,6 +132,35 @@ func smallest() *Signature {
 	return s
 }
 
+// impression is the picture of a mark as that of a firing-pin impression whose
+// outline is an arc of 620 µm radius: no scan is needed to tell how it is read.
+func impression(mark *Signature) *Signature {
+	s := *mark
+	s.region, s.centre, s.aperture = roiCodeFiringPin, centreArc, 62
+	return &s
+}
+
+// tooLong is a signature in its one valid form but for its length, the least number of
+// rows of noise whose code is longer than a signature may be.
+func tooLong() []byte {
+	s := smallest()
+	s.pixels = [side * side]int8{}
+	rng := exact.Sequence(23)
+	for i := range s.pixels {
+		if s.pixels[i] = int8(rng.Below(3)) - 3; rng.Below(2) == 1 {
+			s.pixels[i] = -s.pixels[i]
+		}
+		if i%side < side-1 {
+			continue
+		}
+		s.bound()
+		if raw := s.encode(); len(raw) > MaxSignatureSize {
+			return raw
+		}
+	}
+	return nil
+}
+
 // makeVectors computes everything anew from scans that are made of whole numbers.
 func makeVectors(t *testing.T) *vectors {
 	quadrant := mustEncode(t, pixelScan(1, 0))
@@ -144,8 +177,10 @@ func makeVectors(t *testing.T) *vectors {
 	coarse.steps = 2
 	coarse.bound()
 	v := &vectors{Algorithm: Algorithm}
-	all := []*Signature{mustEncode(t, pixelScan(1, 0)), mustEncode(t, pixelScan(1, 1)), mustEncode(t, pixelScan(2, 0)), quadrant, coarse, smallest()}
-	for i, what := range []string{"a mark", "the same scan, a quarter turn on", "another mark", "a quadrant of the first mark", "the other mark in four heights", "the simplest signature that is allowed"} {
+	all := []*Signature{mustEncode(t, pixelScan(1, 0)), mustEncode(t, pixelScan(1, 1)), mustEncode(t, pixelScan(2, 0)), quadrant, coarse, smallest(),
+		impression(mustEncode(t, pixelScan(1, 0))), impression(quadrant)}
+	for i, what := range []string{"a mark", "the same scan, a quarter turn on", "another mark", "a quadrant of the first mark", "the other mark in four heights", "the simplest signature that is allowed",
+		"the first mark's picture as a firing-pin impression", "the quadrant's picture as a firing-pin impression"} {
 		v.Signatures = append(v.Signatures, vectorOf(t, what, all[i]))
 	}
 	raw, _ := smallest().MarshalBinary()
@@ -172,7 +207,20 @@ func makeVectors(t *testing.T) *vectors {
 	spoil("a header cut short", func(b []byte) []byte { return b[:headerSize-1] })
 	spoil("a zero byte at the end", func(b []byte) []byte { return append(b, 0) })
 	spoil("another byte in the middle of the picture", func(b []byte) []byte { b[25] ^= 1; return b })
-	for _, p := range [][2]int{{0, 1}, {1, 0}, {0, 2}, {0, 3}, {3, 1}, {2, 4}, {0, 5}} {
+	spoil("region 0", set(4, 0))
+	spoil("region 3", set(4, 3))
+	spoil("a circle through the whole edge, of radius 0", set(5, byte(centreAperture)))
+	spoil("a circle through an arc, of radius 0", set(5, byte(centreArc)))
+	recoded := func(change func(s *Signature)) func([]byte) []byte {
+		s := smallest()
+		change(s)
+		return func([]byte) []byte { return s.encode() }
+	}
+	spoil("a box one column too wide, its picture coded so and its pixels counted rightly", recoded(func(s *Signature) { s.w++ }))
+	spoil("a box that begins one row too early, its picture coded so and its pixels counted rightly", recoded(func(s *Signature) { s.y0--; s.h++ }))
+	spoil("63 pixels", recoded(func(s *Signature) { s.pixels[67*side+67] = 0; s.bound() }))
+	spoil("valid but for its length of more than 2,500 bytes", func([]byte) []byte { return tooLong() })
+	for _, p := range [][2]int{{0, 1}, {1, 0}, {0, 2}, {0, 3}, {3, 1}, {2, 4}, {0, 5}, {6, 7}, {7, 6}, {0, 6}} {
 		c := Compare(NewTemplate(all[p[0]]), NewTemplate(all[p[1]]))
 		v.Comparisons = append(v.Comparisons, comparisonVector{p[0], p[1], fmt.Sprintf("%016x", math.Float64bits(c.Score)), c.Score, c.R, c.OverlapMM2,
 			c.Cells, c.CongruentCells, c.Pose})
@@ -203,7 +251,7 @@ func TestVectors(t *testing.T) {
 	if err := json.Unmarshal(raw, &want); err != nil {
 		t.Fatal(err)
 	}
-	if len(want.Signatures) != 6 || len(want.Refused) != 13 || len(want.Comparisons) != 7 {
+	if len(want.Signatures) != 8 || len(want.Refused) != 21 || len(want.Comparisons) != 10 {
 		t.Fatalf("%d signatures, %d refused, %d comparisons", len(want.Signatures), len(want.Refused), len(want.Comparisons))
 	}
 	if got.Algorithm != want.Algorithm {

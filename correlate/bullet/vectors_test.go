@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -29,6 +30,13 @@ type vectors struct {
 	Bullets   []string // hexadecimal
 	Lands     []landVector
 	Pairs     []pairVector
+	Refused   []refusedVector
+}
+
+// refusedVector are bytes that are no signature of a bullet.
+type refusedVector struct {
+	What  string
+	Bytes string // hexadecimal
 }
 
 type scanVector struct {
@@ -98,6 +106,7 @@ func (v *vectors) fill(t *testing.T) {
 		}
 		all = append(all, NewTemplate(b))
 	}
+	v.Refused = refused(t)
 	v.Pairs = nil
 	for i := range all {
 		for j := i + 1; j < len(all); j++ {
@@ -107,6 +116,80 @@ func (v *vectors) fill(t *testing.T) {
 			}
 		}
 	}
+}
+
+// row is a record of a land of R = 300 nm with so many samples, −7 and +7 in turn,
+// those excepted that set names: its half-bytes.
+func row(samples int, set map[int]byte) []byte {
+	b := []byte{300 & 0xff, 300 >> 8, byte(samples), byte(samples >> 8)}
+	for i := range samples {
+		v, ok := set[i]
+		if !ok {
+			v = byte(2 * levels * ((i + 1) % 2))
+		}
+		if i%2 == 0 {
+			b = append(b, v)
+		} else {
+			b[len(b)-1] |= v << 4
+		}
+	}
+	return b
+}
+
+// refused are signatures each of which breaks one rule alone.
+func refused(t *testing.T) (all []refusedVector) {
+	t.Helper()
+	bullet := func(lands, present byte, records ...[]byte) []byte {
+		return append([]byte{'P', 'M', 'L', 1, 2, lands, present, 0}, bytes.Join(records, nil)...)
+	}
+	add := func(what string, raw []byte) {
+		if _, err := Decode(raw); !errors.Is(err, ErrBadSignature) {
+			t.Errorf("%s: %v", what, err)
+		}
+		all = append(all, refusedVector{what, hex.EncodeToString(raw)})
+	}
+	good := bullet(1, 1, row(64, nil))
+	if _, err := Decode(good); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Decode(bullet(3, 5, row(65, nil), row(66, map[int]byte{30: missingNibble}))); err != nil {
+		t.Fatal(err)
+	}
+	set := func(at int, to byte) []byte {
+		b := bytes.Clone(good)
+		b[at] = to
+		return b
+	}
+	add("nothing", nil)
+	add("another magic", set(0, 'Q'))
+	add("format version 2", set(3, 2))
+	add("region 1", set(4, 1))
+	add("a barrel without lands", set(5, 0))
+	add("a barrel of nine lands", set(5, 9))
+	add("no land is there", set(6, 0))
+	add("a land beyond those of the barrel is there", set(6, 2))
+	add("the reserved byte is set", set(7, 1))
+	add("a header cut short", good[:headerSize-1])
+	add("a land that is announced and not there", set(5, 2)[:headerSize])
+	add("a record's header cut short", good[:headerSize+recordHeader-1])
+	add("samples cut short", good[:len(good)-1])
+	add("a byte after the last land", append(bytes.Clone(good), 0))
+	add("a second land that is not announced", bullet(2, 1, row(64, nil), row(64, nil)))
+	add("63 samples", bullet(1, 1, row(63, nil)))
+	add("321 samples", bullet(1, 1, row(321, nil)))
+	odd := bullet(1, 1, row(65, nil))
+	odd[len(odd)-1] |= 0x70
+	add("an odd number of samples, the last high half 7", odd)
+	add("the first sample is missing", bullet(1, 1, row(66, map[int]byte{0: missingNibble})))
+	add("the last sample is missing", bullet(1, 1, row(66, map[int]byte{65: missingNibble})))
+	add("63 samples that are not missing", bullet(1, 1, row(64, map[int]byte{30: missingNibble})))
+	low := map[int]byte{0: levels + 7, 1: levels + 7, 2: levels + 5, 3: levels + 2}
+	for i := 4; i < 64; i++ {
+		low[i] = levels
+	}
+	add("a sum of squares of 127", bullet(1, 1, row(64, low)))
+	add("nine records of 320 samples, the header says eight", bullet(8, 255, bytes.Repeat(row(320, nil), 9)))
+	return all
 }
 
 // generate makes the scans and bullets that the vectors are computed from.
@@ -182,8 +265,8 @@ func TestVectors(t *testing.T) {
 	}
 	got := vectors{Bullets: want.Bullets, Scans: append([]scanVector(nil), want.Scans...)}
 	got.fill(t)
-	if len(want.Scans) != 3 || len(want.Bullets) != 6 || len(want.Pairs) != 30 {
-		t.Fatalf("%d scans, %d bullets, %d pairs", len(want.Scans), len(want.Bullets), len(want.Pairs))
+	if len(want.Scans) != 3 || len(want.Bullets) != 6 || len(want.Pairs) != 30 || len(want.Refused) != 23 {
+		t.Fatalf("%d scans, %d bullets, %d pairs, %d refused", len(want.Scans), len(want.Bullets), len(want.Pairs), len(want.Refused))
 	}
 	for i := range want.Scans {
 		if got.Scans[i] != want.Scans[i] {
@@ -195,6 +278,9 @@ func TestVectors(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got.Pairs, want.Pairs) {
 		t.Errorf("pairs: %+v\nwant %+v", got.Pairs, want.Pairs)
+	}
+	if !reflect.DeepEqual(got.Refused, want.Refused) {
+		t.Error("what is refused has changed")
 	}
 	if got.Algorithm != want.Algorithm {
 		t.Errorf("vectors are of %s, this is %s", want.Algorithm, got.Algorithm)
