@@ -9,8 +9,8 @@ import (
 	"proofmark/store"
 )
 
-// bundleRoom is what a bundle takes of batches: its frames, receipts and one more batch must still fit.
-const bundleRoom = protocol.MaxBundle - protocol.MaxBatch - 64<<10
+// usualBundleRoom is what a bundle takes of batches: its frames, receipts and one more batch must still fit.
+const usualBundleRoom = protocol.MaxBundle - protocol.MaxBatch - 64<<10
 
 // Bundled says what a bundle holds.
 type Bundled struct {
@@ -28,7 +28,7 @@ func (d *Dispatch) Bundle(ctx context.Context, peer protocol.Country) (*protocol
 		return nil, what, fmt.Errorf("bundle for %s: %w", peer, ErrNotMember)
 	}
 	b := &protocol.Bundle{From: d.Country, To: peer, Made: d.Now().UTC()}
-	room := bundleRoom
+	room := d.bundleRoom
 	for _, ch := range protocol.Channels {
 		receipt, err := d.CurrentReceipt(ctx, peer, ch)
 		if err != nil {

@@ -45,8 +45,9 @@ type Dispatch struct {
 	Options
 	handlers map[protocol.Type]Handler
 
-	refusals refusals
-	receipts sync.Mutex // orders the signing of receipts, so that none overtakes a newer one
+	bundleRoom int // bytes of batches in one bundle
+	refusals   refusals
+	receipts   sync.Mutex // orders the signing of receipts, so that none overtakes a newer one
 }
 
 // Handler applies an incoming document of one type within the receiving transaction. It runs on the store's single writer and must be
@@ -67,7 +68,7 @@ func New(o Options) *Dispatch {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Dispatch{Options: o, handlers: map[protocol.Type]Handler{}}
+	return &Dispatch{Options: o, handlers: map[protocol.Type]Handler{}, bundleRoom: usualBundleRoom}
 }
 
 // Handle registers the handler of a document type; it is called while the node is assembled, before anything is received.
