@@ -22,7 +22,7 @@ test: ## every test: what runs side by side with the race detector, computation 
 	$(GO) vet ./...
 	$(GO) test -timeout 14m ./correlate/... ./cmd/... ./bench/...
 	@scripts/portable
-	CGO_ENABLED=1 $(GO) test -race -timeout 14m $$($(GO) list ./... | grep -vE '^proofmark/(cmd|bench)/')
+	CGO_ENABLED=1 $(GO) test -race -timeout 14m $$($(GO) list ./... | grep -vE '^proofmark/((cmd|bench)/|correlate/(calibrate|exact|fuse|overlay|snapshot|x3p)|correlate/evaluate/plot)')
 
 portable: ## the same bits on amd64 v1 and v3, 386 and arm64 (qemu): scan, signature, score
 	@scripts/portable
