@@ -302,7 +302,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 			return
 		}
 	}
-	t.Fatalf("not within 15 s: %s", what)
+	t.Fatalf("not within a minute: %s", what)
 }
 
 func texts(prefix string, n int) []string {
