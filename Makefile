@@ -33,8 +33,8 @@ bench: ## every benchmark, with allocations; BENCH=regexp and TIME=1s choose
 lint: ## go vet, gofmt, staticcheck and govulncheck, the last two where they can be had
 	@scripts/lint
 
-fuzz: ## every fuzz target, FUZZTIME each (20s)
-	@scripts/fuzz $(or $(FUZZTIME),20s)
+fuzz: ## every fuzz target, or those that FUZZ=regexp names, FUZZTIME each (20s); JOBS at once, KEEP=n keeps inputs
+	@scripts/fuzz $(or $(FUZZTIME),20s) $(FUZZ)
 
 clean: ## remove what was built
 	rm -rf bin
