@@ -42,6 +42,12 @@ const (
 	TraceAck      Action = "trace:ack"      // ncb-operator
 	TraceRespond  Action = "trace:answer"   // ncb-operator
 
+	ScanRequest Action = "scan:request" // examiner
+	ScanView    Action = "scan:view"    // examiner, ncb-operator
+	ScanApprove Action = "scan:approve" // examiner, ncb-operator; not who approved the same request before
+	ScanRefuse  Action = "scan:refuse"  // examiner, ncb-operator
+	ScanSave    Action = "scan:save"    // examiner
+
 	AuditVerify Action = "audit:verify" // auditor
 	AuditQuery  Action = "audit:query"  // auditor
 
@@ -87,7 +93,10 @@ const (
 	TraceAnswer    = "trace-answer"
 	Withdrawal     = "withdrawal"
 	Notice         = "notice"
-	Scan           = "scan"
+	Scan           = "scan" // the bytes of a scan; the document that releases them is one for policy
+	ScanAsked      = "scan-request"
+	ScanReleased   = "scan-release"
+	ScanRefused    = "scan-refusal"
 	Lookup         = "lookup" // a blind lookup, for Answer alone
 )
 
@@ -124,6 +133,9 @@ var cedarType = map[string]string{
 	Withdrawal:     "Withdrawal",
 	Notice:         "Notice",
 	Scan:           "Scan",
+	ScanAsked:      "ScanRequest",
+	ScanReleased:   "Scan",
+	ScanRefused:    "ScanRefusal",
 	Lookup:         "Lookup",
 }
 
@@ -138,6 +150,7 @@ var homeKind = map[Action]string{
 	HitConfirm: Hit, HitVerify: Hit,
 	FirearmAdd: KindFirearm, FirearmImport: KindFirearm, FirearmSearch: KindFirearm,
 	TraceNew: KindTrace, TraceView: KindTrace, TraceAck: KindTrace, TraceRespond: KindTrace,
+	ScanRequest: Scan, ScanView: Scan, ScanApprove: Scan, ScanRefuse: Scan, ScanSave: Scan,
 	AuditVerify: KindAudit, AuditQuery: KindAudit,
 	UserManage: KindUser, RosterManage: KindRoster, NodeManage: KindNode,
 	PeersView: KindPeer, RosterView: KindRoster, DocumentView: KindDocument, BundleExport: KindPeer, BundleImport: KindPeer,

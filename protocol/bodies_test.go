@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,11 @@ func bodyRows() map[Type][]bodyRow {
 		return out
 	}
 	step := map[string]any{"role": "retailer", "country": "ES"}
+	scan := func(changes map[string]any) map[string]any {
+		s := map[string]any{"land": 1, "sha256": strings.Repeat("0a", 32), "size": MinScanChunk + 1, "media_type": MediaX3P, "chunk": MinScanChunk, "chunks": []string{strings.Repeat("0b", 32), strings.Repeat("0c", 32)}}
+		maps.Copy(s, changes)
+		return s
+	}
 	reversed := map[string]any{"from": testTime, "to": testTime.Add(-time.Second)}
 	return map[Type][]bodyRow{
 		TypeSignature: {
@@ -72,6 +78,22 @@ func bodyRows() map[Type][]bodyRow {
 			{"firearm.serial", long(257), "firearm: serial"}, {"record", "a\nb", "record"}, {"record_status", long(65), "record_status"}, {"point_of_diversion", long(MaxText + 1), "point_of_diversion"},
 			{"note", "\u0007", "note"},
 		},
+		TypeScanRequest: {{"number", "", "number: missing"}, {"number", long(65), "number"}, {"signature", "x", "signature"}, {"reason", " ", "reason: missing"}, {"reason", "a\nb", ""}, {"reason", long(MaxText + 1), "reason"}},
+		TypeScanRelease: {
+			{"request", "", "request"}, {"signature", "x", "signature"}, {"roi", "", "roi: missing"}, {"scans", []any{}, "want 1 to 32"}, {"scans", many(33, scan(nil)), "want 1 to 32"},
+			{"scans", many(2, scan(nil)), "stands twice"}, {"scans", []any{scan(nil), scan(map[string]any{"sha256": strings.Repeat("0d", 32)})}, "stands twice"},
+			{"scans", []any{scan(nil), scan(map[string]any{"sha256": strings.Repeat("0d", 32), "land": 2})}, ""}, {"scans", []any{scan(map[string]any{"land": 0})}, ""},
+			{"scans", []any{scan(map[string]any{"land": -1})}, "land: -1"}, {"scans", []any{scan(map[string]any{"land": 33})}, "land: 33"}, {"scans", []any{scan(map[string]any{"size": 0})}, "size: 0"},
+			{"scans", []any{scan(map[string]any{"size": MaxScan + 1})}, "size: 134217729"}, {"scans", []any{scan(map[string]any{"size": MinScanChunk})}, "have 1 chunks"}, {"scans", []any{scan(map[string]any{"chunk": MinScanChunk - 1})}, "chunk: 4095"},
+			{"scans", []any{scan(map[string]any{"chunk": MaxScanChunk + 1})}, "chunk: 1048577"}, {"scans", []any{scan(map[string]any{"chunks": []string{}})}, "chunks: 0 hashes"},
+			{"scans", []any{scan(map[string]any{"chunks": []string{"AB", "CD"}})}, "chunks: "}, {"scans", []any{scan(map[string]any{"sha256": strings.Repeat("0A", 32)})}, "sha256"},
+			{"scans", []any{scan(map[string]any{"media_type": "text/html"})}, "media_type"}, {"handling", many(9, "H0"), "the limit is 8"}, {"handling", []string{"a\nb"}, "handling"}, {"handling", []string{}, ""},
+			{"expires", time.Time{}, "expires: missing"}, {"retain_until", time.Time{}, "retain_until: the zero"}, {"retain_until", nil, ""},
+		},
+		TypeScanRefusal: {
+			{"request", "", "request"}, {"signature", "x", "signature"}, {"code", "BORED", "code"}, {"code", "", "code"}, {"code", ScanUnknown, "carries none"}, {"code", ScanOther, ""}, {"note", "", ""},
+			{"note", long(MaxText + 1), "note"},
+		},
 	}
 }
 
@@ -86,6 +108,12 @@ func TestCheckOfEveryBody(t *testing.T) {
 				t.Errorf("%s: %s = %.60v: got %v, want %q", typ, r.field, r.value, err, r.says)
 			}
 		}
+	}
+	for _, reason := range []string{ScanOther, ScanUnsuitable} {
+		wantError(t, (&ScanRefusalBody{Request: idB, Signature: idA, Code: reason}).Check(), "says in it what")
+	}
+	if err := (&ScanRefusalBody{Request: idB, Signature: idA, Code: ScanUnknown}).Check(); err != nil {
+		t.Error(err)
 	}
 	if err := changed(t, TypeTraceAnswer, "outcome", "UNSUCCESSFUL").(*TraceAnswerBody); err.Check() != nil {
 		t.Error("a reason is given:", err.Check())

@@ -25,6 +25,9 @@ const (
 	TypeTraceRequest   Type = "trace-request"
 	TypeTraceStatus    Type = "trace-status"
 	TypeTraceAnswer    Type = "trace-answer"
+	TypeScanRequest    Type = "scan-request"
+	TypeScanRelease    Type = "scan-release"
+	TypeScanRefusal    Type = "scan-refusal"
 )
 
 // Limits on a document, checked before it is parsed.

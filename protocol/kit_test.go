@@ -55,6 +55,10 @@ func bodies() map[Type]Body {
 		TypeTraceStatus: &TraceStatusBody{Request: idA, Status: "ACKNOWLEDGED", Note: "begun"},
 		TypeTraceAnswer: &TraceAnswerBody{Request: idA, Outcome: "PARTIAL", Reasons: []string{"OUT_OF_BUSINESS"}, Firearm: gun, Record: "ES-1", Status: "stolen",
 			Chain: []CustodyStep{{Role: "manufacturer", Name: "Zastava", Country: "RS", Date: testTime}}, TimeToCrime: &days, Diversion: "theft", Note: "see file"},
+		TypeScanRequest: &ScanRequestBody{Number: "PT-S-2026-000001", Signature: idB, Reason: "side-by-side comparison"},
+		TypeScanRelease: &ScanReleaseBody{Request: idB, Signature: idA, ROI: "lea", Handling: []string{"H0", "H1"}, Expires: testTime, RetainUntil: &testTime,
+			Scans: []ReleasedScan{{Land: 1, SHA256: strings.Repeat("0a", 32), Size: MinScanChunk + 1, MediaType: MediaX3P, Chunk: MinScanChunk, Chunks: []string{strings.Repeat("0b", 32), strings.Repeat("0c", 32)}}}},
+		TypeScanRefusal: &ScanRefusalBody{Request: idB, Signature: idA, Code: ScanInvestigation, Note: "until the trial"},
 	}
 }
 

@@ -21,6 +21,9 @@ var specs = map[Type]spec{
 		redactable: []string{"narrative", "officer", "possessor"}},
 	TypeTraceStatus: {schema: 1, urgent: true, body: func() Body { return new(TraceStatusBody) }},
 	TypeTraceAnswer: {schema: 1, urgent: true, body: func() Body { return new(TraceAnswerBody) }},
+	TypeScanRequest: {schema: 1, urgent: true, body: func() Body { return new(ScanRequestBody) }},
+	TypeScanRelease: {schema: 1, urgent: true, body: func() Body { return new(ScanReleaseBody) }},
+	TypeScanRefusal: {schema: 1, urgent: true, body: func() Body { return new(ScanRefusalBody) }},
 }
 
 // ChannelOf says on which channel a type travels: leads and traces overtake publications.
