@@ -46,6 +46,7 @@ func (n *Node) sources() monitor.Sources {
 			return queues, err
 		},
 		Entries: n.store.AuditSize, Spare: n.store.Spare, Signatures: n.ballistics.Held, Waiting: n.ballistics.Waiting, Refused: n.dispatch.Refused, Ready: n.unready,
+		Store: n.store.Figures, Network: n.figures,
 	}
 }
 

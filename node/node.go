@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/mod/sumdb/note"
 
 	"proofmark/crypto"
@@ -55,6 +56,8 @@ type Node struct {
 	exchange   *exchange.Exchange
 	ballistics *ballistics.Service
 	tracing    *tracing.Service
+
+	figures prometheus.Gatherer // libp2p's; nil where nobody asks for figures
 
 	offer chan struct{} // publications may have to be offered to members
 }
@@ -164,7 +167,12 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	if o.offline {
 		return nil
 	}
-	n.exchange, err = exchange.New(exchange.Options{Country: country, HostKey: n.keys.HostKey(), Listen: n.Config.Network.Listen, Roster: n.membership.Current,
+	var figures prometheus.Registerer
+	if n.Config.Monitor.Listen != "" {
+		registry := prometheus.NewRegistry()
+		n.figures, figures = registry, registry
+	}
+	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.keys.HostKey(), Listen: n.Config.Network.Listen, Roster: n.membership.Current,
 		RosterHash: n.membership.Hash, Mail: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queued: n.dispatch.Waiting})
 	if err != nil {
 		return err

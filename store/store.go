@@ -80,6 +80,7 @@ type Store struct {
 	stopped chan struct{} // closed when the writer is gone
 	w       writer
 	commits atomic.Int64
+	acts    atomic.Int64 // in commits
 
 	mu    sync.Mutex
 	shut  bool

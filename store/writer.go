@@ -269,5 +269,6 @@ func (s *Store) commitWrites(f *fold) error {
 		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	s.commits.Add(1)
+	s.acts.Add(int64(len(f.acts)))
 	return nil
 }

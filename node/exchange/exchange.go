@@ -16,6 +16,7 @@ import (
 	libp2pcrypto "github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"proofmark/crypto/roster"
 	"proofmark/node/dispatch"
@@ -49,6 +50,8 @@ type Options struct {
 
 	// Queued counts what waits for a peer on a channel, for Peers alone; it may be nil.
 	Queued func(peer protocol.Country, ch protocol.Channel) (int, error)
+
+	Figures prometheus.Registerer // takes libp2p's own figures; nil: none are kept
 }
 
 // Exchange is one country's end of the network.

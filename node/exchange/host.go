@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
 	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
@@ -31,7 +32,12 @@ func openHost(o Options, g *gater) (host.Host, error) {
 	if len(o.Listen) == 0 {
 		return nil, errors.New("no address to listen on: name at least one, such as /ip4/0.0.0.0/udp/4001/quic-v1")
 	}
-	resources, err := limits()
+	figures, unmeasured := libp2p.DisableMetrics(), []rcmgr.Option{rcmgr.WithMetricsDisabled()}
+	if o.Figures != nil {
+		figures, unmeasured = libp2p.PrometheusRegisterer(o.Figures), nil
+		rcmgr.MustRegisterWith(o.Figures)
+	}
+	resources, err := limits(unmeasured...)
 	if err != nil {
 		return nil, fmt.Errorf("network limits: %w", err)
 	}
@@ -56,7 +62,7 @@ func openHost(o Options, g *gater) (host.Host, error) {
 		libp2p.ForceReachabilityPublic(), // no probing of our reachability through others
 		libp2p.DisableIdentifyAddressDiscovery(),
 		libp2p.Ping(false),
-		libp2p.DisableMetrics(),
+		figures,
 		libp2p.WithDialTimeout(dialTimeout),
 		// A member that is down must not teach the host that UDP is blocked: TCP is tried a moment after QUIC anyway.
 		libp2p.UDPBlackHoleSuccessCounter(nil),

@@ -28,7 +28,7 @@ const (
 
 // limits sets every bound explicitly. The transient scope holds what is not yet negotiated, of all members together: it is wider than what
 // one member may have, so that nobody can fill it alone.
-func limits() (network.ResourceManager, error) {
+func limits(more ...rcmgr.Option) (network.ResourceManager, error) {
 	scaling := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&scaling)
 	perPeer := func(streams rcmgr.LimitVal, memory rcmgr.LimitVal64) rcmgr.ResourceLimits {
@@ -57,8 +57,7 @@ func limits() (network.ResourceManager, error) {
 	}
 	v4, v6 := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: connsPerAddress}}, []rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: connsPerAddress}}
 	fresh := rate.Limit{RPS: newPerSecond, Burst: newAtOnce}
-	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(conf.Build(scaling.AutoScale())),
-		rcmgr.WithMetricsDisabled(),
+	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(conf.Build(scaling.AutoScale())), append(more,
 		rcmgr.WithLimitPerSubnet(v4, v6),
 		rcmgr.WithConnRateLimiters(&rate.Limiter{
 			NetworkPrefixLimits: []rate.PrefixLimit{ // a whole federation may run on one machine
@@ -70,5 +69,5 @@ func limits() (network.ResourceManager, error) {
 				IPv6SubnetLimits: []rate.SubnetLimit{{PrefixLength: 56, Limit: fresh}},
 				GracePeriod:      time.Minute,
 			},
-		}))
+		}))...)
 }

@@ -11,12 +11,14 @@ import (
 type Sources struct {
 	Peers      func() []exchange.PeerStatus
 	Queues     func() ([]store.QueueLength, error)
-	Entries    func() (int64, error)     // of the audit log
-	Spare      func() (uint64, error)    // bytes of disk beside the reserve
+	Entries    func() (int64, error)  // of the audit log
+	Spare      func() (uint64, error) // bytes of disk beside the reserve
+	Store      func() (store.Figures, error)
 	Signatures func() map[string]int     // held, by region
 	Waiting    func() (int, error)       // signatures that wait to be correlated
 	Refused    func() map[string]uint64  // batches and receipts refused since the start, by ground
 	Ready      func() (reasons []string) // why the node is not ready; empty when it is
+	Network    prometheus.Gatherer       // libp2p's own figures; nil: none
 }
 
 var (
@@ -28,6 +30,9 @@ var (
 	unacked   = describe("unacknowledged_messages", "Messages the member has not acknowledged.", "peer", "channel")
 	entries   = describe("audit_entries", "Entries of the audit log.")
 	spare     = describe("disk_spare_bytes", "Free disk space beside the reserve; at 0 writes stop.")
+	commits   = describe("store_commits_total", "Transactions made durable since the node started.")
+	acts      = describe("store_acts_total", "Acts in those transactions.")
+	size      = describe("store_bytes", "Size of the database's files, counted once a minute.", "part")
 	held      = describe("signatures_held", "Signatures that are held for comparison.", "region")
 	waiting   = describe("correlations_waiting", "Signatures that wait to be correlated.")
 	refused   = describe("refused_total", "Batches and receipts refused since the node started.", "ground")
@@ -81,6 +86,14 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		gauge(spare, float64(n))
 	} else {
 		gauge(broken, 1, "disk")
+	}
+	if f, err := c.Store(); err == nil {
+		total(commits, float64(f.Commits))
+		total(acts, float64(f.Acts))
+		gauge(size, float64(f.Tables), "tables")
+		gauge(size, float64(f.ValueLog), "value-log")
+	} else {
+		gauge(broken, 1, "store")
 	}
 	if n, err := c.Waiting(); err == nil {
 		gauge(waiting, float64(n))

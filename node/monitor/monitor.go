@@ -46,11 +46,15 @@ func Listen(address, token string, s Sources, log *slog.Logger) (*Server, error)
 			return nil, errors.Join(fmt.Errorf("monitor: %w", err), l.Close())
 		}
 	}
+	figures := prometheus.Gatherers{registry}
+	if s.Network != nil {
+		figures = append(figures, s.Network)
+	}
 	srv := &Server{listener: l, token: sha256.Sum256([]byte(token)), ready: s.Ready}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.Handle("GET /readyz", srv.guarded(http.HandlerFunc(srv.readiness)))
-	mux.Handle("GET /metrics", srv.guarded(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})))
+	mux.Handle("GET /metrics", srv.guarded(promhttp.HandlerFor(figures, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})))
 	srv.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	return srv, nil

@@ -33,6 +33,7 @@ func sources() Sources {
 		Waiting:    func() (int, error) { return 5, nil },
 		Refused:    func() map[string]uint64 { return map[string]uint64{"forged": 2} },
 		Ready:      func() []string { return []string{"no roster is installed"} },
+		Store:      func() (store.Figures, error) { return store.Figures{Commits: 3, Acts: 9, Tables: 1 << 20}, nil },
 	}
 }
 
@@ -86,7 +87,7 @@ func TestFigures(t *testing.T) {
 		`proofmark_peer_last_contact_timestamp_seconds{peer="ES"} 1.7e+09`, `proofmark_delivered_messages_total{channel="bulk",peer="ES"} 12`,
 		`proofmark_queue_documents{channel="bulk",peer="FR"} 7`, `proofmark_unacknowledged_messages{channel="bulk",peer="FR"} 3`, `proofmark_audit_entries 42`,
 		`proofmark_signatures_held{region="breech-face"} 100`, `proofmark_correlations_waiting 5`, `proofmark_refused_total{ground="forged"} 2`, `proofmark_ready 0`,
-		`proofmark_figure_failed{figure="disk"} 1`, "go_goroutines ", "process_resident_memory_bytes ",
+		`proofmark_figure_failed{figure="disk"} 1`, `proofmark_store_acts_total 9`, `proofmark_store_bytes{part="tables"} 1.048576e+06`, "go_goroutines ", "process_resident_memory_bytes ",
 	} {
 		if !strings.Contains(page, want+"\n") && !strings.Contains(page, want) {
 			t.Errorf("%s is missing", want)
