@@ -146,7 +146,7 @@ func FuzzDecode(f *testing.F) {
 		if !bytes.Equal(again, b) {
 			t.Fatal("accepted bytes are not canonical")
 		}
-		if c := Compare(m, m); m.Passes() && (c.R < 0.999 || c.Lag != 0 || c.Reversed) {
+		if c := Compare(m, m); m.Passes() && c.R < 0.999 { // at another lag, or reversed, where the striae repeat
 			t.Fatalf("compared with itself: %+v", c)
 		}
 	})
