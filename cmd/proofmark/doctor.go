@@ -96,7 +96,7 @@ func memberFinding(p exchange.PeerStatus) node.Finding {
 		f.Says = strings.TrimSpace(fmt.Sprintf("Not connected, %s. %s", waiting(queued), p.LastError))
 		f.Do = "If it lasts, ask its bureau whether the node runs, and whether the network lets both ports through; meanwhile proofmark bundle export --to " + string(p.Country)
 	case p.LastError != "":
-		f.Grade, f.Says = node.Warn, f.Says+" "+p.LastError
+		f.Grade, f.Says, f.Do = node.Warn, f.Says+" "+p.LastError, p.ToDo
 	}
 	if p.OtherRoster != "" {
 		f.Grade = node.Warn

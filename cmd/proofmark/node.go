@@ -10,7 +10,6 @@ import (
 	"proofmark/crypto"
 	"proofmark/node"
 	"proofmark/node/control"
-	"proofmark/node/exchange"
 )
 
 type initCmd struct {
@@ -109,31 +108,6 @@ func (c *stateCmd) Run(a *app) error {
 		}
 		facts(w, "Node", fmt.Sprintf("%s (%s)", s.Country, s.Name), "Peer", s.PeerID, "Addresses", strings.Join(s.Addresses, "  "), "Roster", roster, "Work", work,
 			"Calibrations", strings.Join(s.Calibrations, "; "))
-	})
-}
-
-type peersCmd struct{}
-
-func (c *peersCmd) Run(a *app) error {
-	list, err := ask[[]exchange.PeerStatus](a, "peers", control.None{})
-	if err != nil {
-		return err
-	}
-	return a.show(list, func(w io.Writer) {
-		rows := make([][]string, len(list))
-		for i, p := range list {
-			connected := "no"
-			if p.Connected {
-				connected = p.Transport
-			}
-			var queues []string
-			for _, ch := range p.Channels {
-				queues = append(queues, fmt.Sprintf("%s %d", ch.Channel, ch.Queued))
-			}
-			rows[i] = []string{string(p.Country), p.Name, connected, orDash(stamp(p.LastContact)), strings.Join(queues, ", "), orDash(p.LastError)}
-		}
-		table(w, "There are no other active members: the roster in force names none.",
-			[]string{"COUNTRY", "NAME", "CONNECTED", "LAST CONTACT", "QUEUED", "LAST ERROR"}, rows)
 	})
 }
 

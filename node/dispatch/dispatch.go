@@ -25,6 +25,8 @@ var (
 	ErrNotMember = errors.New("not an active member of the roster")
 	// ErrForged: a signature, an audience or a hash is not what it must be.
 	ErrForged = errors.New("verification failed")
+	// ErrFalseReceipt: a receipt acknowledges what was never sent, or another content.
+	ErrFalseReceipt = store.ErrReceipt
 )
 
 // Options assemble a Dispatch.

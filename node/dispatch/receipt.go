@@ -99,6 +99,9 @@ func (d *Dispatch) acknowledge(tx *store.Tx, peer protocol.Country, r *protocol.
 	if err := tx.Acknowledge(to, ch, upTo, hash, []byte(receipt)); err != nil {
 		return 0, err
 	}
+	if err := noteCaughtUp(tx, peer, r.Channel, upTo); err != nil {
+		return 0, err
+	}
 	var documents []string
 	for id, dl := range Deliveries.ByPrefix(tx, "awaiting", awaitingPrefix(peer, r.Channel)) {
 		if dl.Seq > upTo {

@@ -206,15 +206,12 @@ func (d *Dispatch) Pending(peer protocol.Country, ch protocol.Channel) (bool, er
 }
 
 // Waiting counts what a peer has not acknowledged on a channel: intents and messages.
-func (d *Dispatch) Waiting(peer protocol.Country, ch protocol.Channel) (n int, err error) {
-	err = d.Store.View(func(tx *store.Tx) error {
-		queues, err := tx.QueueLengths()
-		for _, q := range queues {
-			if q.Peer == string(peer) && q.Channel == string(ch) {
-				n = int(q.Intents) + int(q.Unacknowledged)
-			}
+func (d *Dispatch) Waiting(peer protocol.Country, ch protocol.Channel) (int, error) {
+	queues, err := d.Queues()
+	for _, q := range queues {
+		if q.Peer == peer && q.Channel == ch {
+			return q.Waits(), err
 		}
-		return err
-	})
-	return n, err
+	}
+	return 0, err
 }

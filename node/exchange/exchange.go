@@ -48,8 +48,8 @@ type Options struct {
 	Now        func() time.Time
 	Log        *slog.Logger
 
-	// Queued counts what waits for a peer on a channel, for Peers alone; it may be nil.
-	Queued func(peer protocol.Country, ch protocol.Channel) (int, error)
+	// Queues tells how far the outgoing channels are, for Peers alone; it may be nil.
+	Queues func() ([]dispatch.Queue, error)
 
 	Figures prometheus.Registerer // takes libp2p's own figures; nil: none are kept
 }

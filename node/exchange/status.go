@@ -2,21 +2,13 @@ package exchange
 
 import (
 	"cmp"
-	"context"
-	"errors"
-	"io"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/network"
-	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
-	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/multiformats/go-multiaddr"
-	"github.com/multiformats/go-multistream"
 
+	"proofmark/node/dispatch"
 	"proofmark/protocol"
 )
 
@@ -25,10 +17,13 @@ type PeerStatus struct {
 	Country     protocol.Country `json:"country"`
 	Name        string           `json:"name"`
 	Connected   bool             `json:"connected"`
-	Transport   string           `json:"transport,omitempty"` // "quic" or "tcp"
+	Transport   string           `json:"transport,omitempty"` // "quic", "tcp" or "relay"
 	Address     string           `json:"address,omitempty"`   // the member's, of the youngest connection
 	LastContact time.Time        `json:"last_contact,omitzero"`
+	LagSeconds  float64          `json:"lag_seconds"`            // age of the oldest document that is not delivered, on any channel
+	Sync        *SyncStatus      `json:"sync,omitempty"`         // while the member is given what this node holds, for the first time
 	LastError   string           `json:"last_error,omitempty"`   // in plain words; empty where all is well
+	ToDo        string           `json:"to_do,omitempty"`        // what a person can do about the error
 	NextTry     time.Time        `json:"next_try,omitzero"`      // while something fails
 	OtherRoster string           `json:"other_roster,omitempty"` // hash of the member's roster where it is not ours
 	Channels    []ChannelStatus  `json:"channels"`
@@ -36,10 +31,19 @@ type PeerStatus struct {
 
 // ChannelStatus is how far a channel to a member is.
 type ChannelStatus struct {
-	Channel   protocol.Channel `json:"channel"`
-	Delivered uint64           `json:"delivered"` // messages acknowledged since this node started
-	Queued    int              `json:"queued"`    // −1: not counted
-	Last      time.Time        `json:"last,omitzero"`
+	Channel        protocol.Channel `json:"channel"`
+	Delivered      uint64           `json:"delivered"`               // messages acknowledged since this node started
+	Queued         int              `json:"queued"`                  // documents and messages that the member has not acknowledged; −1: not counted
+	Unacknowledged uint64           `json:"unacknowledged"`          // of them, messages that were formed
+	Oldest         time.Time        `json:"oldest_queued,omitzero"`  // when the oldest of them was queued
+	LagSeconds     float64          `json:"lag_seconds"`             // its age
+	Last           time.Time        `json:"last_delivered,omitzero"` // since this node started
+}
+
+// SyncStatus is how far an initial synchronisation is, in documents on the bulk channel.
+type SyncStatus struct {
+	Delivered uint64 `json:"delivered"`
+	Total     uint64 `json:"total"`
 }
 
 // Peers tells how the exchange stands with every active member, by country.
@@ -51,33 +55,76 @@ func (x *Exchange) Peers() []PeerStatus {
 	}
 	x.mu.Unlock()
 	slices.SortFunc(links, func(a, b *link) int { return cmp.Compare(a.country, b.country) })
+	queues, counted := x.queues()
+	now := x.o.Now()
 	out := make([]PeerStatus, len(links))
 	for i, l := range links {
 		out[i] = l.status()
+		out[i].queued(queues, counted, now)
 	}
 	return out
+}
+
+type channelOf struct {
+	peer protocol.Country
+	ch   protocol.Channel
+}
+
+// queues asks how far the channels are, once for all members.
+func (x *Exchange) queues() (map[channelOf]dispatch.Queue, bool) {
+	if x.o.Queues == nil {
+		return nil, false
+	}
+	list, err := x.o.Queues()
+	if err != nil {
+		x.o.Log.Warn("count what waits for the members", "err", err)
+		return nil, false
+	}
+	out := make(map[channelOf]dispatch.Queue, len(list))
+	for _, q := range list {
+		out[channelOf{q.Peer, q.Channel}] = q
+	}
+	return out, true
 }
 
 func (l *link) status() PeerStatus {
 	st := l.report.snapshot()
 	st.Country, st.Name = l.country, l.member.Load().name
 	if c := l.newest(); c != nil {
-		st.Connected, st.Transport, st.Address = true, transport(c), c.RemoteMultiaddr().String()
-	}
-	for i := range st.Channels {
-		st.Channels[i].Queued = -1
-		if l.x.o.Queued != nil {
-			if n, err := l.x.o.Queued(l.country, st.Channels[i].Channel); err == nil {
-				st.Channels[i].Queued = n
-			}
-		}
+		st.Connected, st.Transport, st.Address = true, transport(c.RemoteMultiaddr()), c.RemoteMultiaddr().String()
 	}
 	return st
 }
 
-func transport(c network.Conn) string {
-	if _, err := c.RemoteMultiaddr().ValueForProtocol(multiaddr.P_QUIC_V1); err == nil {
-		return "quic"
+// queued adds to a status what waits on its channels.
+func (st *PeerStatus) queued(queues map[channelOf]dispatch.Queue, counted bool, now time.Time) {
+	for i := range st.Channels {
+		ch := &st.Channels[i]
+		if !counted {
+			ch.Queued = -1
+			continue
+		}
+		q := queues[channelOf{st.Country, ch.Channel}]
+		ch.Queued, ch.Unacknowledged, ch.Oldest = q.Waits(), q.Unacknowledged, q.Oldest
+		if !q.Oldest.IsZero() {
+			ch.LagSeconds = max(0, now.Sub(q.Oldest).Seconds())
+			st.LagSeconds = max(st.LagSeconds, ch.LagSeconds)
+		}
+		if ch.Channel == protocol.Bulk && !q.CaughtUp && q.Waits() > 0 {
+			st.Sync = &SyncStatus{Delivered: q.Acknowledged, Total: q.Acknowledged + uint64(q.Waits())}
+		}
+	}
+}
+
+// transport says by what an address is reached.
+func transport(a multiaddr.Multiaddr) string {
+	for _, t := range []struct {
+		code int
+		name string
+	}{{multiaddr.P_CIRCUIT, "relay"}, {multiaddr.P_QUIC_V1, "quic"}} {
+		if _, err := a.ValueForProtocol(t.code); err == nil {
+			return t.name
+		}
 	}
 	return "tcp"
 }
@@ -93,6 +140,7 @@ const (
 // trouble is what goes wrong at one source until it goes right there.
 type trouble struct {
 	text string
+	todo string    // what a person can do
 	next time.Time // when it is tried again; zero where that is up to the other side
 }
 
@@ -131,14 +179,14 @@ func (r *report) well(s source, now time.Time) {
 
 // fault notes an error of a source and reports whether it is another than the last one there.
 func (r *report) fault(s source, err error, next time.Time) (news bool) {
-	text := plain(err)
+	text, todo := explain(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.troubles == nil {
 		r.troubles = map[source]trouble{}
 	}
 	news = r.troubles[s].text != text
-	r.troubles[s] = trouble{text: text, next: next}
+	r.troubles[s] = trouble{text: text, todo: todo, next: next}
 	return news
 }
 
@@ -173,7 +221,7 @@ func (r *report) snapshot() PeerStatus {
 	st := PeerStatus{LastContact: r.lastContact, OtherRoster: r.otherRoster}
 	for _, s := range []source{incoming, source(protocol.Bulk), source(protocol.Urgent), connecting} { // the last one found is the gravest
 		if t, ok := r.troubles[s]; ok {
-			st.LastError = t.text
+			st.LastError, st.ToDo = t.text, t.todo
 			if st.NextTry.IsZero() || !t.next.IsZero() && t.next.Before(st.NextTry) {
 				st.NextTry = t.next
 			}
@@ -185,33 +233,4 @@ func (r *report) snapshot() PeerStatus {
 		st.Channels = append(st.Channels, c)
 	}
 	return st
-}
-
-// plain says an error of the network as an operator would.
-func plain(err error) string {
-	var refused refusedError
-	switch {
-	case errors.As(err, new(multistream.ErrNotSupported[p2pprotocol.ID])):
-		return "it does not speak this version of the exchange"
-	case errors.As(err, &refused):
-		return refused.Error()
-	case errors.Is(err, swarm.ErrNoAddresses):
-		return "the roster gives no address for it, and no other member knows one"
-	case errors.Is(err, swarm.ErrGaterDisallowedConnection):
-		return "it is not an active member of the roster in force"
-	case mentions(err, syscall.ECONNREFUSED):
-		return "nothing listens at its address: the other node may be down"
-	case errors.Is(err, swarm.ErrAllDialsFailed), errors.Is(err, context.DeadlineExceeded), timedOut(err):
-		return "no answer in time: the other node may be down, or a firewall stands between"
-	case errors.Is(err, network.ErrReset), errors.As(err, new(*network.ConnError)), errors.Is(err, io.ErrUnexpectedEOF), mentions(err, syscall.ECONNRESET),
-		strings.Contains(err.Error(), "stateless reset"): // QUIC's answer for a connection of a process that is gone
-		return "it closed the connection: it may not have this node in its roster, or it was just restarted"
-	}
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return printable(line, maxRefusal)
-}
-
-// mentions looks for an errno also in errors that carry it as text alone.
-func mentions(err error, no syscall.Errno) bool {
-	return errors.Is(err, no) || strings.Contains(err.Error(), no.Error())
 }

@@ -25,6 +25,9 @@ var (
 	connected = describe("peer_connected", "Whether a connection to the member stands.", "peer")
 	contact   = describe("peer_last_contact_timestamp_seconds", "When the member was last spoken with.", "peer")
 	failing   = describe("peer_failing", "Whether something fails with the member; proofmark peers says what.", "peer")
+	lag       = describe("peer_lag_seconds", "Age of the oldest document that the member has not acknowledged.", "peer", "channel")
+	syncing   = describe("peer_initial_sync_ratio", "Part of what this node holds that a new member has been given; absent when its first synchronisation is over.", "peer")
+	carrier   = describe("peer_transport", "By what the member is connected: quic, tcp or relay.", "peer", "transport")
 	delivered = describe("delivered_messages_total", "Messages the member has acknowledged since the node started.", "peer", "channel")
 	intents   = describe("queue_documents", "Documents that wait to become messages.", "peer", "channel")
 	unacked   = describe("unacknowledged_messages", "Messages the member has not acknowledged.", "peer", "channel")
@@ -65,8 +68,15 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		if !p.LastContact.IsZero() {
 			gauge(contact, float64(p.LastContact.UnixMilli())/1000, peer)
 		}
+		if p.Connected {
+			gauge(carrier, 1, peer, p.Transport)
+		}
+		if p.Sync != nil {
+			gauge(syncing, float64(p.Sync.Delivered)/float64(p.Sync.Total), peer)
+		}
 		for _, ch := range p.Channels {
 			total(delivered, float64(ch.Delivered), peer, string(ch.Channel))
+			gauge(lag, ch.LagSeconds, peer, string(ch.Channel))
 		}
 	}
 	if queues, err := c.Queues(); err == nil {

@@ -20,8 +20,8 @@ const token = "a token of thirty-two characters"
 func sources() Sources {
 	return Sources{
 		Peers: func() []exchange.PeerStatus {
-			return []exchange.PeerStatus{{Country: "ES", Name: "OCN Madrid", Connected: true, LastContact: time.Unix(1_700_000_000, 0),
-				Channels: []exchange.ChannelStatus{{Channel: protocol.Bulk, Delivered: 12}}},
+			return []exchange.PeerStatus{{Country: "ES", Name: "OCN Madrid", Connected: true, Transport: "quic", LastContact: time.Unix(1_700_000_000, 0),
+				Sync: &exchange.SyncStatus{Delivered: 30, Total: 120}, Channels: []exchange.ChannelStatus{{Channel: protocol.Bulk, Delivered: 12, LagSeconds: 90}}},
 				{Country: "FR", LastError: "nothing listens at its address"}}
 		},
 		Queues: func() ([]store.QueueLength, error) {
@@ -85,6 +85,7 @@ func TestFigures(t *testing.T) {
 	for _, want := range []string{
 		`proofmark_peer_connected{peer="ES"} 1`, `proofmark_peer_connected{peer="FR"} 0`, `proofmark_peer_failing{peer="FR"} 1`,
 		`proofmark_peer_last_contact_timestamp_seconds{peer="ES"} 1.7e+09`, `proofmark_delivered_messages_total{channel="bulk",peer="ES"} 12`,
+		`proofmark_peer_lag_seconds{channel="bulk",peer="ES"} 90`, `proofmark_peer_initial_sync_ratio{peer="ES"} 0.25`, `proofmark_peer_transport{peer="ES",transport="quic"} 1`,
 		`proofmark_queue_documents{channel="bulk",peer="FR"} 7`, `proofmark_unacknowledged_messages{channel="bulk",peer="FR"} 3`, `proofmark_audit_entries 42`,
 		`proofmark_signatures_held{region="breech-face"} 100`, `proofmark_correlations_waiting 5`, `proofmark_refused_total{ground="forged"} 2`, `proofmark_ready 0`,
 		`proofmark_figure_failed{figure="disk"} 1`, `proofmark_store_acts_total 9`, `proofmark_store_bytes{part="tables"} 1.048576e+06`, "go_goroutines ", "process_resident_memory_bytes ",
@@ -95,6 +96,9 @@ func TestFigures(t *testing.T) {
 	}
 	if strings.Contains(page, "proofmark_disk_spare_bytes ") || strings.Contains(page, "Madrid") || strings.Contains(page, "listens") {
 		t.Error("a figure that could not be read, a name or an error stands on the page")
+	}
+	if strings.Contains(page, `proofmark_peer_initial_sync_ratio{peer="FR"}`) || strings.Contains(page, `proofmark_peer_transport{peer="FR"`) {
+		t.Error("a member that is not connected, or needs no first synchronisation, has its figure")
 	}
 }
 

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"proofmark/node/exchange"
+	"proofmark/protocol"
+)
+
+// A member with which all is well takes one line; for others it is said what fails and what to do.
+func TestPeersInWords(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	all := []exchange.PeerStatus{
+		{Country: "ES", Name: "OCN Madrid", Connected: true, Transport: "quic", LastContact: now,
+			Channels: []exchange.ChannelStatus{{Channel: protocol.Urgent}, {Channel: protocol.Bulk}}},
+		{Country: "FR", Name: "BCN Paris", LagSeconds: 3 * 3600, LastError: "nothing listens at its address: the other node may be down", ToDo: "ask the member whether its node runs",
+			NextTry: now.Add(11 * time.Second), Channels: []exchange.ChannelStatus{{Channel: protocol.Urgent, Queued: 2, LagSeconds: 3 * 3600}, {Channel: protocol.Bulk, Queued: 70}}},
+		{Country: "KE", Name: "NCB Nairobi", Connected: true, Transport: "relay", OtherRoster: "sha256:x", Sync: &exchange.SyncStatus{Delivered: 250, Total: 1000},
+			LagSeconds: 5, LastError: "clocks differ\x1b[2J", Channels: []exchange.ChannelStatus{{Channel: protocol.Urgent, Queued: -1}, {Channel: protocol.Bulk, Queued: 750}}},
+	}
+	show := func(c peersCmd) string {
+		t.Helper()
+		list, empty, err := c.choose(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		writePeers(&out, list, empty, now)
+		return out.String()
+	}
+	got := show(peersCmd{})
+	for _, want := range []string{"ES       OCN Madrid   quic", "urgent 0, bulk 0", "urgent 2, bulk 70", "3.0 h", "in 12 s", "ask the member whether its node runs", "relay", "urgent ?, bulk 750", "under a minute",
+		"250 of 1000 documents (25 %)", "when the member tries again", "another version of the roster (sha256:x)", "clocks differ·[2J"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if got := show(peersCmd{Country: "es"}); strings.Contains(got, "FR") || !strings.Contains(got, "ES") {
+		t.Errorf("Spain alone:\n%s", got)
+	}
+	if got := show(peersCmd{Failing: true}); strings.Contains(got, "ES") || !strings.Contains(got, "FR") || !strings.Contains(got, "KE") {
+		t.Errorf("those that fail:\n%s", got)
+	}
+	if got := show(peersCmd{Country: "ES", Failing: true}); !strings.Contains(got, "Nothing fails") {
+		t.Errorf("nothing fails:\n%s", got)
+	}
+	if _, _, err := (&peersCmd{Country: "XX"}).choose(all); err == nil || !strings.Contains(err.Error(), "roster show") {
+		t.Errorf("an unknown country: %v", err)
+	}
+}
