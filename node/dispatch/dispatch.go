@@ -25,6 +25,8 @@ var (
 	ErrNotMember = errors.New("not an active member of the roster")
 	// ErrForged: a signature, an audience or a hash is not what it must be.
 	ErrForged = errors.New("verification failed")
+	// ErrClock: a batch says that it was sent in the future.
+	ErrClock = errors.New("the clocks of the two nodes differ")
 	// ErrFalseReceipt: a receipt acknowledges what was never sent, or another content.
 	ErrFalseReceipt = store.ErrReceipt
 )
@@ -48,6 +50,7 @@ type Dispatch struct {
 	handlers map[protocol.Type]Handler
 
 	bundleRoom int // bytes of batches in one bundle
+	quota      quota
 	refusals   refusals
 	receipts   sync.Mutex // orders the signing of receipts, so that none overtakes a newer one
 }
@@ -70,7 +73,7 @@ func New(o Options) *Dispatch {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Dispatch{Options: o, handlers: map[protocol.Type]Handler{}, bundleRoom: usualBundleRoom}
+	return &Dispatch{Options: o, handlers: map[protocol.Type]Handler{}, bundleRoom: usualBundleRoom, quota: usualQuota}
 }
 
 // Handle registers the handler of a document type; it is called while the node is assembled, before anything is received.

@@ -67,7 +67,8 @@ func (d *Dispatch) apply(tx *store.Tx, from protocol.Country, m *protocol.Manife
 }
 
 // receive applies one message. The document is applied, or kept as refused or unread with the reason; a fault of the document never stops
-// the channel, a fault of the store does. Every message leaves exactly one entry of its own in the log.
+// the channel, a fault of the store does. Every message leaves exactly one entry of its own in the log; what is refused beyond its sender's quota is
+// counted there instead.
 func (d *Dispatch) receive(tx *store.Tx, in incoming) error {
 	rec := &Record{ID: in.header.ID, Type: in.header.Type, Issuer: in.msg.From, Status: Accepted, JWS: in.msg.Document,
 		Disclosures: in.msg.Disclosures, Terms: &in.msg.Terms, At: tx.Now()}
@@ -89,6 +90,10 @@ func (d *Dispatch) receive(tx *store.Tx, in incoming) error {
 		// What was not accepted holds no document's id: it may be the id of somebody else's document, or of a copy that was accepted.
 		*rec = Record{ID: "message-" + in.hash, Document: in.header.ID, Type: in.header.Type, Issuer: in.msg.From, Status: status, Reason: cut(fault.Error()),
 			JWS: in.msg.Document, Disclosures: in.msg.Disclosures, Terms: &in.msg.Terms, At: tx.Now()}
+		keep, err := d.room(tx, in.msg.From, rec)
+		if err != nil || !keep {
+			return err
+		}
 		if e.Ground = ground; status == Unread {
 			e.Event = "kept unread"
 		} else {

@@ -41,7 +41,7 @@ func groundOf(err error) string {
 	for _, g := range []struct {
 		class  error
 		ground string
-	}{{ErrFork, "fork"}, {store.ErrReceipt, "false-receipt"}, {ErrForged, "forged"}, {protocol.ErrBadMessage, "malformed"}} {
+	}{{ErrFork, "fork"}, {store.ErrReceipt, "false-receipt"}, {ErrForged, "forged"}, {protocol.ErrBadMessage, "malformed"}, {ErrQuota, "quota"}, {ErrClock, "clock"}} {
 		if errors.Is(err, g.class) {
 			return g.ground
 		}
@@ -101,7 +101,7 @@ func (d *Dispatch) FlushRefusals(ctx context.Context, final bool) error {
 	slices.SortFunc(entries, func(a, b protocol.AuditEntry) int {
 		return strings.Compare(a.Counterpart+a.Ground, b.Counterpart+b.Ground)
 	})
-	return d.record(ctx, entries)
+	return errors.Join(d.record(ctx, entries), d.flushQuota(ctx))
 }
 
 // Refused counts, by ground, what was refused since the node started.

@@ -25,6 +25,7 @@ const (
 	doClock   = "set the clock of the machine that is wrong (NTP); `proofmark doctor` shows this one's"
 	doCall    = "call the member: its node rewrote or lost what both sides had signed; `proofmark audit query` shows the entry, and nothing more is taken on this channel until it is repaired"
 	doMember  = "tell the member: its node breaks the protocol or is used against it; `proofmark audit query` shows what was refused"
+	doQuota   = "update this node, if `proofmark audit query` shows documents of a type that it does not know; otherwise tell the member"
 	doTheirs  = "ask the member: its own log says more"
 	doOurs    = "see `proofmark doctor` and this node's log; it is tried again by itself, and everything waits in its queue"
 )
@@ -45,8 +46,10 @@ func explain(err error) (what, todo string) {
 		return refused.Error(), doTheirs
 	case errors.Is(err, errVersion):
 		return short(err), doUpdate
-	case errors.Is(err, errClock):
+	case isAny(err, errClock, dispatch.ErrClock):
 		return short(err), doClock
+	case errors.Is(err, dispatch.ErrQuota):
+		return short(err), doQuota
 	case isAny(err, dispatch.ErrFork, dispatch.ErrFalseReceipt):
 		return short(err), doCall
 	case isAny(err, dispatch.ErrForged, protocol.ErrBadMessage, protocol.ErrFrameTooLarge, errBadAnswer, errChannel, errIdentity, errTooMany, errNoProgress):
