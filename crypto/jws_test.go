@@ -2,6 +2,7 @@ package crypto
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
@@ -229,3 +230,40 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// Sign and Verify do without the library; what they write and read must be letter by letter what it writes and reads.
+func TestSignedAsTheLibrarySigns(t *testing.T) {
+	k := newKeys(t, 1)
+	for _, typ := range []string{TypeDocument, TypeBatch, TypeReceipt, TypeMember, TypeSuccession, TypeRoster} {
+		for _, payload := range []string{"", "{}", strings.Repeat("é<>&", 1000)} {
+			own, err := k.Signer().Sign(typ, []byte(payload))
+			if err != nil {
+				t.Fatal(err)
+			}
+			theirs, err := jws.Sign([]byte(payload), jws.WithKey(jwa.EdDSA, k.signing, jws.WithProtectedHeaders(headers(t, k.Signer().KeyID(), typ))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if own != string(theirs) {
+				t.Errorf("%s: signed as\n%s\nthe library signs\n%s", typ, own, theirs)
+			}
+			if read, err := jws.Verify([]byte(own), jws.WithKey(jwa.EdDSA, k.signing.Public())); err != nil || string(read) != payload {
+				t.Errorf("%s: the library reads %q: %v", typ, read, err)
+			}
+		}
+	}
+}
+
+// A header in another spelling, which the usual one's short way does not know, is read as well.
+func TestHeaderInAnotherSpelling(t *testing.T) {
+	k := newKeys(t, 1)
+	kid := k.Signer().KeyID()
+	for _, header := range []string{`{"typ":"` + TypeDocument + `","kid":"` + kid + `","alg":"EdDSA"}`, `{"alg":"EdDSA", "kid":"` + kid + `","typ":"` + TypeDocument + `"}`,
+		`{"alg":"EdDSA","kid":"\u00` + hexOf(kid[0]) + kid[1:] + `","typ":"` + TypeDocument + `"}`} {
+		if _, got, err := Verify(rawJWS(k, header, "x"), TypeDocument, keySet(t, k.SigningJWK()), 4096); err != nil || got != kid {
+			t.Errorf("%s: kid %s, %v", header, got, err)
+		}
+	}
+}
+
+func hexOf(c byte) string { return hex.EncodeToString([]byte{c}) }

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -23,55 +22,54 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// strict decodes exactly one JSON value and refuses unknown fields. A field in other letters, such as "Place" for "place", is unknown:
-// encoding/json alone would take one for the other, and then a withheld field could stand open, and two readers could read differently.
+// strict decodes exactly one JSON value, which CheckJSON has let through, and refuses unknown fields. A field in other letters, such as "Place" for
+// "place", is unknown: encoding/json alone would take one for the other, and then a withheld field could stand open, and two readers could read differently.
 func strict(b []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	if err := exactNames(b, reflect.TypeOf(v)); err != nil {
 		return err
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one JSON value")
-	}
-	return exactNames(b, reflect.TypeOf(v))
+	return json.Unmarshal(b, v)
 }
 
 // exactNames checks the field names of a value that decodes into t, letter by letter.
-func exactNames(b json.RawMessage, t reflect.Type) error {
+func exactNames(b []byte, t reflect.Type) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if string(b) == "null" || !holdsStruct(t) {
+	if !holdsStruct(t) {
 		return nil
 	}
 	if t.Kind() == reflect.Slice || t.Kind() == reflect.Array {
-		var list []json.RawMessage
-		if err := json.Unmarshal(b, &list); err != nil {
-			return err
-		}
-		for i, e := range list {
-			if err := exactNames(e, t.Elem()); err != nil {
-				return fmt.Errorf("%d: %w", i+1, err)
+		at := 0
+		_, err := elements(b, func(value []byte) error {
+			at++
+			if err := exactNames(value, t.Elem()); err != nil {
+				return fmt.Errorf("%d: %w", at, err)
 			}
-		}
-		return nil
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(b, &fields); err != nil {
+			return nil
+		})
 		return err
 	}
 	known := fieldsOf(t)
-	for name, value := range fields {
-		ft, ok := known[name]
+	_, err := members(b, func(name, value []byte) error {
+		text := name
+		if bytes.IndexByte(name, '\\') >= 0 {
+			var s string
+			if err := json.Unmarshal(slices.Concat([]byte(`"`), name, []byte(`"`)), &s); err != nil {
+				return err
+			}
+			text = []byte(s)
+		}
+		ft, ok := known[string(text)]
 		if !ok {
-			return fmt.Errorf("unknown field %.40q", name)
+			return fmt.Errorf("unknown field %.40q", text)
 		}
 		if err := exactNames(value, ft); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", text, err)
 		}
-	}
-	return nil
+		return nil
+	})
+	return err
 }
 
 var (

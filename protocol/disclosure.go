@@ -4,10 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sort"
+	"strings"
 )
 
 // saltSize is the length of a disclosure's salt in bytes; RFC 9901 recommends at least 128 bits.
@@ -55,18 +58,31 @@ func (d Disclosure) open() (name string, value json.RawMessage, err error) {
 	if err := CheckJSON(raw, MaxDisclosure, MaxDepth); err != nil {
 		return "", nil, fmt.Errorf("%w: %w", ErrBadDisclosure, err)
 	}
-	var parts []json.RawMessage
-	if err := json.Unmarshal(raw, &parts); err != nil || len(parts) != 3 {
+	var parts [][]byte
+	array, err := elements(raw, func(value []byte) error {
+		parts = append(parts, value)
+		return nil
+	})
+	if err != nil || !array || len(parts) != 3 {
 		return "", nil, fmt.Errorf("%w: not an array of salt, name and value", ErrBadDisclosure)
 	}
-	var salt string
-	if err := json.Unmarshal(parts[0], &salt); err != nil || len(salt) < 22 {
+	salt, err := textOf(parts[0])
+	if err != nil || len(salt) < 22 {
 		return "", nil, fmt.Errorf("%w: salt missing or shorter than 128 bits", ErrBadDisclosure)
 	}
-	if err := json.Unmarshal(parts[1], &name); err != nil {
+	if name, err = textOf(parts[1]); err != nil {
 		return "", nil, fmt.Errorf("%w: field name is not a string", ErrBadDisclosure)
 	}
 	return name, parts[2], nil
+}
+
+// textOf decodes a JSON string.
+func textOf(value []byte) (s string, err error) {
+	if s, ok := bareText(value); ok {
+		return s, nil
+	}
+	err = json.Unmarshal(value, &s)
+	return s, err
 }
 
 // withhold replaces the named fields of a JSON object by salted digests under "_sd", one per name in order of the digests.
@@ -74,8 +90,8 @@ func withhold(body []byte, names []string, random io.Reader) ([]byte, []Disclosu
 	if len(names) == 0 {
 		return body, nil, nil
 	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(body, &fields); err != nil {
+	fields, err := fieldsIn(body)
+	if err != nil {
 		return nil, nil, err
 	}
 	var disclosures []Disclosure
@@ -104,14 +120,14 @@ func withhold(body []byte, names []string, random io.Reader) ([]byte, []Disclosu
 		return nil, nil, err
 	}
 	fields["_sd"] = sd
-	open, err := encode(fields)
+	open, err := joinFields(fields)
 	return open, disclosures, err
 }
 
 // reveal puts disclosed fields back and removes the digests. It returns how many digests stayed closed.
 func reveal(body []byte, disclosures []Disclosure, redactable []string) ([]byte, int, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+	fields, err := fieldsIn(body)
+	if err != nil {
 		return nil, 0, fmt.Errorf("%w: body is not a JSON object", ErrBadDocument)
 	}
 	digests := map[string]bool{}
@@ -138,7 +154,8 @@ func reveal(body []byte, disclosures []Disclosure, redactable []string) ([]byte,
 		if err != nil {
 			return nil, 0, fmt.Errorf("disclosure %d: %w", i+1, err)
 		}
-		if !digests[d.Digest()] {
+		digest := d.Digest()
+		if !digests[digest] {
 			return nil, 0, fmt.Errorf("disclosure %d (%.40q): %w", i+1, name, ErrBadDisclosure)
 		}
 		if !slices.Contains(redactable, name) {
@@ -147,11 +164,51 @@ func reveal(body []byte, disclosures []Disclosure, redactable []string) ([]byte,
 		if _, twice := fields[name]; twice {
 			return nil, 0, fmt.Errorf("disclosure %d: %w: field %.40q is there twice", i+1, ErrBadDisclosure, name)
 		}
-		delete(digests, d.Digest())
+		delete(digests, digest)
 		fields[name] = value
 	}
-	out, err := encode(fields)
+	out, err := joinFields(fields)
 	return out, len(digests), err
+}
+
+// fieldsIn takes a JSON object that CheckJSON has let through apart; the values are parts of b.
+func fieldsIn(b []byte) (map[string]json.RawMessage, error) {
+	fields := make(map[string]json.RawMessage, 24)
+	object, err := members(b, func(name, value []byte) error {
+		s, err := textOf(slices.Concat([]byte(`"`), name, []byte(`"`)))
+		fields[s] = value
+		return err
+	})
+	if err == nil && !object {
+		err = errNotObject
+	}
+	return fields, err
+}
+
+var errNotObject = errors.New("not a JSON object")
+
+// plainName tells whether a name stands between quotes as it is.
+func plainName(name string) bool {
+	return strings.IndexFunc(name, func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') }) < 0
+}
+
+// joinFields writes an object as encode would, in the order of the names.
+func joinFields(fields map[string]json.RawMessage) ([]byte, error) {
+	size := 2
+	for name, value := range fields {
+		if !plainName(name) || !compact(value) {
+			return encode(fields)
+		}
+		size += len(name) + len(value) + 4
+	}
+	out := append(make([]byte, 0, size), '{')
+	for i, name := range slices.Sorted(maps.Keys(fields)) {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(append(out, '"'), name...), '"', ':'), fields[name]...)
+	}
+	return append(out, '}'), nil
 }
 
 // Choose returns the disclosures whose field is not withheld, and the names of those that are.

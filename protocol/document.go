@@ -68,6 +68,8 @@ type Document struct {
 	Header
 	Body     json.RawMessage
 	Withheld int // salted digests without a disclosure; decoys count too
+
+	decoded any // Body, decoded when it was checked
 }
 
 // Body is implemented by the body of each document type.
@@ -152,12 +154,17 @@ func Open(signed []byte, disclosures []Disclosure) (*Document, error) {
 	if err := b.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %s %s: body: %w", ErrBadDocument, p.Type, p.ID, err)
 	}
-	d.Body, d.Withheld = body, withheld
+	d.Body, d.Withheld, d.decoded = body, withheld, b
 	return d, nil
 }
 
-// BodyOf decodes the body of an opened document into the Go type of its document type.
+// BodyOf decodes the body of an opened document into the Go type of its document type. What the body points to is shared with other calls, and not to be
+// changed.
 func BodyOf[B any](d *Document) (*B, error) {
+	if b, ok := d.decoded.(*B); ok {
+		own := *b
+		return &own, nil
+	}
 	b := new(B)
 	if err := strict(d.Body, b); err != nil {
 		return nil, fmt.Errorf("%s %s: body: %w", d.Type, d.ID, err)

@@ -35,7 +35,7 @@ func ReadFrame(r io.Reader, limit int) ([]byte, error) {
 	}
 	// Grown as bytes arrive: a peer that announces much and sends nothing costs nothing.
 	var b bytes.Buffer
-	b.Grow(int(min(n, 64<<10)))
+	b.Grow(int(min(n, 64<<10)) + bytes.MinRead)
 	if got, err := io.CopyN(&b, r, int64(n)); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF

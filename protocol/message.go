@@ -1,14 +1,13 @@
 package protocol
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 	"time"
@@ -164,28 +163,35 @@ func DecodeManifest(b []byte) (*Manifest, error) {
 
 // JoinMessages concatenates messages as frames: the bytes of a batch before compression.
 func JoinMessages(msgs [][]byte) []byte {
-	var buf bytes.Buffer
+	size := 0
 	for _, m := range msgs {
-		_ = WriteFrame(&buf, m) // a bytes.Buffer does not fail
+		size += binary.MaxVarintLen32 + len(m)
 	}
-	return buf.Bytes()
+	out := make([]byte, 0, size)
+	for _, m := range msgs {
+		out = append(binary.AppendUvarint(out, uint64(len(m))), m...)
+	}
+	return out
 }
 
-// SplitMessages is the inverse of JoinMessages; it wants exactly count frames.
+// SplitMessages is the inverse of JoinMessages; it wants exactly count frames. The messages are parts of b.
 func SplitMessages(b []byte, count int) ([][]byte, error) {
-	r := bytes.NewReader(b)
-	var out [][]byte
-	for {
-		m, err := ReadFrame(r, MaxMessage)
-		if errors.Is(err, io.EOF) {
-			break
+	out := make([][]byte, 0, min(count, MaxBatchCount))
+	for len(b) > 0 {
+		n, head := binary.Uvarint(b)
+		switch {
+		case head <= 0:
+			return nil, fmt.Errorf("%w: message %d of the batch: its length cannot be read", ErrBadMessage, len(out)+1)
+		case n > MaxMessage:
+			return nil, fmt.Errorf("%w: message %d of the batch: %w: %d bytes announced, limit %d", ErrBadMessage, len(out)+1, ErrFrameTooLarge, n, MaxMessage)
+		case n > uint64(len(b)-head):
+			return nil, fmt.Errorf("%w: message %d of the batch: frame of %d bytes ends after %d", ErrBadMessage, len(out)+1, n, len(b)-head)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: message %d of the batch: %w", ErrBadMessage, len(out)+1, err)
-		}
-		if out = append(out, m); len(out) > count {
+		end := head + int(n)
+		if out = append(out, b[head:end:end]); len(out) > count {
 			return nil, fmt.Errorf("%w: more messages than the %d announced", ErrBadMessage, count)
 		}
+		b = b[end:]
 	}
 	if len(out) != count {
 		return nil, fmt.Errorf("%w: %d messages, %d announced", ErrBadMessage, len(out), count)
