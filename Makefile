@@ -6,12 +6,12 @@ BIN   := bin/proofmark
 # Arithmetic that shares nothing takes ten times as long under the race detector: elsewhere it runs without, and the galleries are raced by themselves.
 PLAIN = $(foreach p,correlate correlate/bullet correlate/shear correlate/synth correlate/exact correlate/x3p,-gcflags=proofmark/$(p)=-race=false)
 
-.PHONY: all build demo test portable bench lint fuzz clean help
+.PHONY: all build demo test portable bench bench-exchange lint fuzz clean help
 
 all: build
 
 help: ## say what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) ./cmd/proofmark
@@ -33,6 +33,9 @@ portable: ## the same bits on amd64 v1 and v3, 386 and arm64 (qemu): scan, signa
 
 bench: ## every benchmark, with allocations; BENCH=regexp and TIME=1s choose
 	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime $(or $(TIME),1s) -benchmem ./...
+
+bench-exchange: ## deliveries between two processes, beside NATS JetStream (fetched for it); ARGS go to the program
+	cd bench/exchange && $(GO) build -o ../../bin/bench-exchange . && ../../bin/bench-exchange $(ARGS)
 
 lint: ## go vet, gofmt, staticcheck and govulncheck, the last two where they can be had
 	@scripts/lint

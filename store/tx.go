@@ -26,6 +26,7 @@ type Tx struct {
 	outer []*overlay // writes of the acts that this nested one is part of, the outermost first
 	own   *overlay   // nil in a view
 	now   time.Time
+	last  lastState
 
 	entries []protocol.AuditEntry
 	hooks   []func()

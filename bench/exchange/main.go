@@ -41,7 +41,7 @@ func main() {
 	flag.DurationVar(&r.For, "for", 10*time.Second, "length of each measurement, after a fifth of it to warm up")
 	flag.StringVar(&r.Dir, "dir", "", "folder on the disk to measure (default: the system's folder for temporary files)")
 	flag.StringVar(&r.Transport, "transport", "quic", "of Proofmark: quic or tcp")
-	flag.StringVar(&r.Profile, "profile", "", "write processor profiles to files that begin with this")
+	flag.StringVar(&r.Profile, "profile", "", "write profiles of processor and memory to files that begin with this")
 	flag.StringVar(&r.System, "system", "", "internal: what this process measures")
 	flag.IntVar(&r.Outstanding, "n", 1, "internal: messages under way")
 	flag.Parse()
@@ -71,7 +71,13 @@ func profiled(r run, role string, f func() error) error {
 	if err := pprof.StartCPUProfile(file); err != nil {
 		return err
 	}
-	defer pprof.StopCPUProfile()
+	defer func() {
+		pprof.StopCPUProfile()
+		if memory, err := os.Create(strings.TrimSuffix(file.Name(), "cpu") + "mem"); err == nil {
+			_ = pprof.Lookup("allocs").WriteTo(memory, 0)
+			_ = memory.Close()
+		}
+	}()
 	return f()
 }
 

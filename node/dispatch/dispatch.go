@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"proofmark/crypto"
@@ -52,6 +53,7 @@ type Dispatch struct {
 	bundleRoom int // bytes of batches in one bundle
 	quota      quota
 	refusals   refusals
+	keys       atomic.Pointer[rosterKeys]
 	receipts   sync.Mutex // orders the signing of receipts, so that none overtakes a newer one
 }
 
@@ -105,7 +107,25 @@ func (d *Dispatch) keysOf(c protocol.Country, now time.Time) (crypto.KeySet, err
 	if !ok || !m.Active(now) {
 		return none, fmt.Errorf("%s: %w", c, ErrNotMember)
 	}
-	return m.KeySet()
+	known := d.keys.Load()
+	if known == nil || known.of != r {
+		known = &rosterKeys{of: r}
+		d.keys.Store(known)
+	}
+	if set, ok := known.sets.Load(c); ok {
+		return set.(crypto.KeySet), nil
+	}
+	set, err := m.KeySet()
+	if err == nil {
+		known.sets.Store(c, set)
+	}
+	return set, err
+}
+
+// rosterKeys are the members' keys in one roster, read once: to check that a key is sound takes longer than to verify a signature with it.
+type rosterKeys struct {
+	of   *roster.Roster
+	sets sync.Map // protocol.Country → crypto.KeySet
 }
 
 // isMember tells whether a country is an active member other than this one.
