@@ -134,7 +134,7 @@ func (e *Engine) Policies() []Ref {
 	return refs
 }
 
-//go:embed default/*.cedar
+//go:embed default/*.cedar default/cases.toml
 var embedded embed.FS
 
 // DefaultFiles returns the default policy as files, for a bureau to start from.
