@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -66,14 +67,39 @@ func Load(dir fs.FS) (*Engine, error) {
 	if len(names) > maxFiles {
 		return nil, fmt.Errorf("loading policies: %d files, more than %d; join them", len(names), maxFiles)
 	}
+	return load(names, func(name string) ([]byte, *Problem, error) { return readPolicyFile(dir, name) })
+}
+
+// LoadTexts does as Load with files that are at hand, by their names.
+func LoadTexts(files map[string]string) (*Engine, error) {
+	names := slices.Collect(maps.Keys(files))
+	if len(names) == 0 {
+		return nil, fmt.Errorf("loading policies: %w", ErrNoPolicies)
+	}
+	if len(names) > maxFiles {
+		return nil, fmt.Errorf("loading policies: %d files, more than %d; join them", len(names), maxFiles)
+	}
+	return load(names, func(name string) ([]byte, *Problem, error) {
+		if !fs.ValidPath(name) || path.Base(name) != name || path.Ext(name) != ".cedar" {
+			return nil, nil, fmt.Errorf("loading policies: %q is no name of a policy file", shorten(name))
+		}
+		if len(files[name]) > maxFileBytes {
+			return nil, &Problem{name, 1, fmt.Sprintf("the file is larger than %d KiB; split it", maxFileBytes>>10)}, nil
+		}
+		return []byte(files[name]), nil, nil
+	})
+}
+
+// load compiles files, in the order of their names.
+func load(names []string, read func(name string) ([]byte, *Problem, error)) (*Engine, error) {
 	slices.Sort(names)
 	sch, err := loadSchema()
 	if err != nil {
 		return nil, err
 	}
-	l := loader{schema: sch, ids: make(map[string]Ref)}
+	l := loader{schema: sch, read: read, ids: make(map[string]Ref)}
 	for _, name := range names {
-		if err := l.file(dir, name); err != nil {
+		if err := l.file(name); err != nil {
 			return nil, err
 		}
 		if l.full() {
@@ -158,6 +184,7 @@ func Default() *Engine {
 // loader gathers the policies and the problems of one folder.
 type loader struct {
 	schema   *schemaIndex
+	read     func(name string) ([]byte, *Problem, error)
 	rules    []*rule
 	ids      map[string]Ref
 	seen     int // policies, the refused ones too
@@ -176,8 +203,8 @@ func (l *loader) full() bool { return len(l.problems) >= maxProblems || l.seen >
 
 // file loads one file. What is wrong in its text is reported; the error is for
 // what cannot be read at all.
-func (l *loader) file(dir fs.FS, name string) error {
-	text, problem, err := readPolicyFile(dir, name)
+func (l *loader) file(name string) error {
+	text, problem, err := l.read(name)
 	if err != nil {
 		return err
 	}

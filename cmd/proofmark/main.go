@@ -43,6 +43,7 @@ type cli struct {
 	Roster rosterCmd `cmd:"" help:"Make, sign, show and install the list of members." group:"federation"`
 
 	Document documentCmd `cmd:"" help:"List, show and save signed documents; verify them anywhere." group:"federation"`
+	Policy   policyCmd   `cmd:"" help:"Check, test, explain and compare sharing policies." group:"federation"`
 	Bundle   bundleCmd   `cmd:"" help:"Carry the exchange on a medium where no network reaches." group:"federation"`
 
 	Case       caseCmd       `cmd:"" help:"Open and list cases." group:"laboratory"`

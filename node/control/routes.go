@@ -23,6 +23,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeFederation(mux)
 	s.routeBundles(mux)
 	s.routeDocuments(mux)
+	s.routePolicy(mux)
 	s.routeBallistics(mux)
 	s.routeLeads(mux)
 	s.routeTracing(mux)

@@ -84,9 +84,23 @@ func (d *Dispatch) keepBack(tx *store.Tx, rec *Record, peer protocol.Country, de
 // unapproved is why a document is not shared that two people have to approve first.
 const unapproved = "it needs the approval of two people first"
 
-// mayShare asks policy about one document and one recipient. An approval by two people that policy demands and that has not happened is
-// a denial.
+// mayShare asks the policy in force about one document and one recipient.
 func (d *Dispatch) mayShare(tx *store.Tx, rec *Record, peer protocol.Country) policy.Decision {
+	return judge(d.Policy(), rec, d.question(tx, rec, peer))
+}
+
+// judge asks a policy. An approval by two people that it demands and that has not happened is a denial.
+func judge(engine *policy.Engine, rec *Record, q policy.Request) policy.Decision {
+	dec := engine.Decide(q)
+	if dec.Allow && dec.Obligations.Approval == policy.TwoPerson && !rec.Facts.TwoPeople {
+		dec.Allow = false
+		dec.Errors = append(dec.Errors, unapproved)
+	}
+	return dec
+}
+
+// question is whether a document may be shared with a country, with all that is known of it.
+func (d *Dispatch) question(tx *store.Tx, rec *Record, peer protocol.Country) policy.Request {
 	attrs := map[string]any{"owner": string(d.Country)}
 	for k, v := range rec.Facts.Attributes {
 		if v = native(v); v != nil {
@@ -102,18 +116,13 @@ func (d *Dispatch) mayShare(tx *store.Tx, rec *Record, peer protocol.Country) po
 	if rec.Facts.To != "" {
 		attrs["addressee"] = string(rec.Facts.To)
 	}
-	dec := d.Policy().Decide(policy.Request{
+	return policy.Request{
 		Principal: policy.Principal{Country: string(peer)},
 		Action:    policy.Share,
 		Resource:  policy.Resource{Type: string(rec.Type), ID: rec.ID, Attributes: attrs},
 		Purpose:   rec.Facts.Purpose,
 		Now:       tx.Now(),
-	})
-	if dec.Allow && dec.Obligations.Approval == policy.TwoPerson && !rec.Facts.TwoPeople {
-		dec.Allow = false
-		dec.Errors = append(dec.Errors, unapproved)
 	}
-	return dec
 }
 
 // native gives attributes the Go types that policy knows, whether they went through JSON or not: whole numbers and lists of strings. What is
