@@ -2,7 +2,6 @@ package crypto
 
 import (
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,9 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jws"
 
 	"proofmark/protocol"
 )
@@ -32,8 +34,6 @@ var (
 	ErrUnknownKey     = errors.New("signed with a key that is not among the expected ones")
 	ErrWrongSignature = errors.New("the signature is wrong: the content was altered, or signed by somebody else")
 )
-
-const algorithm = "EdDSA"
 
 const maxHeader = 512 // bytes of a decoded protected header; alg, kid and typ take about 110
 
@@ -70,20 +70,17 @@ func (s *Signer) Sign(typ string, payload []byte) (string, error) {
 	if err := checkType(typ); err != nil {
 		return "", fmt.Errorf("sign: %w", err)
 	}
-	header, err := json.Marshal(struct { // in the order of the alphabet, as a library writes it
-		Alg string `json:"alg"`
-		Kid string `json:"kid"`
-		Typ string `json:"typ"`
-	}{algorithm, s.kid, typ})
+	h := jws.NewHeaders()
+	for name, value := range map[string]string{jws.TypeKey: typ, jws.KeyIDKey: s.kid} {
+		if err := h.Set(name, value); err != nil {
+			return "", fmt.Errorf("sign %s: %w", typ, err)
+		}
+	}
+	b, err := jws.Sign(payload, jws.WithKey(jwa.EdDSA, s.key, jws.WithProtectedHeaders(h)))
 	if err != nil {
 		return "", fmt.Errorf("sign %s: %w", typ, err)
 	}
-	b64 := base64.RawURLEncoding
-	out := make([]byte, 0, b64.EncodedLen(len(header))+1+b64.EncodedLen(len(payload))+1+b64.EncodedLen(ed25519.SignatureSize))
-	out = append(b64.AppendEncode(out, header), '.')
-	out = b64.AppendEncode(out, payload)
-	signature := ed25519.Sign(s.key, out)
-	return string(b64.AppendEncode(append(out, '.'), signature)), nil
+	return string(b), nil
 }
 
 func checkType(typ string) error {
@@ -98,7 +95,7 @@ func checkType(typ string) error {
 // Size is checked first, in bytes of the compact form. Every part must be in the one canonical base64url spelling, so that a signed
 // object has one form only.
 func Verify(compact, typ string, keys KeySet, maxSize int) (payload []byte, kid string, err error) {
-	payload, signature, kid, err := open(compact, typ, maxSize)
+	payload, kid, err = open(compact, typ, maxSize)
 	if err != nil {
 		return nil, "", err
 	}
@@ -106,8 +103,7 @@ func Verify(compact, typ string, keys KeySet, maxSize int) (payload []byte, kid 
 	if !ok {
 		return nil, "", fmt.Errorf("%s by key %.64s: %w", typ, kid, ErrUnknownKey)
 	}
-	// The form was checked to the last character above; what is left of a JWS is this one line, at half of what a library takes for it.
-	if !ed25519.Verify(key, []byte(compact[:strings.LastIndexByte(compact, '.')]), signature) {
+	if _, err := jws.Verify([]byte(compact), jws.WithKey(jwa.EdDSA, key), jws.WithCompact()); err != nil {
 		return nil, "", fmt.Errorf("%s by key %.64s: %w", typ, kid, ErrWrongSignature)
 	}
 	return payload, kid, nil
@@ -116,36 +112,35 @@ func Verify(compact, typ string, keys KeySet, maxSize int) (payload []byte, kid 
 // Unverified reads payload and key ID of a compact JWS without checking the signature, with all other checks of Verify: for what
 // names its own signer and is verified as soon as the signer is known.
 func Unverified(compact, typ string, maxSize int) (payload []byte, kid string, err error) {
-	payload, _, kid, err = open(compact, typ, maxSize)
-	return payload, kid, err
+	return open(compact, typ, maxSize)
 }
 
-func open(compact, typ string, maxSize int) (payload, signature []byte, kid string, err error) {
+func open(compact, typ string, maxSize int) (payload []byte, kid string, err error) {
 	if len(compact) > maxSize {
-		return nil, nil, "", fmt.Errorf("%s of %d bytes, the limit is %d: %w", typ, len(compact), maxSize, ErrTooLarge)
+		return nil, "", fmt.Errorf("%s of %d bytes, the limit is %d: %w", typ, len(compact), maxSize, ErrTooLarge)
 	}
 	if err := checkType(typ); err != nil {
-		return nil, nil, "", err
+		return nil, "", err
 	}
 	parts := strings.SplitN(compact, ".", 4)
 	if len(parts) != 3 {
-		return nil, nil, "", fmt.Errorf("%s does not have three parts: %w", typ, ErrMalformed)
+		return nil, "", fmt.Errorf("%s does not have three parts: %w", typ, ErrMalformed)
 	}
 	kid, err = openHeader(parts[0], typ)
 	if err != nil {
-		return nil, nil, "", err
+		return nil, "", err
 	}
 	if payload, err = decodePart(parts[1]); err != nil {
-		return nil, nil, "", fmt.Errorf("%s, payload: %w", typ, err)
+		return nil, "", fmt.Errorf("%s, payload: %w", typ, err)
 	}
-	signature, err = decodePart(parts[2])
+	signature, err := decodePart(parts[2])
 	if err != nil {
-		return nil, nil, "", fmt.Errorf("%s, signature: %w", typ, err)
+		return nil, "", fmt.Errorf("%s, signature: %w", typ, err)
 	}
 	if len(signature) != ed25519.SignatureSize {
-		return nil, nil, "", fmt.Errorf("%s, signature of %d bytes, want %d: %w", typ, len(signature), ed25519.SignatureSize, ErrMalformed)
+		return nil, "", fmt.Errorf("%s, signature of %d bytes, want %d: %w", typ, len(signature), ed25519.SignatureSize, ErrMalformed)
 	}
-	return payload, signature, kid, nil
+	return payload, kid, nil
 }
 
 func openHeader(part, typ string) (kid string, err error) {
@@ -155,9 +150,6 @@ func openHeader(part, typ string) (kid string, err error) {
 	b, err := decodePart(part)
 	if err != nil {
 		return "", fmt.Errorf("%s, header: %w", typ, err)
-	}
-	if kid, ok := usualHeader(string(b), typ); ok {
-		return kid, nil
 	}
 	if err := protocol.CheckJSON(b, maxHeader, 1); err != nil {
 		return "", fmt.Errorf("%s, header: %w: %w", typ, ErrMalformed, err)
@@ -178,7 +170,7 @@ func openHeader(part, typ string) (kid string, err error) {
 		value[name] = s
 	}
 	switch {
-	case value["alg"] != algorithm:
+	case value["alg"] != jwa.EdDSA.String():
 		return "", fmt.Errorf("%s, alg %.20q, want EdDSA: %w", typ, value["alg"], ErrMalformed)
 	case value["kid"] == "":
 		return "", fmt.Errorf("%s without kid: %w", typ, ErrMalformed)
@@ -186,21 +178,6 @@ func openHeader(part, typ string) (kid string, err error) {
 		return "", fmt.Errorf("typ %.80q, want %s: %w", value["typ"], typ, ErrWrongType)
 	}
 	return value["kid"], nil
-}
-
-// usualHeader knows the header that Sign writes, letter by letter; every other one is parsed.
-func usualHeader(header, typ string) (kid string, ok bool) {
-	rest, begins := strings.CutPrefix(header, `{"alg":"`+algorithm+`","kid":"`)
-	kid, ends := strings.CutSuffix(rest, `","typ":"`+typ+`"}`)
-	if !begins || !ends || len(kid) != base64.RawURLEncoding.EncodedLen(sha256.Size) {
-		return "", false
-	}
-	for i := range len(kid) {
-		if c := kid[i]; !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
-			return "", false
-		}
-	}
-	return kid, true
 }
 
 // decodePart reads base64url without padding in its canonical spelling; Go's decoder alone would skip line breaks.
