@@ -256,7 +256,7 @@ func TestOwnBatchesAreLegal(t *testing.T) {
 		})
 	}
 	first := must(pt.NextBatch(t.Context(), "ES", protocol.Urgent))
-	if _, err := pt.form(t.Context(), "ES", protocol.Urgent, false); err != nil { // by somebody else at the same time
+	if _, err := pt.form(t.Context(), "ES", protocol.Urgent, nil); err != nil { // by somebody else at the same time
 		t.Fatal(err)
 	}
 	pt.view(func(tx *store.Tx) error {
@@ -277,5 +277,39 @@ func TestOwnBatchesAreLegal(t *testing.T) {
 		if m, err := protocol.DecodeManifest(payload); err != nil || m.Size > protocol.MaxBatch {
 			t.Errorf("%+v, %v", m, err)
 		}
+	}
+}
+
+// While one batch travels the next is made ready, one ahead and no more: what waits further back stays an intent that policy is asked about again.
+func TestPrepareGoesOneBatchAhead(t *testing.T) {
+	f := newFederation(t, "PT", "ES")
+	pt, es := f.bureaus["PT"], f.bureaus["ES"]
+	pt.publishMany(3 * protocol.MaxBatchCount)
+	fixed := func() (n uint64) {
+		pt.view(func(tx *store.Tx) error {
+			head, err := tx.OutHead("ES", string(protocol.Bulk))
+			n = head.Seq
+			return err
+		})
+		return n
+	}
+	first := must(pt.NextBatch(t.Context(), "ES", protocol.Bulk))
+	for range 3 { // called again, it changes nothing
+		if err := pt.Prepare(t.Context(), "ES", protocol.Bulk, first.Last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fixed(); got != first.Last+protocol.MaxBatchCount {
+		t.Fatalf("%d messages fixed, one batch of %d and one ahead", got, first.Last)
+	}
+	if again := must(pt.NextBatch(t.Context(), "ES", protocol.Bulk)); again.First != 1 || again.Last != first.Last {
+		t.Errorf("without a receipt the first batch comes again, not %d to %d", again.First, again.Last)
+	}
+	deliver(pt, es, protocol.Bulk)
+	if len(es.got) != 3*protocol.MaxBatchCount {
+		t.Errorf("%d documents arrived", len(es.got))
+	}
+	if err := pt.Prepare(t.Context(), "ES", protocol.Bulk, fixed()); err != nil {
+		t.Errorf("with nothing to do: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"proofmark/protocol"
 	"proofmark/store"
@@ -54,7 +55,8 @@ func (d *Dispatch) bundleChannel(ctx context.Context, b *protocol.Bundle, ch pro
 			return err
 		}
 		if len(msgs) == 0 {
-			some, err := d.form(ctx, b.To, ch, true)
+			all := uint64(math.MaxUint64)
+			some, err := d.form(ctx, b.To, ch, &all)
 			if err != nil || !some {
 				return err
 			}

@@ -47,7 +47,7 @@ func (d *Dispatch) NextBatch(ctx context.Context, peer protocol.Country, ch prot
 		if !waiting {
 			return nil, nil
 		}
-		if _, err := d.form(ctx, peer, ch, false); err != nil {
+		if _, err := d.form(ctx, peer, ch, nil); err != nil {
 			return nil, fmt.Errorf("form messages for %s (%s): %w", peer, ch, err)
 		}
 	}
@@ -88,17 +88,47 @@ func (d *Dispatch) pack(peer protocol.Country, ch protocol.Channel, msgs []store
 	return &Batch{Manifest: signed, Payload: packed, First: msgs[0].Seq, Last: last.Seq}, nil
 }
 
+// Prepare forms the batch behind the messages up to `after`, which are on their way: its messages are fixed while the peer works on those, and the next
+// call of NextBatch finds them. It goes one batch ahead and no further: behind a peer that does not answer, intents stay intents.
+func (d *Dispatch) Prepare(ctx context.Context, peer protocol.Country, ch protocol.Channel, after uint64) error {
+	var due bool
+	err := d.Store.View(func(tx *store.Tx) error {
+		head, err := tx.OutHead(string(peer), string(ch))
+		if err != nil || head.Seq != after {
+			return err
+		}
+		intents, err := tx.Intents(string(peer), string(ch), 1)
+		due = len(intents) > 0
+		return err
+	})
+	if err == nil && due {
+		_, err = d.form(ctx, peer, ch, &after)
+	}
+	if err != nil {
+		return fmt.Errorf("prepare messages for %s (%s): %w", peer, ch, err)
+	}
+	return nil
+}
+
 // form asks policy once more about queued intents and fixes terms, number and predecessor of those that may go, one batch's worth. What policy
-// has come to refuse leaves the queue with an audit entry. Without ahead nothing is formed while earlier messages are not acknowledged. It reports
-// whether there were intents to work on.
-func (d *Dispatch) form(ctx context.Context, peer protocol.Country, ch protocol.Channel, ahead bool) (some bool, err error) {
+// has come to refuse leaves the queue with an audit entry. Nothing is formed while messages behind `ahead` are not acknowledged, without it any at all. It
+// reports whether there were intents to work on.
+func (d *Dispatch) form(ctx context.Context, peer protocol.Country, ch protocol.Channel, ahead *uint64) (some bool, err error) {
 	err = d.Store.Update(ctx, func(tx *store.Tx) error {
 		some = false // an act may be run again
 		if !d.isMember(peer, tx.Now()) {
 			return fmt.Errorf("%s: %w", peer, ErrNotMember)
 		}
-		if head, err := tx.OutHead(string(peer), string(ch)); err != nil || head.Seq > head.Acked && !ahead {
-			return err // somebody else formed a batch meanwhile
+		head, err := tx.OutHead(string(peer), string(ch))
+		if err != nil {
+			return err
+		}
+		clear := head.Acked
+		if ahead != nil {
+			clear = max(clear, *ahead)
+		}
+		if head.Seq > clear {
+			return nil // somebody else formed a batch meanwhile
 		}
 		intents, err := tx.Intents(string(peer), string(ch), protocol.MaxBatchCount)
 		if err != nil {

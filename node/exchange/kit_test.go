@@ -97,6 +97,8 @@ func (p *post) NextBatch(_ context.Context, peer protocol.Country, ch protocol.C
 	return &dispatch.Batch{Manifest: string(m), Payload: b, First: uint64(first + 1), Last: uint64(last)}, nil
 }
 
+func (p *post) Prepare(context.Context, protocol.Country, protocol.Channel, uint64) error { return nil }
+
 func (p *post) AcceptBatch(ctx context.Context, from protocol.Country, manifest string, payload []byte) (string, error) {
 	var m postBatch
 	var texts []string

@@ -193,7 +193,11 @@ func (s *sender) step(ctx context.Context, ses *session, mail Mail, last *uint64
 		return false, errNoProgress
 	}
 	begun := time.Now()
-	a, err := ses.send(b)
+	a, err := ses.send(b, func() {
+		if err := mail.Prepare(ctx, s.l.country, s.ch, b.Last); err != nil && ctx.Err() == nil {
+			s.l.x.o.Log.Debug("prepare the next batch", "peer", s.l.country, "channel", s.ch, "err", err) // NextBatch will meet it again
+		}
+	})
 	if err != nil {
 		return false, err
 	}

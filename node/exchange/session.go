@@ -95,8 +95,8 @@ func (ses *session) greet(ch protocol.Channel) (answer, error) {
 	return a, nil
 }
 
-// send sends one batch and waits for the answer.
-func (ses *session) send(b *dispatch.Batch) (answer, error) {
+// send sends one batch and waits for the answer; meanwhile runs when the batch is out.
+func (ses *session) send(b *dispatch.Batch, meanwhile func()) (answer, error) {
 	pace := ses.l.x.pace
 	p := patient{pipe: ses.pipe, progress: pace.progress, until: time.Now().Add(pace.batch)}
 	if err := protocol.WriteFrame(p, []byte(b.Manifest)); err != nil {
@@ -105,6 +105,7 @@ func (ses *session) send(b *dispatch.Batch) (answer, error) {
 	if err := protocol.WriteFrame(p, b.Payload); err != nil {
 		return answer{}, fmt.Errorf("send batch %d to %d: %w", b.First, b.Last, err)
 	}
+	meanwhile()
 	a, err := readAnswer(within(ses.pipe, pace.answer))
 	if err != nil {
 		return answer{}, fmt.Errorf("batch %d to %d: wait for the receipt: %w", b.First, b.Last, err)
