@@ -24,6 +24,7 @@ import (
 	"proofmark/node/exchange"
 	"proofmark/node/membership"
 	"proofmark/node/people"
+	"proofmark/node/release"
 	"proofmark/node/tracing"
 	"proofmark/policy"
 	"proofmark/protocol"
@@ -36,7 +37,8 @@ type Options struct {
 	Log  *slog.Logger
 	Cost crypto.ArgonCost // of new secrets; the default unless a test says otherwise
 
-	offline bool // no network: the node is only being made
+	offline bool     // no network: the node is only being made
+	scans   scanPace // the usual one unless a test says otherwise
 }
 
 // Node is one country's node, open.
@@ -56,6 +58,7 @@ type Node struct {
 	exchange   *exchange.Exchange
 	ballistics *ballistics.Service
 	tracing    *tracing.Service
+	release    *release.Service
 
 	figures prometheus.Gatherer // libp2p's; nil where nobody asks for figures
 
@@ -164,6 +167,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	n.tracing = tracing.New(n.desk, n.dispatch)
 	n.ballistics = ballistics.New(n.desk, n.dispatch, o.Now)
 	n.ballistics.KeepSnapshot(ballistics.Snapshot{Path: filepath.Join(n.dir, indexFile), Key: master.Derive("index"), Random: rand.Reader})
+	n.release = n.newRelease(o)
 	if o.offline {
 		return nil
 	}
@@ -173,7 +177,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		n.figures, figures = registry, registry
 	}
 	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.keys.HostKey(), Listen: n.Config.Network.Listen, Roster: n.membership.Current,
-		RosterHash: n.membership.Hash, Mail: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues})
+		RosterHash: n.membership.Hash, Mail: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan})
 	if err != nil {
 		return err
 	}
@@ -198,7 +202,7 @@ func (n *Node) Close() error {
 		err = n.exchange.Close()
 	}
 	if n.dispatch != nil {
-		err = errors.Join(err, n.dispatch.FlushRefusals(context.Background(), true))
+		err = errors.Join(err, n.dispatch.FlushRefusals(context.Background(), true), n.release.FlushRefusals(context.Background(), true))
 	}
 	return errors.Join(err, n.store.Close())
 }
@@ -210,7 +214,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if err := n.tracing.Resume(ctx); err != nil {
 		return errors.Join(fmt.Errorf("resume imports: %w", err), n.Close())
 	}
-	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "upkeep": n.upkeep}
+	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "upkeep": n.upkeep}
 	if n.Config.Monitor.Listen != "" {
 		page, err := n.monitor()
 		if err != nil {
@@ -267,8 +271,8 @@ func (n *Node) upkeep(ctx context.Context) error {
 			if err := n.people.Sweep(ctx); err != nil && ctx.Err() == nil {
 				n.log.Error("sweep sessions", "error", err)
 			}
-			if err := n.dispatch.FlushRefusals(ctx, false); err != nil && ctx.Err() == nil {
-				n.log.Error("record refusals", "error", err)
+			if err := errors.Join(n.dispatch.FlushRefusals(ctx, false), n.release.FlushRefusals(ctx, false), n.release.Expire(ctx)); err != nil && ctx.Err() == nil {
+				n.log.Error("record refusals and end releases", "error", err)
 			}
 		case <-hourly.C:
 			if err := errors.Join(n.store.Sweep(ctx), n.store.Reclaim(ctx)); err != nil && ctx.Err() == nil {
@@ -285,7 +289,7 @@ func (n *Node) SocketPath() string { return filepath.Join(n.dir, socketFile) }
 func (n *Node) services() control.Services {
 	return control.Services{
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
-		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Dispatch: n.dispatch, Exchange: n.exchange,
+		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
 		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.keys),
 		LogVerifier: func() (note.Verifier, error) {
 			return note.NewVerifier(n.keys.LogVerifierKey(LogOrigin(n.Config.Country)))

@@ -53,6 +53,7 @@ type cli struct {
 	Candidates candidatesCmd `cmd:"" help:"List, show and review correlation candidates." group:"laboratory"`
 	Lead       leadCmd       `cmd:"" help:"Release, acknowledge, retract leads and give feedback." group:"laboratory"`
 	Hit        hitCmd        `cmd:"" help:"Confirm a hit on the physical evidence, and verify it." group:"laboratory"`
+	Scan       scanCmd       `cmd:"" help:"Ask other countries for full scans, release own ones, save what was received." group:"laboratory"`
 	X3P        x3pCmd        `cmd:"" name:"x3p" help:"Look at scan files, check, draw and convert them; no node is needed." group:"laboratory"`
 	Compare    compareCmd    `cmd:"" help:"Compare two scans, or two bullets, and draw what was found; no node is needed." group:"laboratory"`
 	Evaluate   evaluateCmd   `cmd:"" help:"Measure the comparison on a folder of labelled scans; no node is needed." group:"laboratory"`

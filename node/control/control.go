@@ -17,6 +17,7 @@ import (
 	"proofmark/node/exchange"
 	"proofmark/node/membership"
 	"proofmark/node/people"
+	"proofmark/node/release"
 	"proofmark/node/tracing"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -34,6 +35,7 @@ type Services struct {
 	Membership  *membership.Service
 	Ballistics  *ballistics.Service
 	Tracing     *tracing.Service
+	Release     *release.Service
 	Dispatch    *dispatch.Dispatch
 	Exchange    *exchange.Exchange
 	Bundles     *bundle.Service

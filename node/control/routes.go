@@ -27,6 +27,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeBallistics(mux)
 	s.routeLeads(mux)
 	s.routeTracing(mux)
+	s.routeScans(mux)
 	s.routeAudit(mux)
 }
 

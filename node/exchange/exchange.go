@@ -54,6 +54,9 @@ type Options struct {
 	Queues func() ([]dispatch.Queue, error)
 
 	Figures prometheus.Registerer // takes libp2p's own figures; nil: none are kept
+
+	// OpenScan decides whether a member may have a scan now: ErrNoScan where it may not. Without it no scan is sent.
+	OpenScan func(ctx context.Context, peer protocol.Country, ask ScanAsk) (*ScanSource, error)
 }
 
 // Exchange is one country's end of the network.
@@ -64,6 +67,7 @@ type Exchange struct {
 	dht   *dht.IpfsDHT
 	dir   *atomic.Pointer[directory] // nil until Run: nobody is let in
 	lanes lanes
+	scans scanDesk
 
 	life  context.Context // ends when the exchange closes; bounds every stream and link
 	end   context.CancelFunc
@@ -114,6 +118,7 @@ func (x *Exchange) Run(ctx context.Context) error {
 	x.running = true
 	x.mu.Unlock()
 	x.host.SetStreamHandler(Protocol, x.serve)
+	x.host.SetStreamHandler(ScanProtocol, x.serveScan)
 	x.RosterChanged()
 	if err := x.dht.Bootstrap(x.life); err != nil {
 		return errors.Join(fmt.Errorf("start the members' address table: %w", err), x.Close())
@@ -142,6 +147,7 @@ func (x *Exchange) close() error {
 	x.closed = true
 	x.mu.Unlock()
 	x.host.RemoveStreamHandler(Protocol)
+	x.host.RemoveStreamHandler(ScanProtocol)
 	x.end()
 	// The host goes before the wait: closing the connections ends what still reads or writes.
 	err := errors.Join(x.dht.Close(), x.host.Close())

@@ -1,0 +1,219 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"proofmark/node/desk"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// Directions of a request.
+const (
+	Outgoing = "outgoing" // this country asked
+	Incoming = "incoming" // this country was asked
+)
+
+// State is where a request stands.
+type State string
+
+// The states of a request.
+const (
+	Requested State = "requested"         // outgoing: no answer yet
+	Filed     State = "filed"             // incoming: not judged yet
+	Awaiting  State = "awaiting-approval" // incoming: people decide
+	Refusing  State = "refusing"          // incoming: the refusal leaves on its tick
+	Refused   State = "refused"           //
+	Released  State = "released"          // the scans can be fetched
+	Received  State = "received"          // outgoing: every scan is here; incoming: every scan is there
+	Failed    State = "failed"            // outgoing: the bytes are not what was released
+	Lapsed    State = "lapsed"            // the release expired before everything was fetched
+	Erased    State = "erased"            // outgoing: retention ended, the scans are erased
+)
+
+// States lists them in their order.
+var States = []State{Requested, Filed, Awaiting, Refusing, Refused, Released, Received, Failed, Lapsed, Erased}
+
+// Request is a request for the scans behind a signature, as one of its two countries keeps it. Its id is that of the request's document.
+type Request struct {
+	ID          string           `json:"id"`
+	Number      string           `json:"number"` // the requester's, such as PT-S-2026-000001
+	Direction   string           `json:"direction"`
+	Counterpart protocol.Country `json:"counterpart"`
+	State       State            `json:"state"`
+	Signature   string           `json:"signature"`
+	Purpose     string           `json:"purpose"`
+	Reason      string           `json:"reason"`
+	Created     time.Time        `json:"created"`
+	By          string           `json:"by,omitempty"` // who asked, of an outgoing request
+
+	// Of an incoming request: what it is about and how it was judged. Ground is the true reason, which the requester may not learn.
+	Exhibit   string     `json:"exhibit,omitempty"`
+	Case      string     `json:"case,omitempty"`
+	Ground    string     `json:"ground,omitempty"`
+	Policies  []string   `json:"policies,omitempty"`
+	Approvals []Approval `json:"approvals,omitempty"`
+	Due       time.Time  `json:"due,omitzero"` // the tick on which the refusal leaves
+
+	Refusal     *Refusal  `json:"refusal,omitempty"`
+	Release     *Release  `json:"release,omitempty"`
+	Files       []File    `json:"files,omitempty"`
+	Handling    []string  `json:"handling,omitempty"`
+	RetainUntil time.Time `json:"retain_until,omitzero"` // of received scans: they are erased then
+	Timeline    []Step    `json:"timeline"`
+}
+
+// Approval is one person's consent to a release.
+type Approval struct {
+	By   string    `json:"by"`
+	At   time.Time `json:"at"`
+	Note string    `json:"note,omitempty"` // stays in this country
+}
+
+// Refusal is why nothing was released.
+type Refusal struct {
+	Code     string    `json:"code"`
+	Note     string    `json:"note,omitempty"`
+	By       string    `json:"by,omitempty"` // a person of this country, or the node
+	At       time.Time `json:"at"`
+	Document string    `json:"document,omitempty"`
+}
+
+// Release is what was released and how long it can be fetched.
+type Release struct {
+	Document string                  `json:"document"`
+	ROI      string                  `json:"roi"`
+	Scans    []protocol.ReleasedScan `json:"scans"`
+	Expires  time.Time               `json:"expires"`
+	At       time.Time               `json:"at"`
+}
+
+// File is how far one released scan is.
+type File struct {
+	Land      int       `json:"land,omitempty"`
+	SHA256    string    `json:"sha256"`
+	Size      int64     `json:"size"`
+	Opened    int       `json:"opened,omitempty"`     // incoming: streams on which it was fetched
+	Sent      time.Time `json:"sent,omitzero"`        // incoming: its last byte left
+	Received  time.Time `json:"received,omitzero"`    // outgoing: whole, checked and kept; incoming: as the other side said
+	Unopened  string    `json:"unopened,omitempty"`   // outgoing: why it cannot be read as a scan
+	LastFault string    `json:"last_fault,omitempty"` // outgoing: why the last try to fetch it failed
+}
+
+// Step is an event in a request's timeline.
+type Step struct {
+	Event    string           `json:"event"`
+	At       time.Time        `json:"at"`
+	By       string           `json:"by,omitempty"`
+	Country  protocol.Country `json:"country,omitempty"`
+	Note     string           `json:"note,omitempty"`
+	Document string           `json:"document,omitempty"`
+}
+
+var requests = store.NewCollection("scan-request",
+	store.Index[Request]{Name: "number", Keys: func(r *Request) []string { return []string{r.Number} }},
+	store.Index[Request]{Name: "signature", Keys: func(r *Request) []string { return []string{r.Direction + "/" + r.Signature} }},
+	store.Index[Request]{Name: "filed", Keys: func(r *Request) []string { return when(r.State == Filed, r.Created) }},
+	store.Index[Request]{Name: "due", Keys: func(r *Request) []string { return when(r.State == Refusing, r.Due) }},
+	store.Index[Request]{Name: "fetch", Keys: func(r *Request) []string {
+		if r.Direction != Outgoing || r.State != Released {
+			return nil
+		}
+		return []string{string(r.Counterpart)}
+	}},
+	store.Index[Request]{Name: "release", Keys: func(r *Request) []string {
+		if r.Release == nil {
+			return nil
+		}
+		return []string{r.Release.Document}
+	}},
+	store.Index[Request]{Name: "ends", Keys: func(r *Request) []string {
+		switch {
+		case r.State == Released:
+			return when(true, r.Release.Expires)
+		case r.State == Received && r.Direction == Outgoing:
+			return when(!r.RetainUntil.IsZero(), r.RetainUntil)
+		}
+		return nil
+	}})
+
+// when is an index value that sorts by time, none where it does not apply.
+func when(applies bool, t time.Time) []string {
+	if !applies {
+		return nil
+	}
+	return []string{moment(t)}
+}
+
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }
+
+func (r *Request) note(s Step) { r.Timeline = append(r.Timeline, s) }
+
+// view leaves out what only machines need.
+func (r *Request) view() *Request {
+	v := *r
+	if r.Release != nil {
+		rel := *r.Release
+		rel.Scans = slices.Clone(rel.Scans)
+		for i := range rel.Scans {
+			rel.Scans[i].Chunks = nil
+		}
+		v.Release = &rel
+	}
+	return &v
+}
+
+// owner is the country whose scan is asked for.
+func (r *Request) owner(own protocol.Country) protocol.Country {
+	if r.Direction == Incoming {
+		return own
+	}
+	return r.Counterpart
+}
+
+// addressee is the country that asks for it.
+func (r *Request) addressee(own protocol.Country) protocol.Country {
+	if r.Direction == Incoming {
+		return r.Counterpart
+	}
+	return own
+}
+
+// find accepts what people type: the number, the id, or an id's unambiguous beginning. An own number goes before a foreign one that is written the same.
+func find(tx *store.Tx, ref string) (*Request, error) {
+	if protocol.CheckID(ref) == nil {
+		return requests.Get(tx, ref)
+	}
+	var found []*Request
+	for _, r := range requests.By(tx, "number", ref) {
+		if r.Direction == Outgoing {
+			return r, tx.Err()
+		}
+		found = append(found, r)
+	}
+	if len(found) == 0 && len(ref) >= 8 {
+		for id, r := range requests.AllAfter(tx, ref) {
+			if !strings.HasPrefix(id, ref) || len(found) > 1 {
+				break
+			}
+			found = append(found, r)
+		}
+	}
+	switch {
+	case tx.Err() != nil:
+		return nil, tx.Err()
+	case len(found) == 0:
+		return nil, desk.NotFound("there is no scan request %.60q in this node: `proofmark scan requests` shows them", ref)
+	case len(found) > 1:
+		return nil, desk.Conflict("several scan requests are called %.60q: name the one you mean by its id, which `proofmark --json scan requests` shows", ref)
+	}
+	return found[0], nil
+}
+
+// progress of a scan that is being fetched: the number of chunks that are kept, as blobs under their hashes.
+func progressKey(request string, file int) string {
+	return fmt.Sprintf("release/progress/%s/%d", request, file)
+}
