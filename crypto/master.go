@@ -62,7 +62,7 @@ func derive(secret []byte, purpose string, salt []byte, size int) []byte {
 	return out
 }
 
-// wrappedMaster is the form of the master key's file.
+// wrappedMaster is the form of a file that holds one secret under a passphrase: the master key, or the recovery key.
 type wrappedMaster struct {
 	Version int       `json:"version"`
 	KDF     string    `json:"kdf"` // "argon2id"
@@ -74,57 +74,74 @@ type wrappedMaster struct {
 
 // WrapMasterKey seals the master key under a passphrase: argon2id, then XChaCha20-Poly1305; 40 bytes of random for salt and nonce.
 func WrapMasterKey(m MasterKey, passphrase []byte, random io.Reader, cost ArgonCost) ([]byte, error) {
-	if err := cost.check(); err != nil {
+	b, err := wrapSecret(m[:], masterLabel, passphrase, random, cost)
+	if err != nil {
 		return nil, fmt.Errorf("wrap master key: %w", err)
 	}
-	if err := checkSecretSize(passphrase); err != nil {
-		return nil, fmt.Errorf("wrap master key: passphrase %w", err)
-	}
-	b := make([]byte, saltSize+chacha20poly1305.NonceSizeX)
-	if _, err := io.ReadFull(random, b); err != nil {
-		return nil, fmt.Errorf("wrap master key: %w", err)
-	}
-	w := wrappedMaster{Version: masterVersion, KDF: "argon2id", Cost: cost, Salt: b[:saltSize], Nonce: b[saltSize:]}
-	key := cost.stretch(passphrase, w.Salt, 32)
-	defer clear(key)
-	var err error
-	if w.Sealed, err = sealBytes(key, w.Nonce, m[:], masterLabel); err != nil {
-		return nil, fmt.Errorf("wrap master key: %w", err)
-	}
-	return json.Marshal(w)
+	return b, nil
 }
 
 // UnwrapMasterKey opens what WrapMasterKey made. All parameters are checked against limits before argon2 runs, so that a foreign
 // file can ask for 1 GiB and some seconds at most. It returns ErrWrongPassphrase when the passphrase does not open it.
 func UnwrapMasterKey(b, passphrase []byte) (MasterKey, error) {
-	var w wrappedMaster
-	if err := decodeFile(b, maxMasterFile, &w); err != nil {
-		return MasterKey{}, fmt.Errorf("master key file: %w", err)
-	}
-	switch {
-	case w.Version != masterVersion:
-		return MasterKey{}, fmt.Errorf("master key file: version %d, this program knows version %d", w.Version, masterVersion)
-	case w.KDF != "argon2id":
-		return MasterKey{}, fmt.Errorf("master key file: key derivation %.20q, want argon2id", w.KDF)
-	case len(w.Salt) != saltSize:
-		return MasterKey{}, fmt.Errorf("master key file: salt has %d bytes, want %d", len(w.Salt), saltSize)
-	case len(w.Sealed) != len(MasterKey{})+chacha20poly1305.Overhead:
-		return MasterKey{}, fmt.Errorf("master key file: sealed key has %d bytes, want %d", len(w.Sealed), len(MasterKey{})+chacha20poly1305.Overhead)
-	}
-	if err := w.Cost.check(); err != nil {
-		return MasterKey{}, fmt.Errorf("master key file: %w", err)
-	}
-	if err := checkSecretSize(passphrase); err != nil {
-		return MasterKey{}, fmt.Errorf("master key file: passphrase %w", err)
-	}
-	key := w.Cost.stretch(passphrase, w.Salt, 32)
-	defer clear(key)
-	plain, err := openBytes(key, w.Nonce, w.Sealed, masterLabel)
+	plain, err := unwrapSecret(b, masterLabel, passphrase)
 	if err != nil {
-		return MasterKey{}, fmt.Errorf("master key file: %w", ErrWrongPassphrase)
+		return MasterKey{}, fmt.Errorf("master key file: %w", err)
 	}
 	defer clear(plain)
 	return MasterKey(plain), nil
+}
+
+// wrapSecret seals 32 bytes under a passphrase; the label is authenticated.
+func wrapSecret(secret []byte, label string, passphrase []byte, random io.Reader, cost ArgonCost) ([]byte, error) {
+	if err := cost.check(); err != nil {
+		return nil, err
+	}
+	if err := checkSecretSize(passphrase); err != nil {
+		return nil, fmt.Errorf("passphrase %w", err)
+	}
+	b := make([]byte, saltSize+chacha20poly1305.NonceSizeX)
+	if _, err := io.ReadFull(random, b); err != nil {
+		return nil, err
+	}
+	w := wrappedMaster{Version: masterVersion, KDF: "argon2id", Cost: cost, Salt: b[:saltSize], Nonce: b[saltSize:]}
+	key := cost.stretch(passphrase, w.Salt, 32)
+	defer clear(key)
+	var err error
+	if w.Sealed, err = sealBytes(key, w.Nonce, secret, label); err != nil {
+		return nil, err
+	}
+	return json.Marshal(w)
+}
+
+func unwrapSecret(b []byte, label string, passphrase []byte) ([]byte, error) {
+	var w wrappedMaster
+	if err := decodeFile(b, maxMasterFile, &w); err != nil {
+		return nil, err
+	}
+	switch {
+	case w.Version != masterVersion:
+		return nil, fmt.Errorf("version %d, this program knows version %d", w.Version, masterVersion)
+	case w.KDF != "argon2id":
+		return nil, fmt.Errorf("key derivation %.20q, want argon2id", w.KDF)
+	case len(w.Salt) != saltSize:
+		return nil, fmt.Errorf("salt has %d bytes, want %d", len(w.Salt), saltSize)
+	case len(w.Sealed) != len(MasterKey{})+chacha20poly1305.Overhead:
+		return nil, fmt.Errorf("sealed key has %d bytes, want %d", len(w.Sealed), len(MasterKey{})+chacha20poly1305.Overhead)
+	}
+	if err := w.Cost.check(); err != nil {
+		return nil, err
+	}
+	if err := checkSecretSize(passphrase); err != nil {
+		return nil, fmt.Errorf("passphrase %w", err)
+	}
+	key := w.Cost.stretch(passphrase, w.Salt, 32)
+	defer clear(key)
+	plain, err := openBytes(key, w.Nonce, w.Sealed, label)
+	if err != nil {
+		return nil, ErrWrongPassphrase
+	}
+	return plain, nil
 }
 
 // sealBytes encrypts with XChaCha20-Poly1305; the label is authenticated, so that one kind of file cannot pass for another.

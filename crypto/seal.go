@@ -2,6 +2,7 @@ package crypto
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,6 +44,10 @@ func SealFor(recipient json.RawMessage, typ string, plain []byte) (string, error
 // Unseal opens what SealFor made for this country, of at most maxSize bytes. Everything but the exact headers that SealFor writes is refused before any
 // computation with the key: no other algorithm, no compression.
 func (k *Keys) Unseal(compact, typ string, maxSize int) ([]byte, error) {
+	return unseal(k.sealing, compact, typ, maxSize)
+}
+
+func unseal(private *ecdh.PrivateKey, compact, typ string, maxSize int) ([]byte, error) {
 	if len(compact) > maxSize {
 		return nil, fmt.Errorf("unseal: %w: %d bytes, the limit is %d", ErrTooLarge, len(compact), maxSize)
 	}
@@ -50,17 +55,17 @@ func (k *Keys) Unseal(compact, typ string, maxSize int) ([]byte, error) {
 	if len(parts) != 5 || parts[1] != "" { // ECDH-ES carries no encrypted key
 		return nil, fmt.Errorf("unseal: %w", ErrMalformed)
 	}
-	if err := k.checkSealHeader(parts[0], typ); err != nil {
+	if err := checkSealHeader(parts[0], typ, x25519ID(private)); err != nil {
 		return nil, fmt.Errorf("unseal: %w", err)
 	}
-	plain, err := jwe.Decrypt([]byte(compact), jwe.WithKey(jwa.ECDH_ES, x25519.PrivateKey(append(k.sealing.Bytes(), k.sealing.PublicKey().Bytes()...))))
+	plain, err := jwe.Decrypt([]byte(compact), jwe.WithKey(jwa.ECDH_ES, x25519.PrivateKey(append(private.Bytes(), private.PublicKey().Bytes()...))))
 	if err != nil {
 		return nil, fmt.Errorf("unseal: %w", ErrWrongSignature)
 	}
 	return plain, nil
 }
 
-func (k *Keys) checkSealHeader(part, typ string) error {
+func checkSealHeader(part, typ, kid string) error {
 	raw, err := decodePart(part)
 	if err != nil || len(raw) > maxHeader {
 		return ErrMalformed
@@ -85,7 +90,7 @@ func (k *Keys) checkSealHeader(part, typ string) error {
 		return fmt.Errorf("%w: %.20q with %.20q, want ECDH-ES with A256GCM", ErrMalformed, h.Alg, h.Enc)
 	case h.Typ != typ:
 		return fmt.Errorf("%w: %.60q, want %s", ErrWrongType, h.Typ, typ)
-	case h.Kid != k.sealingID():
+	case h.Kid != kid:
 		return fmt.Errorf("%w (key %.60q)", ErrNotForUs, h.Kid)
 	case err != nil:
 		return fmt.Errorf("%w: ephemeral key: %w", ErrMalformed, err)
@@ -93,9 +98,9 @@ func (k *Keys) checkSealHeader(part, typ string) error {
 	return nil
 }
 
-// sealingID is the key ID of the sealing key.
-func (k *Keys) sealingID() string {
-	kid, err := thumbprint(x25519.PublicKey(k.sealing.PublicKey().Bytes()))
+// x25519ID is the key ID of an X25519 key.
+func x25519ID(private *ecdh.PrivateKey) string {
+	kid, err := thumbprint(x25519.PublicKey(private.PublicKey().Bytes()))
 	if err != nil {
 		panic("crypto: an X25519 public key was refused: " + err.Error())
 	}

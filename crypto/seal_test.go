@@ -72,7 +72,7 @@ func TestUnsealRefusesOtherForms(t *testing.T) {
 	public := x25519.PublicKey(ke.sealing.PublicKey().Bytes())
 	form := func(alg jwa.KeyEncryptionAlgorithm, options ...jwe.EncryptOption) string {
 		h := jwe.NewHeaders()
-		for name, v := range map[string]string{jwe.TypeKey: TypeBundle, jwe.KeyIDKey: ke.sealingID()} {
+		for name, v := range map[string]string{jwe.TypeKey: TypeBundle, jwe.KeyIDKey: x25519ID(ke.sealing)} {
 			if err := h.Set(name, v); err != nil {
 				t.Fatal(err)
 			}
