@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"proofmark/crypto"
+	"proofmark/node/backup"
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
 	"proofmark/node/control"
@@ -59,6 +60,7 @@ type Node struct {
 	ballistics *ballistics.Service
 	tracing    *tracing.Service
 	release    *release.Service
+	backup     *backup.Service
 
 	figures prometheus.Gatherer // libp2p's; nil where nobody asks for figures
 
@@ -168,6 +170,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	n.ballistics = ballistics.New(n.desk, n.dispatch, o.Now)
 	n.ballistics.KeepSnapshot(ballistics.Snapshot{Path: filepath.Join(n.dir, indexFile), Key: master.Derive("index"), Random: rand.Reader})
 	n.release = n.newRelease(o)
+	n.backup = backup.New(backup.Options{Desk: n.desk, Signer: n.keys.Signer, Master: master, Files: n.backupFiles, Now: o.Now, Random: rand.Reader})
 	if o.offline {
 		return nil
 	}
@@ -291,6 +294,8 @@ func (n *Node) services() control.Services {
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
 		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
 		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.keys),
+		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Dispatch: n.dispatch, Exchange: n.exchange,
+		Backup: n.backup, Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.keys),
 		LogVerifier: func() (note.Verifier, error) {
 			return note.NewVerifier(n.keys.LogVerifierKey(LogOrigin(n.Config.Country)))
 		},

@@ -35,6 +35,10 @@ type cli struct {
 	Peers  peersCmd  `cmd:"" help:"Show how the node stands with each member." group:"node"`
 	Doctor doctorCmd `cmd:"" help:"Find the usual troubles of a node, running or not, and say what to do."  group:"node"`
 
+	Backup   backupCmd   `cmd:"" help:"Back up the running node, encrypted for its recovery key; check backups." group:"node"`
+	Restore  restoreCmd  `cmd:"" help:"Make a node from backups and the recovery key." group:"node"`
+	Recovery recoveryCmd `cmd:"" help:"Make and show the key that opens backups." group:"node"`
+
 	Login  loginCmd  `cmd:"" help:"Open a session with your own secret." group:"people"`
 	Logout logoutCmd `cmd:"" help:"End the session." group:"people"`
 	Whoami whoamiCmd `cmd:"" help:"Show whose session this is." group:"people"`

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"proofmark/node/backup"
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
 	"proofmark/node/desk"
@@ -39,6 +40,7 @@ type Services struct {
 	Dispatch    *dispatch.Dispatch
 	Exchange    *exchange.Exchange
 	Bundles     *bundle.Service
+	Backup      *backup.Service
 	LogVerifier func() (note.Verifier, error)
 }
 

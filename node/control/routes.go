@@ -29,6 +29,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeTracing(mux)
 	s.routeScans(mux)
 	s.routeAudit(mux)
+	s.routeBackup(mux)
 }
 
 // LoginRequest opens a session; with a code it is the first login, which sets the person's own secret.
