@@ -293,8 +293,6 @@ func (n *Node) services() control.Services {
 	return control.Services{
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
 		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
-		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.keys),
-		Desk:    n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Dispatch: n.dispatch, Exchange: n.exchange,
 		Backup: n.backup, Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.keys),
 		LogVerifier: func() (note.Verifier, error) {
 			return note.NewVerifier(n.keys.LogVerifierKey(LogOrigin(n.Config.Country)))
