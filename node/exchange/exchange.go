@@ -304,3 +304,6 @@ func (x *Exchange) Addresses() []string {
 	slices.Sort(out)
 	return out
 }
+
+// Connections counts the connections that are open: two nodes that dial each other at the same moment have two.
+func (x *Exchange) Connections() int { return len(x.host.Network().Conns()) }

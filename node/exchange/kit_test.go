@@ -184,7 +184,7 @@ func quick() pace {
 	p := defaultPace
 	p.hello, p.progress, p.idle, p.linger = time.Second, time.Second, 3*time.Second, 2*time.Second
 	p.retryMin, p.retryMax, p.dial, p.locate = 20*time.Millisecond, 300*time.Millisecond, 2*time.Second, 2*time.Second
-	p.answer, p.busy = time.Second, 100*time.Millisecond
+	p.answer, p.busy, p.courtesy = time.Second, 100*time.Millisecond, 20*time.Millisecond
 	return p
 }
 

@@ -153,7 +153,7 @@ func (l *link) keep() {
 		var due <-chan time.Time
 		if l.newest() == nil {
 			if l.dials.Load() == 0 {
-				wait = 0
+				wait = l.courtesy()
 			}
 			due = time.After(wait)
 		}
@@ -168,6 +168,15 @@ func (l *link) keep() {
 			l.fault(connecting, fmt.Errorf("connect: %w", err), wait)
 		}
 	}
+}
+
+// courtesy is how long a first attempt waits. Of two nodes that hear of each other, or lose each other, at the same moment, one dials at once and the
+// other only if nothing has come of it: else most pairs would have two connections, with twice the handshakes and twice the memory.
+func (l *link) courtesy() time.Duration {
+	if peers := l.member.Load().peers; len(peers) > 0 && l.x.host.ID() > peers[0] {
+		return l.x.pace.courtesy
+	}
+	return 0
 }
 
 // pause waits until a dial is due or a connection has come up; without due, until the connections change. It reports false at the end.

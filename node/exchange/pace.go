@@ -20,6 +20,7 @@ type pace struct {
 	reconcile time.Duration // between looks at which entries have begun or ended
 	retryMin  time.Duration
 	retryMax  time.Duration
+	courtesy  time.Duration // of two nodes one dials at once, the other after this
 	nudge     time.Duration // after a failed try, until a sign of life from the member allows another
 	crossing  time.Duration // two hosts that dial each other get two connections within this
 	slow      time.Duration // a batch that took longer makes its receiver a slow one
@@ -40,6 +41,7 @@ var defaultPace = pace{
 	reconcile: 30 * time.Second,
 	retryMin:  200 * time.Millisecond,
 	retryMax:  time.Minute,
+	courtesy:  time.Second,
 	nudge:     5 * time.Second,
 	crossing:  2 * time.Second,
 	slow:      2 * time.Second,

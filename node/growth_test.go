@@ -1,0 +1,177 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"proofmark/correlate/synth"
+	"proofmark/node/ballistics"
+	"proofmark/node/control"
+	"proofmark/node/dispatch"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+var growthMembers = flag.String("growth", "5", "numbers of members that BenchmarkGrowth measures, such as 10,50,200")
+
+// BenchmarkGrowth runs federations of real nodes, hosts and synced stores in one process, everyone connected with everyone, and says what one node takes
+// and how long a publication needs to all of the others. Sizes are chosen with -growth=10,50,200; an iteration is one publication. Memory is the process's
+// own, divided: a size that is measured after another shows what that one left.
+func BenchmarkGrowth(b *testing.B) {
+	for _, text := range strings.Split(*growthMembers, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 2 {
+			b.Fatalf("-growth=%s: not a number of members", text)
+		}
+		b.Run("members="+text, func(b *testing.B) { grow(b, n) })
+	}
+}
+
+func grow(b *testing.B, n int) {
+	bureaus := make([]*bureau, n)
+	for i, c := range countryCodes(n) {
+		bureaus[i] = newBureau(b, c)
+	}
+	for _, m := range bureaus {
+		m.start()
+		people := map[string]string{}
+		if m == bureaus[0] {
+			people = roles
+		}
+		m.login(people)
+	}
+	federate(b, bureaus...)
+	begun := time.Now() // of the last installation: the first ones dial already
+	want := n * (n - 1)
+	wait(b, "everybody is connected with everybody", func() bool { return connections(bureaus) == want })
+	mesh := time.Since(begun)
+	settle(b, bureaus)
+	debug.FreeOSMemory()
+	resident, goroutines := residentMB(b), runtime.NumGoroutine()
+	maker := synth.NewMaker(1)
+	var whole []time.Duration
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		scan := bureaus[0].prepare(fmt.Sprintf("E-%d", i), maker.Firearm(1).Fire(uint64(i)+1, synth.Shot{}))
+		b.StartTimer()
+		if _, err := control.Upload[*ballistics.Acquisition](b.Context(), bureaus[0].people["tech"], "acquire", "",
+			ballistics.NewAcquisition{Exhibit: fmt.Sprintf("E-%d", i), ROI: "breech-face", Scans: []ballistics.File{{Name: "scan.x3p", Size: int64(len(scan))}}}, scan); err != nil {
+			b.Fatal(err)
+		}
+		acquired := time.Now()
+		wait(b, "the publication has reached all", func() bool {
+			for _, m := range bureaus[1:] {
+				if m.accepted() < i+1 {
+					return false
+				}
+			}
+			return true
+		})
+		whole = append(whole, time.Since(acquired))
+	}
+	b.ReportMetric(mesh.Seconds(), "s-mesh")
+	b.ReportMetric(resident/float64(n), "MB/node")
+	b.ReportMetric(float64(goroutines)/float64(n), "goroutines/node")
+	b.ReportMetric(float64(open(bureaus))/float64(n), "connections/node")
+	b.ReportMetric(ms(whole, 50)/1000, "s-to-all-p50")
+	b.ReportMetric(ms(whole, 100)/1000, "s-to-all-max")
+	var wg sync.WaitGroup
+	for _, m := range bureaus {
+		wg.Go(m.halt)
+	}
+	wg.Wait()
+}
+
+// countryCodes lists codes that exist.
+func countryCodes(n int) (out []string) {
+	for c := range 26 * 26 {
+		code := string([]byte{'A' + byte(c/26), 'A' + byte(c%26)})
+		if _, err := protocol.ParseCountry(code); err == nil && len(out) < n {
+			out = append(out, code)
+		}
+	}
+	return out
+}
+
+// connections counts how many members each node sees connected, together.
+func connections(bureaus []*bureau) (n int) {
+	for _, m := range bureaus {
+		for _, p := range m.node.exchange.Peers() {
+			if p.Connected {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// open counts the ends of connections, those that two nodes have twice among them.
+func open(bureaus []*bureau) (n int) {
+	for _, m := range bureaus {
+		n += m.node.exchange.Connections()
+	}
+	return n
+}
+
+// settle waits until the number of connections stays the same for a while: doubled ones are closed, and hosts learn of each other after connecting.
+func settle(b *testing.B, bureaus []*bureau) {
+	last, since := -1, time.Now()
+	wait(b, "connections come to rest", func() bool {
+		if n := open(bureaus); n != last {
+			last, since = n, time.Now()
+		}
+		return time.Since(since) > 10*time.Second
+	})
+}
+
+func wait(b *testing.B, what string, done func() bool) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), 20*time.Minute)
+	defer cancel()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			b.Fatalf("not within 20 minutes: %s", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// accepted counts the foreign signatures that a node has taken in.
+func (b *bureau) accepted() (n int) {
+	b.t.Helper()
+	if err := b.node.store.View(func(tx *store.Tx) error {
+		list, err := b.node.dispatch.List(tx, dispatch.DocumentFilter{Status: dispatch.Accepted, Limit: 1000})
+		n = len(list)
+		return err
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+	return n
+}
+
+// residentMB is what the process holds in memory.
+func residentMB(t testing.TB) float64 {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		t.Skipf("no figures of memory on this system: %v", err)
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if kb, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
+			n, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(kb), " kB"), 64)
+			return n / 1024
+		}
+	}
+	return 0
+}
