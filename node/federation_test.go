@@ -36,6 +36,7 @@ type bureau struct {
 	stop    context.CancelFunc
 	done    chan error
 	people  map[string]*control.Client
+	scans   scanPace
 }
 
 // newBureau makes a node on free loopback ports; it is not started.
@@ -74,7 +75,7 @@ func freePort(t testing.TB) int {
 
 func (b *bureau) start() {
 	b.t.Helper()
-	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost})
+	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -15,8 +16,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"proofmark/correlate/synth"
-	"proofmark/correlate/x3p"
+	"proofmark/correlate"
 	"proofmark/crypto"
 	"proofmark/crypto/roster"
 	"proofmark/node/ballistics"
@@ -66,7 +66,6 @@ type bureau struct {
 	engine  *policy.Engine
 	store   *store.Store
 	out     *dispatch.Dispatch
-	lab     *ballistics.Service
 	quota   int
 	steps   []string // of every look, separated by requests
 	line    func(b []byte) ([]byte, error)
@@ -148,7 +147,7 @@ func (b *bureau) open() {
 	b.out = dispatch.New(dispatch.Options{Country: b.country, Store: b.store, Signer: b.keys.Signer(), Policy: engine, Roster: func() *roster.Roster { return b.f.roster },
 		Now: b.f.clock.now, Random: rand.Reader, Log: log})
 	tracing.New(d, b.out)
-	b.lab = ballistics.New(d, b.out, b.f.clock.now)
+	ballistics.New(d, b.out, b.f.clock.now)
 	b.Service = New(Options{Desk: d, Out: b.out, Now: b.f.clock.now, Fetch: b.over, Quota: b.quota, Chunk: protocol.MinScanChunk})
 	b.looked = func(step string) { b.steps = append(b.steps, step) }
 	s := b.store
@@ -208,28 +207,43 @@ func (f *federation) carry(from, to protocol.Country) {
 	}
 }
 
-// shot keeps one generated scan: making it takes longer than anything a test does with it.
+// shot stands for a scan: what it shows does not matter here, and its chunks are all different.
 var shot = sync.OnceValue(func() []byte {
-	var buf bytes.Buffer
-	if err := x3p.Write(&buf, synth.NewMaker(1).Firearm(7).Fire(1, synth.Shot{})); err != nil {
+	b := make([]byte, 150_001)
+	if _, err := mathrand.NewChaCha8([32]byte{3}).Read(b); err != nil {
 		panic(err)
 	}
-	return buf.Bytes()
+	return b
 })
 
-// enrol opens a case with one exhibit and acquires its scan; it returns the signature.
-func (b *bureau) enrol() string {
+// The laboratory's records as it keeps them; making them its own way takes longer than anything a test does with them.
+var (
+	signatures   = store.NewCollection[ballistics.Signature]("signature")
+	acquisitions = store.NewCollection("acquisition", store.Index[ballistics.Acquisition]{Name: "exhibit", Keys: func(a *ballistics.Acquisition) []string { return []string{a.Exhibit} }})
+)
+
+// enrol makes an exhibit with a scan and publishes its signature, which it returns.
+func (b *bureau) enrol() (signature string) {
 	b.t.Helper()
-	ctx := b.t.Context()
-	must(b.lab.AddCase(ctx, tech, "", ballistics.NewCase{Reference: "C-1", Agency: "Judicial Police"}))
-	at := begin.AddDate(0, 0, -2)
-	must(b.lab.AddIncident(ctx, tech, "", ballistics.NewIncident{Case: "C-1", Occurred: protocol.Interval{From: at, To: at.Add(time.Hour)}, Place: "Secret Street 7", Offence: "homicide"}))
-	must(b.lab.AddExhibit(ctx, tech, "", ballistics.NewExhibit{Number: "E-1", Case: "C-1", Origin: protocol.Evidence, Calibre: "9 mm Luger"}))
-	a, err := b.lab.Acquire(ctx, tech, "", ballistics.NewAcquisition{Exhibit: "E-1", ROI: "breech-face", Scans: []ballistics.File{{Name: "e1.x3p", Content: shot()}}})
+	err := b.store.Update(b.t.Context(), func(tx *store.Tx) error {
+		hash, err := tx.PutBlob(shot())
+		if err != nil {
+			return err
+		}
+		exhibit := must(protocol.NewID(tx.Now(), tx.Random()))
+		signature = must(protocol.NewDocumentID(b.country, tx.Now(), tx.Random()))
+		a := &ballistics.Acquisition{ID: exhibit, Exhibit: exhibit, Number: "E-1", ROI: correlate.BreechFace, Scans: []ballistics.Scan{{File: "e1.x3p", Hash: hash, Bytes: len(shot())}}, Signature: signature}
+		sig := &ballistics.Signature{ID: signature, Country: b.country, Own: true, Exhibit: exhibit, ROI: a.ROI, Number: a.Number, Case: "C-1"}
+		body := &protocol.SignatureBody{Exhibit: exhibit, ROI: string(a.ROI), Kind: protocol.CartridgeCase, Origin: protocol.Evidence, Calibre: "9 mm Luger", FiringPin: protocol.Unknown,
+			Pattern: protocol.Unknown, Algorithm: "none", Signature: []byte{1}, Quality: 1}
+		facts := dispatch.Facts{Purpose: Purpose, Actor: tech.Name, Event: begin.AddDate(0, 0, -2), Attributes: map[string]any{"calibre": body.Calibre, "origin": body.Origin, "handling": []string{},
+			"offence": "homicide", "terrorism": false, "customs": false, "trafficking": false, "group_size": int64(0)}}
+		return errors.Join(acquisitions.Put(tx, a.ID, a), signatures.Put(tx, signature, sig), b.out.IssueAs(tx, signature, protocol.TypeSignature, body, facts))
+	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return a.Signature
+	return signature
 }
 
 // ask has a bureau ask for a scan, delivers the request and lets the owner judge it.
