@@ -26,6 +26,7 @@ import (
 	"proofmark/node/membership"
 	"proofmark/node/people"
 	"proofmark/node/release"
+	"proofmark/node/sharing"
 	"proofmark/node/tracing"
 	"proofmark/policy"
 	"proofmark/protocol"
@@ -90,11 +91,6 @@ func Open(dir string, passphrase []byte, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine, err := policy.Load(os.DirFS(filepath.Join(dir, policyDir)))
-	if err != nil {
-		return nil, fmt.Errorf("sharing policy in %s: %w", filepath.Join(dir, policyDir), err)
-	}
-	n.policy.Store(engine)
 	signer, err := n.keys.LogSigner(LogOrigin(c.Country))
 	if err != nil {
 		return nil, err
@@ -109,13 +105,18 @@ func Open(dir string, passphrase []byte, o Options) (*Node, error) {
 	if err != nil {
 		return nil, damagedDatabase(filepath.Join(dir, storeDir), err)
 	}
+	engine, err := sharing.Load(n.store, filepath.Join(dir, policyDir))
+	if err != nil {
+		return nil, errors.Join(err, n.store.Close())
+	}
+	n.policy.Store(engine)
 	if err := n.assemble(o, master); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	if !o.offline {
 		err := n.inhabited()
 		if err == nil {
-			err = n.recordPolicy(context.Background())
+			err = sharing.Record(context.Background(), n.store, engine, filepath.Join(dir, policyDir), n.log)
 		}
 		if err == nil {
 			err = n.calibrate(context.Background())
@@ -293,7 +294,9 @@ func (n *Node) services() control.Services {
 	return control.Services{
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
 		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
-		Backup: n.backup, Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.keys),
+		Backup: n.backup,
+		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.keys),
+		Sharing: sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
 		LogVerifier: func() (note.Verifier, error) {
 			return note.NewVerifier(n.keys.LogVerifierKey(LogOrigin(n.Config.Country)))
 		},

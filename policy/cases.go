@@ -68,6 +68,14 @@ func ReadCases(dir fs.FS) ([]Case, error) {
 	if problem != nil {
 		return nil, problem
 	}
+	return ParseCases(text)
+}
+
+// ParseCases reads the text of a file of cases.
+func ParseCases(text []byte) ([]Case, error) {
+	if len(text) > maxFileBytes {
+		return nil, &Problem{CasesFile, 1, fmt.Sprintf("the file is larger than %d KiB", maxFileBytes>>10)}
+	}
 	var file struct {
 		Case []Case `toml:"case"`
 	}

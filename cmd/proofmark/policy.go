@@ -17,6 +17,13 @@ type policyCmd struct {
 	Test    policyTestCmd    `cmd:"" help:"Ask a folder of policies the cases that stand beside them (cases.toml); no node is needed."`
 	Explain policyExplainCmd `cmd:"" help:"Say why a document goes, or does not go, to a country, and exactly what would be sent."`
 	Diff    policyDiffCmd    `cmd:"" help:"Say which documents of this node other policies would share, or keep back, before they are put in place."`
+	Apply   policyApplyCmd   `cmd:"" help:"Put policies in force while the node runs, or propose them where a second person has to approve."`
+
+	Proposals policyProposalsCmd `cmd:"" help:"List the policies that were proposed, and what became of them."`
+	Show      policyShowCmd      `cmd:"" help:"Show a proposed policy; save its files to look at them, test and compare."`
+	Approve   policyApproveCmd   `cmd:"" help:"Put a policy in force that somebody else proposed."`
+	Reject    policyRejectCmd    `cmd:"" help:"Reject a proposed policy, or take back an own one."`
+
 	Schema  policySchemaCmd  `cmd:"" help:"Print the schema: every name that a policy may use, with comments."`
 }
 

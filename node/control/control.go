@@ -19,6 +19,7 @@ import (
 	"proofmark/node/membership"
 	"proofmark/node/people"
 	"proofmark/node/release"
+	"proofmark/node/sharing"
 	"proofmark/node/tracing"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -39,6 +40,7 @@ type Services struct {
 	Release     *release.Service
 	Dispatch    *dispatch.Dispatch
 	Exchange    *exchange.Exchange
+	Sharing     *sharing.Service
 	Bundles     *bundle.Service
 	Backup      *backup.Service
 	LogVerifier func() (note.Verifier, error)

@@ -24,6 +24,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeBundles(mux)
 	s.routeDocuments(mux)
 	s.routePolicy(mux)
+	s.routeSharing(mux)
 	s.routeBallistics(mux)
 	s.routeLeads(mux)
 	s.routeTracing(mux)

@@ -6,6 +6,7 @@ import (
 
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
+	"proofmark/node/sharing"
 	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -48,6 +49,39 @@ func (s *Server) routePolicy(mux *http.ServeMux) {
 		entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindPolicy, Object: now.Version(), Event: "policies compared",
 			Details: map[string]string{"old": was.Version(), "new": now.Version(), "after": r.After}}}
 		return readPolicy(ctx, s, c, entry, func(tx *store.Tx) (*dispatch.PolicyChange, error) { return d.ComparePolicies(tx, was, now, r.After) })
+	})
+}
+
+// PolicyFiles are policies to put in force, with the cases beside them.
+type PolicyFiles struct {
+	Files map[string]string `json:"files"`
+	Note  string            `json:"note,omitempty"`
+}
+
+// PolicyVersion names a proposal by the beginning of its version.
+type PolicyVersion struct {
+	Version string `json:"version"`
+	Note    string `json:"note,omitempty"`
+}
+
+func (s *Server) routeSharing(mux *http.ServeMux) {
+	sh := s.services.Sharing
+	handle(s, mux, "policy.apply", func(ctx context.Context, c call, r PolicyFiles) (*sharing.Proposal, error) {
+		return sh.Apply(ctx, c.actor, c.key, r.Files, r.Note)
+	})
+	handle(s, mux, "policy.approve", func(ctx context.Context, c call, r PolicyVersion) (*sharing.Proposal, error) {
+		return sh.Approve(ctx, c.actor, c.key, r.Version)
+	})
+	handle(s, mux, "policy.reject", func(ctx context.Context, c call, r PolicyVersion) (*sharing.Proposal, error) {
+		return sh.Reject(ctx, c.actor, c.key, r.Version, r.Note)
+	})
+	handle(s, mux, "policy.proposals", func(ctx context.Context, c call, _ None) ([]*sharing.Proposal, error) {
+		entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindPolicy, Event: "proposed policies listed"}}
+		return readPolicy(ctx, s, c, entry, sh.List)
+	})
+	handle(s, mux, "policy.show", func(ctx context.Context, c call, r PolicyVersion) (*sharing.Proposal, error) {
+		entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindPolicy, Object: r.Version, Event: "proposed policy viewed"}}
+		return readPolicy(ctx, s, c, entry, func(*store.Tx) (*sharing.Proposal, error) { return sh.Get(r.Version) })
 	})
 }
 

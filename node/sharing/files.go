@@ -1,0 +1,83 @@
+package sharing
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"proofmark/policy"
+)
+
+// The folder is changed in three steps, so that a crash leaves the old policies or the new ones and never a mixture: the new files are written beside it
+// (.next), the change is committed, and the folders change places; the old one stays as .last until the next change.
+const (
+	nextSuffix = ".next"
+	lastSuffix = ".last"
+)
+
+// stage writes files to the folder beside, durably.
+func stage(folder string, files map[string]string) error {
+	next := folder + nextSuffix
+	if err := os.RemoveAll(next); err != nil {
+		return fmt.Errorf("remove an earlier policy that was never put in place: %w", err)
+	}
+	if err := os.Mkdir(next, 0o700); err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := writeSynced(filepath.Join(next, name), text); err != nil {
+			return fmt.Errorf("write policy: %w", err)
+		}
+	}
+	return errors.Join(syncFolder(next), syncFolder(filepath.Dir(folder)))
+}
+
+func writeSynced(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// promote puts the staged folder in place of the one in force.
+func promote(folder string) error {
+	last := folder + lastSuffix
+	if err := os.RemoveAll(last); err != nil {
+		return fmt.Errorf("remove the policy before the last: %w", err)
+	}
+	if err := os.Rename(folder, last); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(folder+nextSuffix, folder); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(folder))
+}
+
+// settle ends a change that a crash broke off: committed is the version that the store has as in force.
+func settle(folder, committed string) error {
+	next := folder + nextSuffix
+	if _, err := os.Stat(next); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	engine, err := policy.Load(os.DirFS(next))
+	if err == nil && committed != "" && engine.Version() == committed {
+		return promote(folder)
+	}
+	if err := os.RemoveAll(next); err != nil { // it was never committed, or not written to the end
+		return fmt.Errorf("remove a policy that was never put in force: %w", err)
+	}
+	return nil
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
