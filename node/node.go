@@ -294,7 +294,7 @@ func (n *Node) services() control.Services {
 	return control.Services{
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
 		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
-		Backup: n.backup,
+		Backup:  n.backup,
 		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.keys),
 		Sharing: sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
 		LogVerifier: func() (note.Verifier, error) {
