@@ -218,6 +218,9 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if err := n.tracing.Resume(ctx); err != nil {
 		return errors.Join(fmt.Errorf("resume imports: %w", err), n.Close())
 	}
+	if err := n.dispatch.Resume(ctx); err != nil {
+		return errors.Join(err, n.Close())
+	}
 	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "upkeep": n.upkeep}
 	if n.Config.Monitor.Listen != "" {
 		page, err := n.monitor()
@@ -263,6 +266,7 @@ func (n *Node) upkeep(ctx context.Context) error {
 	hourly, minutely := time.NewTicker(time.Hour), time.NewTicker(time.Minute)
 	defer hourly.Stop()
 	defer minutely.Stop()
+	var hours, reclaimed int64
 	for {
 		select {
 		case <-ctx.Done():
@@ -278,8 +282,16 @@ func (n *Node) upkeep(ctx context.Context) error {
 			if err := errors.Join(n.dispatch.FlushRefusals(ctx, false), n.release.FlushRefusals(ctx, false), n.release.Expire(ctx)); err != nil && ctx.Err() == nil {
 				n.log.Error("record refusals and end releases", "error", err)
 			}
+			if err := n.dispatch.Expire(ctx); err != nil && ctx.Err() == nil {
+				n.log.Error("erase what expired", "error", err)
+			}
 		case <-hourly.C:
-			if err := errors.Join(n.store.Sweep(ctx), n.store.Reclaim(ctx)); err != nil && ctx.Err() == nil {
+			err := n.store.Sweep(ctx)
+			if hours++; hours%24 == 1 || n.dispatch.Erased() > reclaimed { // erased bytes leave the files within the hour
+				reclaimed = n.dispatch.Erased()
+				err = errors.Join(err, n.store.Reclaim(ctx))
+			}
+			if err != nil && ctx.Err() == nil {
 				n.log.Error("sweep", "error", err)
 			}
 		}

@@ -94,6 +94,19 @@ func bodyRows() map[Type][]bodyRow {
 			{"request", "", "request"}, {"signature", "x", "signature"}, {"code", "BORED", "code"}, {"code", "", "code"}, {"code", ScanUnknown, "carries none"}, {"code", ScanOther, ""}, {"note", "", ""},
 			{"note", long(MaxText + 1), "note"},
 		},
+		TypeWithdrawal: {
+			{"document", "x", "document"}, {"document_type", "withdrawal", "document_type"}, {"document_type", "withdrawal-confirmation", "document_type"}, {"document_type", "A B", "document_type"},
+			{"document_type", "trace-answer", ""}, {"document_type", "of-a-newer-version", ""},
+			{"document_sha256", strings.Repeat("0A", 32), "SHA-256"}, {"document_sha256", "", "SHA-256"}, {"reason", "BORED", "reason"}, {"reason", "", "reason"}, {"reason", "COURT_ORDER", ""},
+			{"note", "", "says more"}, {"note", long(MaxText + 1), "note"}, {"note", "\x1b", "note"},
+		},
+		TypeWithdrawalConfirmation: {
+			{"withdrawal", "x", "withdrawal"}, {"document", "", "document"}, {"document_sha256", "ab", "SHA-256"}, {"outcome", "LOST", "erased"}, {"outcome", "NOT_HELD", "belongs to the outcome"},
+			{"outcome", "HELD", "belongs to the outcome"}, {"erased", time.Time{}, "belongs to the outcome"}, {"stays", many(65, map[string]any{"what": "hit", "ground": "LEGAL_HOLD"}), "limit is 64"},
+			{"stays", many(64, map[string]any{"what": "hit", "ground": "LEGAL_HOLD"}), ""}, {"stays", []any{map[string]any{"what": "scan", "ground": "LEGAL_HOLD"}}, "stays[0]: what"},
+			{"stays", []any{map[string]any{"what": "trace", "ground": "WANTED"}}, "stays[0]: ground"}, {"stays", []any{map[string]any{"what": "trace", "ground": "LEGAL_HOLD", "note": "a\nb"}}, "stays[0]: note"},
+			{"stays", []any{map[string]any{"what": "trace", "ground": "LEGAL_HOLD", "reference": long(129)}}, "stays[0]: reference"},
+		},
 	}
 }
 
@@ -121,6 +134,11 @@ func TestCheckOfEveryBody(t *testing.T) {
 	no := changed(t, TypeTraceAnswer, "outcome", "UNSUCCESSFUL").(*TraceAnswerBody)
 	no.Reasons = nil
 	wantError(t, no.Check(), "says why")
+	held := &WithdrawalConfirmationBody{Withdrawal: idA, Document: idA, SHA256: strings.Repeat("0a", 32), Outcome: OutcomeHeld}
+	wantError(t, held.Check(), "names its legal hold")
+	if held.Stays = []Remainder{{What: "document", Ground: GroundLegalHold, Note: "court of Lisbon"}}; held.Check() != nil {
+		t.Error("a hold is named:", held.Check())
+	}
 }
 
 // A Check must not write into the slices that it reads: two goroutines may check one body.

@@ -138,7 +138,7 @@ func TestTheLongestTextsFit(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range []string{"narrative", "note", "reason", "circumstances", "legal_justification", "intended_use", "priority_reason", "point_of_diversion"} {
-				if _, ok := fields[name]; ok {
+				if _, ok := fields[name]; ok && (name != "reason" || typ != TypeWithdrawal) { // of a withdrawal it is one of a closed list
 					fields[name] = text
 				}
 			}

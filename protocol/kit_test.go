@@ -59,6 +59,9 @@ func bodies() map[Type]Body {
 		TypeScanRelease: &ScanReleaseBody{Request: idB, Signature: idA, ROI: "lea", Handling: []string{"H0", "H1"}, Expires: testTime, RetainUntil: &testTime,
 			Scans: []ReleasedScan{{Land: 1, SHA256: strings.Repeat("0a", 32), Size: MinScanChunk + 1, MediaType: MediaX3P, Chunk: MinScanChunk, Chunks: []string{strings.Repeat("0b", 32), strings.Repeat("0c", 32)}}}},
 		TypeScanRefusal: &ScanRefusalBody{Request: idB, Signature: idA, Code: ScanInvestigation, Note: "until the trial"},
+		TypeWithdrawal:  &WithdrawalBody{Document: idA, Kind: TypeSignature, SHA256: strings.Repeat("0a", 32), Reason: ReasonOther, Note: "the exhibit was mixed up"},
+		TypeWithdrawalConfirmation: &WithdrawalConfirmationBody{Withdrawal: idA, Document: idA, SHA256: strings.Repeat("0a", 32), Outcome: OutcomeErased, Erased: testTime,
+			Stays: []Remainder{{What: "lead", Reference: "ES-L-2026-000001", Ground: GroundOwnRecord, Note: "marked: source withdrawn"}}},
 	}
 }
 

@@ -24,6 +24,9 @@ var specs = map[Type]spec{
 	TypeScanRequest: {schema: 1, urgent: true, body: func() Body { return new(ScanRequestBody) }},
 	TypeScanRelease: {schema: 1, urgent: true, body: func() Body { return new(ScanReleaseBody) }},
 	TypeScanRefusal: {schema: 1, urgent: true, body: func() Body { return new(ScanRefusalBody) }},
+	TypeWithdrawal:  {schema: 1, urgent: true, body: func() Body { return new(WithdrawalBody) }},
+
+	TypeWithdrawalConfirmation: {schema: 1, urgent: true, body: func() Body { return new(WithdrawalConfirmationBody) }},
 }
 
 // ChannelOf says on which channel a type travels: leads and traces overtake publications.

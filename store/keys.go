@@ -17,6 +17,7 @@ import (
 //	l number                                  audit entries with the tree's hashes that they completed
 //	x kind esc(value) ^number                 audit indexes, newest first
 //	p                                         the signed checkpoint
+//	k                                         nothing: see writeOutMemory
 //	t block                                   earliest and latest time within a block of audit entries
 //	q peer 0 channel 0 number                 intents
 //	d peer 0 channel 0 document               the intent of a document
@@ -27,6 +28,7 @@ import (
 const (
 	keyFormat     = "v"
 	keyCheckpoint = "p"
+	keyDropped    = "k"
 
 	spaceRaw        = "r"
 	spaceRecord     = "c"

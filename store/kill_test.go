@@ -56,6 +56,15 @@ func workUntilKilled(dir string) error {
 			}
 		})
 	}
+	wg.Go(func() { // and erased bytes leave the files meanwhile
+		for {
+			if err := s.Reclaim(context.Background()); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return
+			}
+			time.Sleep(20 * time.Millisecond) // the others shall get on
+		}
+	})
 	wg.Wait()
 	return errors.New("stopped by itself")
 }

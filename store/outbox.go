@@ -182,6 +182,25 @@ func (tx *Tx) RemoveIntent(peer, channel string, in Intent) error {
 		tx.writeState(spaceOut, peer, channel, &st))
 }
 
+// Unqueue takes the intent of a document out of a channel's queue, wherever it stands in it, and reports whether there was one.
+func (tx *Tx) Unqueue(peer, channel, document string) (bool, error) {
+	if err := errors.Join(checkName("peer", peer), checkName("channel", channel), checkName("document", document)); err != nil {
+		return false, err
+	}
+	place, err := tx.get(spaceQueued + peer + "\x00" + channel + "\x00" + document)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	var n uint64
+	if err == nil {
+		n, err = parseNumber(string(place))
+	}
+	if err != nil {
+		return false, onChannel(peer, channel, err)
+	}
+	return true, tx.RemoveIntent(peer, channel, Intent{Number: n, Document: document})
+}
+
 // FixMessage stores a message's bytes as the next one of the channel and moves the channel's head to hash (hex). The caller built the
 // message with seq and prev from OutHead in the same act: read elsewhere, they may be out of date.
 func (tx *Tx) FixMessage(peer, channel string, msg []byte, hash string) (seq uint64, err error) {

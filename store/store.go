@@ -8,7 +8,6 @@ package store
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +57,8 @@ type Options struct {
 	MemTable int64
 	// Cache is the memory for decrypted blocks and table indexes, in bytes. 0 = 32 MiB.
 	Cache int64
+
+	plain bool // nothing is encrypted or compressed: a test looks for erased bytes in the files
 }
 
 const (
@@ -76,11 +77,14 @@ type Store struct {
 	free func(dir string) (uint64, error)
 
 	queue   chan *request
+	chores  chan *chore
 	closing chan struct{}
 	stopped chan struct{} // closed when the writer is gone
 	w       writer
 	commits atomic.Int64
 	acts    atomic.Int64 // in commits
+
+	reclaiming sync.Mutex
 
 	mu    sync.Mutex
 	shut  bool
@@ -107,6 +111,9 @@ func Open(opt Options) (*Store, error) {
 	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	if err := clearEmptyLogs(opt.Dir); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", opt.Dir, err)
+	}
 	db, err := badger.Open(badgerOptions(opt))
 	switch {
 	case errors.Is(err, badger.ErrEncryptionKeyMismatch):
@@ -118,7 +125,7 @@ func Open(opt Options) (*Store, error) {
 	}
 	s := &Store{
 		opt: opt, db: db, log: opt.Log, free: FreeBytes,
-		queue: make(chan *request), closing: make(chan struct{}), stopped: make(chan struct{}),
+		queue: make(chan *request), chores: make(chan *chore), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if err := s.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), db.Close())
@@ -142,7 +149,7 @@ func (opt *Options) check() error {
 }
 
 func badgerOptions(opt Options) badger.Options {
-	return badger.DefaultOptions(opt.Dir).
+	b := badger.DefaultOptions(opt.Dir).
 		WithLogger(badgerLog{opt.Log}).
 		WithEncryptionKey(opt.Key).
 		WithSyncWrites(true).
@@ -158,6 +165,10 @@ func badgerOptions(opt Options) badger.Options {
 		WithNumCompactors(2).WithNumGoroutines(2).
 		// AES-CTR hides but does not authenticate: checksums find what the disk got wrong.
 		WithVerifyValueChecksum(true).WithChecksumVerificationMode(options.OnBlockRead)
+	if opt.plain {
+		b = b.WithEncryptionKey(nil).WithCompression(options.None)
+	}
+	return b
 }
 
 // begin checks or writes the format version and loads the audit log's head.
@@ -234,29 +245,6 @@ func (s *Store) View(act func(*Tx) error) error {
 
 // Commits is the number of transactions committed since Open: with many writers far fewer than acts.
 func (s *Store) Commits() int64 { return s.commits.Load() }
-
-// Reclaim compacts the tables and rewrites value-log files that hold deleted bytes, until none is left to gain from. It runs
-// beside everything else and may take minutes on a large database; run it daily. Deleted bytes in the newest value-log file and in the
-// log of the table in memory stay on disk (encrypted) until later writes have filled those and a later run comes by.
-func (s *Store) Reclaim(ctx context.Context) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.users.Done()
-	if err := s.db.Flatten(2); err != nil {
-		return fmt.Errorf("reclaim: compact tables: %w", err)
-	}
-	for ctx.Err() == nil {
-		err := s.db.RunValueLogGC(0.01)
-		if errors.Is(err, badger.ErrNoRewrite) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("reclaim: rewrite value log: %w", err)
-		}
-	}
-	return ctx.Err()
-}
 
 // badgerLog passes on what Badger complains about; its informational chatter stays out of the node's log.
 type badgerLog struct{ log *slog.Logger }

@@ -97,6 +97,8 @@ func (s *Store) write() {
 		case r := <-s.queue:
 			s.fill(r)
 			s.commit()
+		case c := <-s.chores:
+			c.done <- c.do()
 		case <-s.closing:
 			return
 		}

@@ -123,6 +123,7 @@ func printSides(w io.Writer, own, other *ballistics.Side) {
 		{"Quality", func(s *ballistics.Side) string { return fmt.Sprintf("%.2f", s.Quality) }},
 		{"Held since", func(s *ballistics.Side) string { return stamp(s.Received) }},
 		{"Held until", func(s *ballistics.Side) string { return day(s.Expires) }},
+		{"Source withdrawn", func(s *ballistics.Side) string { return stamp(s.Withdrawn) }},
 		{"Signature", func(s *ballistics.Side) string { return s.Signature }},
 	} {
 		if a, b := f.of(own), f.of(other); a != "" || b != "" {

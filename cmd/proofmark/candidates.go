@@ -64,6 +64,9 @@ func candidateRow(v *ballistics.CandidateView) []string {
 	if v.Lead != "" {
 		state += ", lead " + v.Lead
 	}
+	if !v.Other.Withdrawn.IsZero() {
+		state += ", source withdrawn"
+	}
 	return []string{short(v.Pair), fmt.Sprintf("%.3f", v.Score), fmt.Sprint(v.Rank), v.Agreement(), lrShort(v.LikelihoodRatio), orDash(v.Own.Exhibit), orDash(v.Own.Case),
 		string(v.Other.Country), orDash(v.Other.Exhibit), v.Other.Calibre, orDash(v.Other.Place), state}
 }

@@ -17,10 +17,15 @@ type documentCmd struct {
 	List documentListCmd `cmd:"" help:"List documents that this country issued or received."`
 	Show documentShowCmd `cmd:"" help:"Show a document: header, what was disclosed of it, terms, and how far it went."`
 	Save documentSaveCmd `cmd:"" help:"Save a signed document to a file that any JOSE library verifies, its issuer's key beside it."`
+
+	Withdraw    documentWithdrawCmd    `cmd:"" help:"Take back a document that this country issued: whoever holds it erases it and confirms that."`
+	Withdrawals documentWithdrawalsCmd `cmd:"" help:"List what this country withdrew, and how far each holder is."`
+	Hold        documentHoldCmd        `cmd:"" help:"Put a document of another country under a legal hold: nothing erases it until it is released."`
+	Release     documentReleaseCmd     `cmd:"" help:"End a legal hold."`
 }
 
 type documentListCmd struct {
-	Status string `help:"own, accepted, refused or unread." enum:"own,accepted,refused,unread," default:""`
+	Status string `help:"own, withdrawn, accepted, refused or unread." enum:"own,withdrawn,accepted,refused,unread," default:""`
 	Type   string `help:"Of one type only: signature, lead, trace-request, …" placeholder:"TYPE"`
 	After  string `help:"The next page: after this id." placeholder:"ID"`
 	Limit  int    `help:"At most so many." default:"100"`
@@ -34,7 +39,11 @@ func (c *documentListCmd) Run(a *app) error {
 	return a.show(list, func(w io.Writer) {
 		rows := make([][]string, len(list))
 		for i, d := range list {
-			rows[i] = []string{d.ID, string(d.Type), string(d.Issuer), string(d.Status), stamp(d.At), orDash(d.Reason)}
+			status := string(d.Status)
+			if d.Held {
+				status += ", held"
+			}
+			rows[i] = []string{d.ID, string(d.Type), string(d.Issuer), status, stamp(d.At), orDash(d.Reason)}
 		}
 		table(w, "No documents.", []string{"DOCUMENT", "TYPE", "ISSUER", "STATUS", "TIME", "REASON"}, rows)
 		if len(list) == c.Limit && len(list) > 0 {
@@ -57,11 +66,23 @@ func (c *documentShowCmd) Run(a *app) error {
 
 func printDocument(w io.Writer, d *dispatch.Shown) {
 	pairs := []string{"Document", d.ID, "Type", string(d.Type), "Issuer", string(d.Issuer), "Status", string(d.Status), "Reason", orDash(d.Reason), "Kept since", stamp(d.At)}
+	if h := d.Hold; h != nil {
+		pairs = append(pairs, "Legal hold", fmt.Sprintf("%s (%s, since %s)", h.Ground, h.By, stamp(h.At)))
+	}
+	if x := d.Withdrawn; x != nil {
+		by := "its owner, " + string(d.Issuer)
+		if x.By != "" {
+			by = x.By
+		}
+		pairs = append(pairs, "Withdrawn", fmt.Sprintf("%s by %s: %s %s", stamp(x.At), by, x.Reason, x.Note), "Withdrawal", x.Document)
+	}
 	if h := d.Header; h != nil {
 		pairs = append(pairs, "Issued", stamp(h.Issued), "Schema", fmt.Sprint(h.Schema), "Purpose", orDash(h.Purpose))
 	}
 	if t := d.Terms; t != nil {
 		pairs = append(pairs, "Handling", handling(t.Handling), "Held until", day(t.RetainUntil))
+	} else {
+		pairs = append(pairs, "Held until", day(d.Until))
 	}
 	facts(w, append(pairs, "Withheld", fmt.Sprintf("%d (decoys among them)", d.Withheld))...)
 	if len(d.Body) > 0 {
@@ -83,6 +104,10 @@ func printDocument(w io.Writer, d *dispatch.Shown) {
 	}
 	fmt.Fprintln(w)
 	table(w, "", []string{"TO", "STATE", "MESSAGE", "WITHHELD", "SENT", "RECEIVED"}, rows)
+	if len(d.Holders) > 0 {
+		fmt.Fprintln(w)
+		holderTable(w, d.Holders)
+	}
 }
 
 type documentSaveCmd struct {

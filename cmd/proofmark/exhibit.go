@@ -15,6 +15,8 @@ type exhibitCmd struct {
 	Add  exhibitAddCmd  `cmd:"" help:"Enter an exhibit: a cartridge case or bullet, from an incident or test-fired."`
 	List exhibitListCmd `cmd:"" help:"List the exhibits."`
 	Show exhibitShowCmd `cmd:"" help:"Show an exhibit with its scans and stamps."`
+
+	Withdraw exhibitWithdrawCmd `cmd:"" help:"Take back every signature that was published of an exhibit."`
 }
 
 type exhibitAddCmd struct {

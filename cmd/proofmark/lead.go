@@ -32,7 +32,11 @@ func (c *leadListCmd) Run(a *app) error {
 			l := &list[i]
 			own, other := leadSides(l)
 			last := l.Timeline[len(l.Timeline)-1]
-			rows[i] = []string{short(l.Pair), leadNumbers(l), string(l.Counterpart), string(l.State), orDash(own.ExhibitNumber), orDash(own.CaseReference),
+			state := string(l.State)
+			if !l.SourceWithdrawn.IsZero() {
+				state += ", source withdrawn"
+			}
+			rows[i] = []string{short(l.Pair), leadNumbers(l), string(l.Counterpart), state, orDash(own.ExhibitNumber), orDash(own.CaseReference),
 				orDash(other.ExhibitNumber), orDash(other.CaseReference), last.Event, stamp(last.At)}
 		}
 		table(w, "There are no leads.", []string{"PAIR", "LEAD", "COUNTRY", "STATE", "OWN EXHIBIT", "CASE", "THEIR EXHIBIT", "CASE", "LAST EVENT", "TIME"}, rows)
@@ -82,7 +86,7 @@ func (c *leadShowCmd) Run(a *app) error {
 
 func printLead(w io.Writer, l *ballistics.Lead) {
 	fmt.Fprintf(w, "%s\n\n", protocol.Caveat)
-	facts(w, "Lead", leadNumbers(l), "Pair", l.Pair, "Country", string(l.Counterpart), "State", string(l.State), "Handling", handling(l.Handling))
+	facts(w, "Lead", leadNumbers(l), "Pair", l.Pair, "Country", string(l.Counterpart), "State", string(l.State), "Handling", handling(l.Handling), "Source withdrawn", stamp(l.SourceWithdrawn))
 	fmt.Fprintln(w)
 	own, other := leadSides(l)
 	rows := [][]string{{"Country", own.Country, other.Country}, {"Agency", orDash(own.Agency), orDash(other.Agency)}, {"Case", orDash(own.CaseReference), orDash(other.CaseReference)},

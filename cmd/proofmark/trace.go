@@ -90,7 +90,11 @@ func (c *traceListCmd) Run(a *app) error {
 		rows := make([][]string, len(list))
 		for i := range list {
 			t := &list[i]
-			rows[i] = []string{t.Number, t.Direction, string(t.Counterpart), string(t.State), t.Request.Priority, describeFirearm(&t.Request.Firearm), stamp(t.Created), stamp(t.Changed)}
+			state := string(t.State)
+			if !t.SourceWithdrawn.IsZero() {
+				state += ", source withdrawn"
+			}
+			rows[i] = []string{t.Number, t.Direction, string(t.Counterpart), state, t.Request.Priority, describeFirearm(&t.Request.Firearm), stamp(t.Created), stamp(t.Changed)}
 		}
 		table(w, "No trace fits.", []string{"TRACE", "DIRECTION", "COUNTRY", "STATE", "PRIORITY", "FIREARM", "MADE", "CHANGED"}, rows)
 	})

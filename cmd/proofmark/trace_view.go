@@ -32,7 +32,7 @@ func printTrace(w io.Writer, t *tracing.Trace) {
 	if t.Withheld > 0 {
 		withheld = "perhaps: the country that asked may know more than it disclosed" // decoys count too, so that nobody can tell
 	}
-	facts(w, "Trace", t.Number+" "+direction, "Id", t.ID, "State", string(t.State), "Case", t.Case, "Own record", t.Firearm, "Priority", r.Priority, "Reason", r.PriorityReason,
+	facts(w, "Trace", t.Number+" "+direction, "Id", t.ID, "State", string(t.State), "Source withdrawn", stamp(t.SourceWithdrawn), "Case", t.Case, "Own record", t.Firearm, "Priority", r.Priority, "Reason", r.PriorityReason,
 		"Agency", r.Agency, "Officer", r.Officer, "Justification", r.LegalJustification, "Circumstances", r.Circumstances, "Intended use", r.IntendedUse,
 		"Recovered", strings.TrimSpace(span(r.RecoveryDate)+" "+r.RecoveryPlace), "Possessor", r.Possessor, "Narrative", r.Narrative,
 		"Handling", handling(t.Handling), "Keep until", day(t.RetainUntil), "Withheld", withheld)

@@ -47,7 +47,7 @@ func (s *Service) correlate(ctx context.Context, sig *Signature) error {
 
 // forget lets go of a signature that was erased before it was held.
 func (s *Service) forget(tx *store.Tx, id string) {
-	if sig, err := signatures.Get(tx, id); errors.Is(err, store.ErrNotFound) || err == nil && sig.Bytes == nil {
+	if sig, err := signatures.Get(tx, id); errors.Is(err, store.ErrNotFound) || err == nil && sig.restricted() {
 		tx.OnCommit(func() { s.index.Release(id) })
 	}
 }
@@ -63,7 +63,7 @@ func (s *Service) foreign(c protocol.Country) string {
 // removed by a better one.
 func (s *Service) addCandidate(tx *store.Tx, sig *Signature, f index.Found) error {
 	other, err := signatures.Get(tx, f.ID)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && other.restricted() {
 		return nil // erased while the search ran
 	}
 	if err != nil {

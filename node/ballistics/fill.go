@@ -148,7 +148,10 @@ func (s *Service) reindex(ctx context.Context) error {
 		records, err = signatures.Count(tx)
 		return err
 	})
-	if err != nil || records == entries {
+	if err != nil {
+		return err
+	}
+	if err := s.reindexLeads(ctx); err != nil || records == entries {
 		return err
 	}
 	s.desk.Log.Info("the database gets an index of its signatures, once", "signatures", records)
@@ -160,6 +163,30 @@ func (s *Service) reindex(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("index signatures: %w", err)
 		}
+	}
+	return nil
+}
+
+// reindexLeads does the same for leads, each of which has an entry of its own signature.
+func (s *Service) reindexLeads(ctx context.Context) error {
+	missing := false
+	err := s.desk.Store.View(func(tx *store.Tx) error {
+		records, err := leads.Count(tx)
+		missing = records > 0
+		for range leads.Entries(tx, "signature") {
+			missing = false
+			break
+		}
+		return err
+	})
+	for last, end := "", !missing; err == nil && !end; {
+		err = s.desk.Store.Update(ctx, func(tx *store.Tx) (err error) {
+			last, end, err = leads.Reindex(tx, last, batch)
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("index leads: %w", err)
 	}
 	return nil
 }
@@ -211,7 +238,7 @@ func (s *Service) fetch(ctx context.Context, ids []string) error {
 		err := s.desk.Store.View(func(tx *store.Tx) error {
 			for _, id := range part {
 				sig, err := signatures.Get(tx, id)
-				if errors.Is(err, store.ErrNotFound) || err == nil && sig.Bytes == nil {
+				if errors.Is(err, store.ErrNotFound) || err == nil && sig.restricted() {
 					continue // erased meanwhile
 				}
 				if err != nil {

@@ -132,9 +132,16 @@ func (b *bench) put(tb testing.TB, from, to int) {
 	}
 }
 
-func (b *bench) withdraw(tb testing.TB, i int) {
+func (b *bench) withdraw(tb testing.TB, i int) { b.withdrawID(tb, foreign(i).ID) }
+
+// withdrawID does what the withdrawal of a signature of ES does.
+func (b *bench) withdrawID(tb testing.TB, id string) {
 	tb.Helper()
-	if err := b.store.Update(context.Background(), func(tx *store.Tx) error { return b.erase(tx, foreign(i).ID, "test") }); err != nil {
+	err := b.store.Update(context.Background(), func(tx *store.Tx) error {
+		_, err := b.endSignature(tx, dispatch.Ending{ID: id, Type: protocol.TypeSignature, Issuer: "ES", Cause: dispatch.CauseWithdrawn})
+		return err
+	})
+	if err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -277,7 +277,7 @@ func (g *fusion) complete(ctx context.Context) error {
 	for _, exhibit := range others {
 		for _, b := range g.signatures(exhibit) {
 			for _, a := range own {
-				if a.ROI != b.ROI || a.Algorithm != b.Algorithm || a.Bytes == nil || b.Bytes == nil || compared[[2]string{exhibit, string(a.ROI)}] || ctx.Err() != nil {
+				if a.ROI != b.ROI || a.Algorithm != b.Algorithm || a.restricted() || b.restricted() || compared[[2]string{exhibit, string(a.ROI)}] || ctx.Err() != nil {
 					continue
 				}
 				has, err := candidates.Has(g.tx, protocol.PairID(a.ID, b.ID))

@@ -143,9 +143,7 @@ func TestFusedOverRegionsAsTheyComeAndGo(t *testing.T) {
 	if f.Fused[0].Weight != f.Fused[0].Own || f.Fused[0].Own <= f.Fused[0].Regions[0].Weight {
 		t.Errorf("%+v", f.Fused[0].Ranked)
 	}
-	if err := b.store.Update(t.Context(), func(tx *store.Tx) error { return b.erase(tx, mate, "withdrawn") }); err != nil {
-		t.Fatal(err)
-	}
+	b.withdrawID(t, mate)
 	f = b.fusedOf(t, "N-q")
 	if got := fusedOrder(f); !strings.HasPrefix(got, "ES/lookalike ES/mate") || len(find(t, f, "ES/mate").Regions) != 1 {
 		t.Errorf("after the withdrawal of the firing pin: %s, %+v", got, find(t, f, "ES/mate").Regions)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
@@ -37,6 +38,15 @@ func (s *Service) ReleaseLead(ctx context.Context, who desk.Actor, key, pair, na
 		}
 		if lead != nil && lead.Counterpart != c.Country {
 			return nil, desk.Conflict("the lead of this pair is with %s, the candidate with %s: report this to the administrator", lead.Counterpart, c.Country)
+		}
+		own, other, err := sides(tx, c)
+		switch {
+		case err != nil:
+			return nil, err
+		case !own.Withdrawn.IsZero():
+			return nil, desk.Conflict("the signature of exhibit %s was withdrawn on %s: nothing about it leaves this country any more", own.Number, own.Withdrawn.Format(time.DateOnly))
+		case !other.Withdrawn.IsZero():
+			return nil, desk.Conflict("%s withdrew the signature that this candidate rests on, on %s: ask its bureau before anything is said about it", other.Country, other.Withdrawn.Format(time.DateOnly))
 		}
 		return s.sendLead(tx, who, c, lead, narrative)
 	})

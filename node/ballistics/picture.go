@@ -51,6 +51,9 @@ func (s *Service) Picture(ctx context.Context, who desk.Actor, pair string) (*Pi
 		}
 		return nil, err
 	}
+	if a.Bytes == nil || b.Bytes == nil {
+		return nil, desk.NotFound("a signature of candidate %s is no longer held: there is nothing to draw", c.Pair[:12])
+	}
 	svg, err := draw(c, a, b)
 	if err != nil {
 		return nil, fmt.Errorf("draw candidate %s: %w", c.Pair, err)

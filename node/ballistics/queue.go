@@ -40,7 +40,7 @@ func (s *Service) nudge() {
 	}
 }
 
-// Run fills the index, correlates every signature that has not been, and erases what expired, until ctx ends. It survives being killed at any moment: a
+// Run fills the index and correlates every signature that has not been, until ctx ends. It survives being killed at any moment: a
 // job leaves the queue in the transaction that writes its candidates. While the index is being filled, commands and exchange go on and jobs wait: a search
 // of a part would miss pairs that no later search looks for again.
 func (s *Service) Run(ctx context.Context) error {
@@ -71,7 +71,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// upkeep erases what expired and writes snapshots that are due.
+// upkeep writes snapshots that are due.
 func (s *Service) upkeep(ctx context.Context) {
 	sweep := time.NewTicker(time.Minute)
 	defer sweep.Stop()
@@ -80,9 +80,6 @@ func (s *Service) upkeep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-sweep.C:
-			if err := s.Expire(ctx); err != nil && ctx.Err() == nil {
-				s.desk.Log.Error("expire signatures", "error", err)
-			}
 			held, _ := s.index.Len("", "")
 			if due(held, s.index.Changes(), time.Duration(s.now().UnixNano()-s.saved.Load())) {
 				s.saveIndex()

@@ -65,8 +65,8 @@ func (s *Service) holdUncompared(sig *Signature) {
 func (s *Service) readmit(ctx context.Context) error {
 	return s.desk.Store.Update(ctx, func(tx *store.Tx) error {
 		for _, sig := range signatures.ByPrefix(tx, "not-compared", "") {
-			if sig.Bytes == nil {
-				continue // erased
+			if sig.restricted() {
+				continue // erased, or withdrawn
 			}
 			why, err := judge(sig.ROI, sig.Kind, sig.Algorithm, sig.Bytes)
 			if err != nil {

@@ -124,7 +124,8 @@ type Signature struct {
 	Bytes     []byte           `json:"bytes"`
 	Handling  []string         `json:"handling,omitempty"`
 	Received  time.Time        `json:"received"`
-	Expires   time.Time        `json:"expires,omitzero"` // of a foreign signature: erased then
+	Expires   time.Time        `json:"expires,omitzero"`   // of a foreign signature: erased then
+	Withdrawn time.Time        `json:"withdrawn,omitzero"` // by its owner
 
 	// NotCompared says why a foreign signature is kept and takes part in no comparison; empty of one that does.
 	NotCompared string `json:"not_compared,omitempty"`
@@ -183,6 +184,9 @@ type Lead struct {
 	Hit          *Hit              `json:"hit,omitempty"`
 	Handling     []string          `json:"handling,omitempty"`
 	Timeline     []Stamp           `json:"timeline"`
+
+	// SourceWithdrawn: the other country withdrew the signature, the notification or the report of the hit that this record rests on.
+	SourceWithdrawn time.Time `json:"source_withdrawn,omitzero"`
 }
 
 // LeadState is where a lead stands.
@@ -209,6 +213,7 @@ type Notice struct {
 	OtherCase    string            `json:"other_case,omitempty"` // disclosed with the acknowledgement
 	Retracted    time.Time         `json:"retracted,omitzero"`
 	Reason       string            `json:"retraction_reason,omitempty"`
+	Withdrawn    time.Time         `json:"withdrawn,omitzero"` // the document, by its sender
 }
 
 // Feedback tells what came of a lead.
@@ -270,12 +275,6 @@ var (
 		store.Index[Acquisition]{Name: "exhibit", Keys: func(a *Acquisition) []string { return []string{a.Exhibit} }})
 	signatures = store.NewCollection("signature",
 		store.Index[Signature]{Name: "exhibit", Keys: func(s *Signature) []string { return []string{s.Exhibit} }},
-		store.Index[Signature]{Name: "expires", Keys: func(s *Signature) []string {
-			if s.Expires.IsZero() {
-				return nil
-			}
-			return []string{s.Expires.UTC().Format(time.RFC3339)}
-		}},
 		store.Index[Signature]{Name: "not-compared", Keys: func(s *Signature) []string {
 			if s.NotCompared == "" {
 				return nil
@@ -283,7 +282,7 @@ var (
 			return []string{s.Algorithm}
 		}},
 		store.Index[Signature]{Name: heldIndex, Keys: func(s *Signature) []string {
-			if s.Bytes == nil {
+			if s.restricted() {
 				return []string{erasedDigest}
 			}
 			e := entryOf(s)
@@ -302,8 +301,10 @@ var (
 			}
 			return []string{rankedKey(fmt.Sprintf("%s/%016x", list, weight), c.Score, c.Pair)}
 		}})
-	leads = store.NewCollection[Lead]("lead")
-	jobs  = store.NewCollection[job]("correlation")
+	leads = store.NewCollection("lead",
+		store.Index[Lead]{Name: "signature", Keys: leadSignatures},
+		store.Index[Lead]{Name: "document", Keys: leadDocuments})
+	jobs = store.NewCollection[job]("correlation")
 )
 
 // heldIndex finds signatures by the digest of what the index in memory keeps of them: so that it can be compared with the database without reading

@@ -147,6 +147,20 @@ func carry(t *testing.T, from, to *lab, channels ...protocol.Channel) {
 	}
 }
 
+// agree has two bureaus tell each other the time, in receipts that say nothing new.
+func agree(t *testing.T, a, b *lab) {
+	t.Helper()
+	for _, way := range [][2]*lab{{a, b}, {b, a}} {
+		receipt, err := way[1].out.CurrentReceipt(t.Context(), way[0].country, protocol.Urgent)
+		if err == nil {
+			err = way[0].out.AcceptReceipt(t.Context(), way[1].country, receipt)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // settle correlates whatever waits.
 func (l *lab) settle() {
 	l.t.Helper()

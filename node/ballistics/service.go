@@ -43,6 +43,11 @@ func New(d *desk.Desk, out *dispatch.Dispatch, now func() time.Time) *Service {
 	out.Handle(protocol.TypeLeadRetraction, s.receiveRetraction)
 	out.Handle(protocol.TypeFeedback, s.receiveFeedback)
 	out.Handle(protocol.TypeHit, s.receiveHit)
+	out.HandleEnding(protocol.TypeSignature, s.endSignature)
+	out.HandleEnding(protocol.TypeLead, s.endLead)
+	for _, t := range []protocol.Type{protocol.TypeLeadAck, protocol.TypeFeedback, protocol.TypeHit} {
+		out.HandleEnding(t, s.endReply)
+	}
 	return s
 }
 

@@ -25,6 +25,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeDocuments(mux)
 	s.routePolicy(mux)
 	s.routeSharing(mux)
+	s.routeWithdrawals(mux)
 	s.routeBallistics(mux)
 	s.routeLeads(mux)
 	s.routeTracing(mux)

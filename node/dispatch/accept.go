@@ -33,19 +33,25 @@ func (d *Dispatch) accept(tx *store.Tx, in incoming, rec *Record, e *protocol.Au
 		return desk.Conflict("another document has the id %s already", doc.ID)
 	default: // a document that is held: perhaps more of it is disclosed
 		e.Event = "received again"
-		rec.At, rec.Disclosures = known.At, union(known.Disclosures, in.msg.Disclosures)
+		rec.At, rec.Hold = known.At, known.Hold
+		rec.Disclosures = union(known.Disclosures, in.msg.Disclosures)
 		if doc, err = protocol.Open(in.signed, rec.Disclosures); err != nil {
 			return err
 		}
 	}
-	dec := d.Policy().Decide(policy.Request{
-		Principal: policy.Principal{Country: string(in.msg.From)},
-		Action:    policy.Accept,
-		Resource:  policy.Resource{Type: string(doc.Type), ID: doc.ID, Attributes: d.attributesOf(doc, in.msg.Terms)},
-		Purpose:   doc.Purpose,
-		Now:       tx.Now(),
-	})
-	e.Policies, e.PolicyVer = desk.PolicyRefs(dec), d.Policy().Version()
+	dec := policy.Decision{Allow: true}
+	if duty(doc.Type) {
+		e.Ground = groundWithdrawal
+	} else {
+		dec = d.Policy().Decide(policy.Request{
+			Principal: policy.Principal{Country: string(in.msg.From)},
+			Action:    policy.Accept,
+			Resource:  policy.Resource{Type: string(doc.Type), ID: doc.ID, Attributes: d.attributesOf(doc, in.msg.Terms)},
+			Purpose:   doc.Purpose,
+			Now:       tx.Now(),
+		})
+		e.Policies, e.PolicyVer = desk.PolicyRefs(dec), d.Policy().Version()
+	}
 	if !dec.Allow {
 		return desk.Forbidden("policy does not accept it: %s", why(dec))
 	}
@@ -61,6 +67,12 @@ func (d *Dispatch) accept(tx *store.Tx, in incoming, rec *Record, e *protocol.Au
 		return nil // nothing new: exactly once in effect
 	}
 	h, ok := d.handlers[doc.Type]
+	switch doc.Type { // what belongs to no workflow
+	case protocol.TypeWithdrawal:
+		h, ok = d.receiveWithdrawal, true
+	case protocol.TypeWithdrawalConfirmation:
+		h, ok = d.receiveConfirmation, true
+	}
 	if !ok {
 		return fmt.Errorf("%w: %s has no workflow in this node", protocol.ErrUnknownType, doc.Type)
 	}

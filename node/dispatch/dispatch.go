@@ -49,6 +49,9 @@ type Options struct {
 type Dispatch struct {
 	Options
 	handlers map[protocol.Type]Handler
+	erasers  map[protocol.Type][]Eraser
+	clock    clockWatch
+	erased   atomic.Int64 // documents, since the start
 
 	bundleRoom int // bytes of batches in one bundle
 	quota      quota
@@ -75,11 +78,14 @@ func New(o Options) *Dispatch {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Dispatch{Options: o, handlers: map[protocol.Type]Handler{}, bundleRoom: usualBundleRoom, quota: usualQuota}
+	return &Dispatch{Options: o, handlers: map[protocol.Type]Handler{}, erasers: map[protocol.Type][]Eraser{}, bundleRoom: usualBundleRoom, quota: usualQuota}
 }
 
 // Handle registers the handler of a document type; it is called while the node is assembled, before anything is received.
 func (d *Dispatch) Handle(t protocol.Type, h Handler) { d.handlers[t] = h }
+
+// HandleEnding registers what a workflow does when a document of a type ends, beside what others do; it is called while the node is assembled.
+func (d *Dispatch) HandleEnding(t protocol.Type, e Eraser) { d.erasers[t] = append(d.erasers[t], e) }
 
 // members lists the active members other than this country, in the roster's order.
 func (d *Dispatch) members(now time.Time) []protocol.Country {

@@ -30,6 +30,8 @@ type Listed struct {
 	Status   Status           `json:"status"`
 	Reason   string           `json:"reason,omitempty"`
 	At       time.Time        `json:"at"`
+	Until    time.Time        `json:"until,omitzero"` // of a foreign document: erased then, unless held
+	Held     bool             `json:"held,omitempty"` // under a legal hold
 }
 
 // Shown is a document as it is held here: what this country may know of it, and how far it went.
@@ -40,6 +42,9 @@ type Shown struct {
 	Withheld   int              `json:"withheld"`         // digests without a disclosure, decoys among them
 	Terms      *protocol.Terms  `json:"terms,omitempty"`
 	Deliveries []*Delivery      `json:"deliveries,omitempty"`
+	Hold       *Hold            `json:"hold,omitempty"`
+	Withdrawn  *Withdrawn       `json:"withdrawn,omitempty"`
+	Holders    []Holder         `json:"holders,omitempty"` // of an own document that was withdrawn: how far each holder is
 }
 
 // Saved is a document for a file, with all that verifying it takes.
@@ -80,12 +85,15 @@ func (d *Dispatch) List(tx *store.Tx, f DocumentFilter) ([]Listed, error) {
 }
 
 func listed(r *Record) Listed {
-	return Listed{ID: r.ID, Document: r.Document, Type: r.Type, Issuer: r.Issuer, Status: r.Status, Reason: r.Reason, At: r.At}
+	return Listed{ID: r.ID, Document: r.Document, Type: r.Type, Issuer: r.Issuer, Status: r.Status, Reason: r.Reason, At: r.At, Until: r.retention(), Held: r.Hold != nil}
 }
 
 func find(tx *store.Tx, id string) (*Record, error) {
 	r, err := Documents.Get(tx, id)
 	if errors.Is(err, store.ErrNotFound) {
+		if t, terr := Tombstones.Get(tx, id); terr == nil {
+			return nil, desk.NotFound("document %.80s was withdrawn by %s on %s (%s) and is not held here; the withdrawal is document %s", id, t.Issuer, t.At.Format(time.DateOnly), t.Reason, t.Withdrawal)
+		}
 		return nil, desk.NotFound("there is no document %.80s in this node", id)
 	}
 	return r, err
@@ -97,7 +105,7 @@ func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Shown{Listed: listed(r), Terms: r.Terms}
+	out := &Shown{Listed: listed(r), Terms: r.Terms, Hold: r.Hold, Withdrawn: r.Withdrawn}
 	if payload, _, err := crypto.Unverified(r.JWS, crypto.TypeDocument, 2*protocol.MaxDocument); err == nil { // verified when it came
 		doc, err := protocol.Open(payload, r.Disclosures)
 		if doc != nil {
@@ -109,6 +117,9 @@ func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {
 	}
 	for _, dl := range Deliveries.By(tx, "document", r.ID) {
 		out.Deliveries = append(out.Deliveries, dl)
+	}
+	if r.Status == Recalled {
+		out.Holders = holders(tx, r.Withdrawn.Document)
 	}
 	return out, tx.Err()
 }
@@ -129,7 +140,7 @@ func (d *Dispatch) Save(tx *store.Tx, id string) (*Saved, error) {
 // keyFor finds the key under which a document verifies.
 func (d *Dispatch) keyFor(r *Record) (json.RawMessage, error) {
 	candidates := []json.RawMessage{d.Signer.JWK()}
-	if r.Status != Own {
+	if r.Status != Own && r.Status != Recalled {
 		candidates = nil
 		if now := d.Roster(); now != nil {
 			if m, ok := now.ByCountry(string(r.Issuer)); ok {

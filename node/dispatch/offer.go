@@ -70,6 +70,9 @@ func (d *Dispatch) OfferAll(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
+				if rec.Status != Own {
+					continue // withdrawn meanwhile
+				}
 				if err := d.offer(tx, rec); err != nil {
 					return err
 				}

@@ -58,6 +58,7 @@ func (d *Dispatch) acceptReceipt(ctx context.Context, peer protocol.Country, rec
 	if r.From != d.Country || r.To != peer {
 		return fmt.Errorf("receipt of %s: %w: it is about the channel from %s to %s", peer, ErrForged, r.From, r.To)
 	}
+	d.witnessed(r.At)
 	var acked uint64
 	if err := d.Store.View(func(tx *store.Tx) error {
 		head, err := tx.OutHead(string(peer), string(r.Channel))

@@ -22,6 +22,7 @@ func (d *Dispatch) AcceptBatch(ctx context.Context, from protocol.Country, manif
 	if err != nil {
 		return "", d.refused(ctx, from, "batch", err)
 	}
+	d.witnessed(m.Sent)
 	what := fmt.Sprintf("batch from %s (%s %d)", from, m.Channel, m.First)
 	list, err := d.openBatch(m, keys, payload)
 	if err != nil {
@@ -78,7 +79,13 @@ func (d *Dispatch) receive(tx *store.Tx, in incoming) error {
 			MessageSeq: in.msg.Seq, Handling: in.msg.Terms.Handling, Purpose: in.header.Purpose,
 			Details: map[string]string{"message": in.hash, "type": string(in.header.Type)}},
 	}
-	fault := in.fault
+	fault, err := withdrawnBefore(tx, in.header.ID, in.msg.From)
+	if err != nil {
+		return err
+	}
+	if fault == nil {
+		fault = in.fault
+	}
 	if fault == nil {
 		fault = d.accept(tx, in, rec, &e)
 	}
@@ -98,6 +105,11 @@ func (d *Dispatch) receive(tx *store.Tx, in incoming) error {
 			e.Event = "kept unread"
 		} else {
 			e.Action, e.Decision, e.Event = protocol.ActDeny, "deny", "refused: "+rec.Reason
+		}
+		if errors.Is(fault, errWithdrawn) { // not a byte of it is kept
+			e.Documents = []string{in.header.ID}
+			tx.Audit(e)
+			return nil
 		}
 	}
 	if e.Object == "" {
@@ -121,6 +133,7 @@ func verdict(fault error) (Status, string) {
 		{protocol.ErrUnknownType, Unread, "unknown-type"},
 		{protocol.ErrNewerSchema, Unread, "unknown-type"},
 		{ErrForged, Refused, "forged"},
+		{errWithdrawn, Refused, groundWithdrawal},
 		{desk.ErrForbidden, Refused, "policy"},
 		{errWorkflow, Refused, "workflow"},
 		{desk.ErrInvalid, Refused, "invalid"},

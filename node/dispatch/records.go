@@ -13,10 +13,11 @@ type Status string
 
 // The states of a document.
 const (
-	Own      Status = "own"      // issued by this country
-	Accepted Status = "accepted" // foreign, applied
-	Refused  Status = "refused"  // foreign, kept with the reason why it was not applied
-	Unread   Status = "unread"   // foreign, of a type or schema that this node does not know yet: kept and reported
+	Own      Status = "own"       // issued by this country
+	Recalled Status = "withdrawn" // issued by this country and taken back
+	Accepted Status = "accepted"  // foreign, applied
+	Refused  Status = "refused"   // foreign, kept with the reason why it was not applied
+	Unread   Status = "unread"    // foreign, of a type or schema that this node does not know yet: kept and reported
 )
 
 // Record is a document as it is kept.
@@ -32,6 +33,37 @@ type Record struct {
 	Terms       *protocol.Terms       `json:"terms,omitempty"`       // of a foreign document
 	Facts       *Facts                `json:"facts,omitempty"`       // of an own document
 	At          time.Time             `json:"at"`                    // issued or received
+
+	Withdrawn *Withdrawn `json:"withdrawn,omitempty"` // an own document that was taken back; a foreign one that its owner took back and a hold keeps
+	Hold      *Hold      `json:"hold,omitempty"`      // a legal hold: nothing erases the document while it stands
+}
+
+// Withdrawn says how a document was taken back.
+type Withdrawn struct {
+	Document string    `json:"document"` // id of the withdrawal
+	Reason   string    `json:"reason"`   // one of protocol.WithdrawalReasons
+	Note     string    `json:"note,omitempty"`
+	At       time.Time `json:"at"`           // issued, or received
+	By       string    `json:"by,omitempty"` // who withdrew an own document
+}
+
+// Hold is a legal hold on a foreign document.
+type Hold struct {
+	Ground string    `json:"ground"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+}
+
+// Tombstone stands for a foreign document that its owner withdrew: whenever it still arrives, it is refused and not kept. It has the document's id.
+type Tombstone struct {
+	ID         string           `json:"id"`
+	Type       protocol.Type    `json:"type"`
+	Issuer     protocol.Country `json:"issuer"`
+	SHA256     string           `json:"sha256"`
+	Withdrawal string           `json:"withdrawal"` // id of the withdrawal
+	Reason     string           `json:"reason"`
+	At         time.Time        `json:"at"`              // the withdrawal's arrival
+	Erased     time.Time        `json:"erased,omitzero"` // zero while a hold keeps the document, and where it was not held
 }
 
 // Facts are what policy and the audit log must know of a document that is issued.
@@ -55,7 +87,7 @@ type Delivery struct {
 	Document string           `json:"document"`
 	Peer     protocol.Country `json:"peer"`
 	Channel  protocol.Channel `json:"channel"`
-	State    string           `json:"state"` // queued, sent, delivered, denied
+	State    string           `json:"state"` // queued, sent, delivered, denied, withdrawn
 	Policy   string           `json:"policy,omitempty"`
 	Withheld []string         `json:"withheld,omitempty"`
 	Terms    protocol.Terms   `json:"terms"`
@@ -63,6 +95,17 @@ type Delivery struct {
 	Queued   time.Time        `json:"queued"`
 	Sent     time.Time        `json:"sent,omitzero"` // fixed into a message
 	Received time.Time        `json:"received,omitzero"`
+
+	Confirmed *Confirmed `json:"confirmed,omitempty"` // of a withdrawal
+}
+
+// Confirmed is what a holder confirmed last of a withdrawal.
+type Confirmed struct {
+	Document string               `json:"document"` // id of the confirmation
+	Outcome  string               `json:"outcome"`  // one of protocol.WithdrawalOutcomes
+	Erased   time.Time            `json:"erased,omitzero"`
+	Stays    []protocol.Remainder `json:"stays,omitempty"`
+	At       time.Time            `json:"at"` // received
 }
 
 // States of a delivery.
@@ -71,11 +114,33 @@ const (
 	Sent      = "sent"
 	Delivered = "delivered"
 	Denied    = "denied"
+	Dropped   = "withdrawn" // taken back before it left: it never will
 )
 
 // Documents holds every document that this country issued or received.
 var Documents = store.NewCollection("document",
-	store.Index[Record]{Name: "status-type", Keys: func(r *Record) []string { return []string{string(r.Status) + "/" + string(r.Type)} }})
+	store.Index[Record]{Name: "status-type", Keys: func(r *Record) []string { return []string{string(r.Status) + "/" + string(r.Type)} }},
+	store.Index[Record]{Name: expiresIndex, Keys: func(r *Record) []string {
+		if end := r.end(); !end.IsZero() {
+			return []string{expiryKey(end)}
+		}
+		return nil
+	}},
+	store.Index[Record]{Name: claimsIndex, Keys: func(r *Record) []string {
+		if r.Document == "" {
+			return nil
+		}
+		return []string{r.Document}
+	}})
+
+// Indexes of documents: by the end of their retention, and of those that were not accepted by the id that they claim.
+const (
+	expiresIndex = "expires"
+	claimsIndex  = "claims"
+)
+
+// Tombstones holds what other countries withdrew.
+var Tombstones = store.NewCollection[Tombstone]("tombstone")
 
 // Deliveries holds, for each own document and country, how far it went.
 var Deliveries = store.NewCollection("delivery",

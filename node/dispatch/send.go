@@ -139,7 +139,7 @@ func (d *Dispatch) form(ctx context.Context, peer protocol.Country, ch protocol.
 		for _, in := range intents {
 			rec, err := Documents.Get(tx, in.Document)
 			switch {
-			case errors.Is(err, store.ErrNotFound):
+			case errors.Is(err, store.ErrNotFound), err == nil && rec.Status == Recalled:
 				err = d.forget(tx, in.Document, peer)
 			case err == nil:
 				err = d.fix(tx, rec, peer, ch, &room)
@@ -210,6 +210,9 @@ func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch prot
 	}
 	e := d.entry(rec, peer, dec)
 	e.Action, e.Ground, e.Event = protocol.ActDisclose, "policy", "sent"
+	if duty(rec.Type) {
+		e.Ground, e.PolicyVer = groundWithdrawal, ""
+	}
 	e.Handling, e.Withheld, e.Channel, e.MessageSeq = t.Handling, withheld, string(ch), seq
 	e.Details["message"] = hash
 	if !t.RetainUntil.IsZero() {

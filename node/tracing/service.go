@@ -29,6 +29,8 @@ func New(d *desk.Desk, out *dispatch.Dispatch) *Service {
 	out.Handle(protocol.TypeTraceRequest, s.receiveRequest)
 	out.Handle(protocol.TypeTraceStatus, s.receiveStatus)
 	out.Handle(protocol.TypeTraceAnswer, s.receiveAnswer)
+	out.HandleEnding(protocol.TypeTraceRequest, s.endRequest)
+	out.HandleEnding(protocol.TypeTraceAnswer, s.endAnswer)
 	return s
 }
 

@@ -39,6 +39,9 @@ type Trace struct {
 
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
+
+	// SourceWithdrawn: the request, or the answer to it, was withdrawn by the country that wrote it.
+	SourceWithdrawn time.Time `json:"source_withdrawn,omitzero"`
 }
 
 // Step is an event in a trace's timeline: who did it, one of the own people or the other country.

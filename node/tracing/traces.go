@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
@@ -148,6 +149,9 @@ func (s *Service) answering(ctx context.Context, act desk.Act, ref string, fn fu
 		}
 		if tr.Direction != Incoming {
 			return nil, desk.Conflict("trace %s is this country's own request: %s answers it", tr.Number, tr.Counterpart)
+		}
+		if !tr.SourceWithdrawn.IsZero() && tr.Answer == nil {
+			return nil, desk.Conflict("%s withdrew trace %s on %s: nothing is answered, and only a legal hold keeps it", tr.Counterpart, tr.Number, tr.SourceWithdrawn.Format(time.DateOnly))
 		}
 		if err := fn(tx, tr); err != nil {
 			return nil, err
