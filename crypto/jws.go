@@ -24,6 +24,7 @@ const (
 	TypeMember     = "proofmark-member+jws"     // a member's entry in the roster
 	TypeSuccession = "proofmark-succession+jws" // an old key's consent to a new entry
 	TypeRoster     = "proofmark-roster+jws"     // a key holder's signature over the roster
+	TypeAddresses  = "proofmark-addresses+jws"  // where a member says that it is now
 )
 
 // Errors that a caller decides on.

@@ -27,6 +27,7 @@ var (
 	ErrNotHolder = errors.New("is not a key holder of this roster")
 	ErrKeyChange = errors.New("the new entry lacks the consent of a key of the old one")
 	ErrStale     = errors.New("the new entry is not newer than the listed one")
+	ErrEarly     = errors.New("the key holders' override has not been public for its seven days")
 )
 
 // Status is a member's standing in the federation.
@@ -44,7 +45,8 @@ type Listing struct {
 	Entry      string    `json:"entry"`                // member JWS
 	Succession string    `json:"succession,omitempty"` // consent of an old key to this entry, see Consent
 	Status     Status    `json:"status"`
-	Since      time.Time `json:"since"` // when the status began
+	Since      time.Time `json:"since"`              // when the status began
+	Override   *Override `json:"override,omitempty"` // what the holders announce to put in the entry's place
 }
 
 // Roster is the content of a roster document.
@@ -56,10 +58,12 @@ type Roster struct {
 	ValidUntil time.Time `json:"valid_until"`
 	Threshold  int       `json:"threshold"` // how many holders must sign the next version
 	Holders    []Holder  `json:"holders"`
-	Members    []Listing `json:"members"` // ascending by country
+	Members    []Listing `json:"members"`           // ascending by country
+	Rejects    []string  `json:"rejects,omitempty"` // hashes of other rosters of the version before, which this one does not follow
 
-	opened []openedEntry // in the order of Members
-	byPeer map[string]int
+	opened  []openedEntry // in the order of Members
+	pending map[string]Member
+	byPeer  map[string]int
 }
 
 // Signature tells who signed a document. Name is empty for a key that is not among the document's own holders.
@@ -209,4 +213,12 @@ func (d *Document) Sign(h *HolderKey) error {
 	parts := strings.Split(compact, ".")
 	d.signatures = append(d.signatures, signature{Protected: parts[0], Signature: parts[2], kid: h.KeyID()})
 	return nil
+}
+
+// CheckSignatures verifies every signature of a holder whom the document itself names, so that a file that was changed after somebody signed
+// it is told from one that lacks signatures. Whether they are enough, and of the right holders, is for VerifyFirst and VerifyNext to say.
+func (d *Document) CheckSignatures() error {
+	none := *d.roster
+	none.Threshold = 0
+	return d.verifySignatures(&none)
 }

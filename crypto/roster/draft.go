@@ -34,7 +34,8 @@ func draft(r, known *Roster) (*Document, error) {
 	return &Document{payload: base64.RawURLEncoding.EncodeToString(payload), roster: opened, signatures: []signature{}}, nil
 }
 
-// Next starts the draft of the next version: same holders, members and term, issued now.
+// Next starts the draft of the next version: same holders, members and term, issued now. Overrides that are due take their entries'
+// places.
 func (d *Document) Next(now time.Time) (*Document, error) {
 	r := d.Roster()
 	term := r.ValidUntil.Sub(r.Issued)
@@ -42,6 +43,8 @@ func (d *Document) Next(now time.Time) (*Document, error) {
 	r.Previous = d.Hash()
 	r.Issued = wholeSecond(now)
 	r.ValidUntil = r.Issued.Add(term)
+	r.Rejects = nil
+	r.foldDue()
 	if r.Issued.Before(d.roster.Issued) {
 		return nil, fmt.Errorf("next roster: issued %s, before version %d: check the clock", r.Issued.Format(time.RFC3339), d.roster.Version)
 	}
@@ -81,7 +84,7 @@ func (d *Document) AddSuccession(entry, consent string, now time.Time) error {
 		if err := checkSuccession(r.opened[i].member, m, l); err != nil {
 			return fmt.Errorf("add member: %w", err)
 		}
-		l.Status, l.Since = r.Members[i].Status, r.Members[i].Since
+		l.Status, l.Since = r.Members[i].Status, r.Members[i].Since // an override that was announced is over: the member has its keys
 		r.Members[i] = l
 	}
 	return d.redraft(r)

@@ -13,12 +13,19 @@ type Standing struct {
 	Since  time.Time
 }
 
-// Active tells whether the member takes part at the time: not suspended, and its entry valid.
-func (s Standing) Active(now time.Time) bool { return s.Status == Active && s.ValidAt(now) }
+// Grace is how long an entry, or a roster, is honoured after its end: key holders are people, and a missed day must cut nobody off.
+const Grace = 30 * 24 * time.Hour
 
-// Expired tells whether the roster has run out. An expired roster still names its members: how long it is honoured is not decided
-// here.
+// Active tells whether the member takes part at the time: not suspended, and its entry valid or within its grace.
+func (s Standing) Active(now time.Time) bool {
+	return s.Status == Active && !now.Before(s.ValidFrom) && now.Before(s.ValidUntil.Add(Grace))
+}
+
+// Expired tells whether the roster has run out. It is honoured for Grace longer.
 func (r *Roster) Expired(now time.Time) bool { return !now.Before(r.ValidUntil) }
+
+// Held tells whether the roster's grace is over too: it still names its members, who keep talking about rosters, but documents wait.
+func (r *Roster) Held(now time.Time) bool { return !now.Before(r.ValidUntil.Add(Grace)) }
 
 // ByCountry finds a member, whatever its status.
 func (r *Roster) ByCountry(country string) (Standing, bool) {

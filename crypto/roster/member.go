@@ -45,6 +45,7 @@ type Member struct {
 	SigningKeys []json.RawMessage `json:"signing_keys"` // Ed25519 JWKs, current one first
 	SealingKeys []json.RawMessage `json:"sealing_keys"` // X25519 JWKs, current one first
 	LogKey      string            `json:"log_key"`      // audit log's verifier key, sumdb/note form
+	Ends        []KeyEnd          `json:"ends,omitempty"`
 	ValidFrom   time.Time         `json:"valid_from"`
 	ValidUntil  time.Time         `json:"valid_until"` // exclusive
 }
@@ -164,6 +165,9 @@ func (m Member) check() (keys map[string]string, err error) {
 		return nil, fmt.Errorf("%s: address %w", m.Country, err)
 	}
 	if keys, err = m.publicKeys(); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.Country, err)
+	}
+	if err := m.checkEnds(); err != nil {
 		return nil, fmt.Errorf("%s: %w", m.Country, err)
 	}
 	return keys, nil

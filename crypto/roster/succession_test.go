@@ -130,7 +130,7 @@ func TestLapsedMemberDoesNotBlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range r.Active(r.Issued) {
+	for _, s := range r.Active(r.Issued.Add(Grace)) {
 		if s.Country == "IT" {
 			t.Error("a lapsed member is active")
 		}

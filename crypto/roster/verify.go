@@ -63,6 +63,9 @@ func (r *Roster) check() error {
 	if err := checkUnique(names); err != nil {
 		return fmt.Errorf("roster's key holder %w", err)
 	}
+	if err := r.checkRejects(); err != nil {
+		return fmt.Errorf("roster's rejects: %w", err)
+	}
 	if _, err := crypto.NewKeySet(keys...); err != nil {
 		return fmt.Errorf("roster's key holders: %w", err)
 	}
@@ -78,7 +81,7 @@ func (r *Roster) openMembers(known *Roster) error {
 		return fmt.Errorf("roster has %d members, the limit is %d", len(r.Members), MaxMembers)
 	}
 	r.opened = make([]openedEntry, len(r.Members))
-	r.byPeer = map[string]int{}
+	r.byPeer, r.pending = map[string]int{}, map[string]Member{}
 	owner, logs := map[string]string{}, map[string]string{}
 	for i, l := range r.Members {
 		if i > 0 && r.Members[i-1].Country >= l.Country {
@@ -88,11 +91,17 @@ func (r *Roster) openMembers(known *Roster) error {
 		if err != nil {
 			return fmt.Errorf("roster's listing of %.4q: %w", l.Country, err)
 		}
-		for key, use := range o.keys {
-			if other, taken := owner[key]; taken {
-				return fmt.Errorf("roster's listing of %s: its %s belongs to %s", l.Country, use, other)
+		p, err := r.openOverride(l)
+		if err != nil {
+			return fmt.Errorf("roster's listing of %s: override: %w", l.Country, err)
+		}
+		for _, keys := range []map[string]string{o.keys, p.keys} {
+			for key, use := range keys {
+				if other, taken := owner[key]; taken && other != l.Country {
+					return fmt.Errorf("roster's listing of %s: its %s belongs to %s", l.Country, use, other)
+				}
+				owner[key] = l.Country
 			}
-			owner[key] = l.Country
 		}
 		origin, _, err := logKey(o.member.LogKey)
 		if err != nil {
@@ -185,6 +194,9 @@ func (d *Document) VerifyFirst(anchor string) (*Roster, error) {
 		return nil, err
 	}
 	for i, o := range d.roster.opened {
+		if d.roster.Members[i].Override != nil {
+			return nil, fmt.Errorf("roster version 1 overrides an entry of %s, which it lists first: %w", d.roster.Members[i].Country, ErrChain)
+		}
 		if err := d.checkNew(d.roster.Members[i], o.member); err != nil {
 			return nil, err
 		}
@@ -217,13 +229,26 @@ func (d *Document) VerifyNext(prev *Document) (*Roster, error) {
 	}
 	for i, l := range r.Members {
 		old, listed := p.find(l.Country)
-		if listed && p.Members[old].Entry == l.Entry {
+		var before Listing
+		if listed {
+			before = p.Members[old]
+		}
+		if err := r.checkOverride(before, l); err != nil {
+			return nil, fmt.Errorf("roster version %d: %w", r.Version, err)
+		}
+		if listed && before.Entry == l.Entry {
 			continue
 		}
 		if err := d.checkNew(l, r.opened[i].member); err != nil {
 			return nil, err
 		}
 		if !listed {
+			continue
+		}
+		if o := before.Override; o != nil && o.Entry == l.Entry {
+			if r.Issued.Before(o.Due()) {
+				return nil, fmt.Errorf("roster version %d, %s, due on %s: %w", r.Version, l.Country, o.Due().Format(time.RFC3339), ErrEarly)
+			}
 			continue
 		}
 		if err := checkSuccession(p.opened[old].member, r.opened[i].member, l); err != nil {
@@ -245,8 +270,12 @@ func (d *Document) checkNew(l Listing, m Member) error {
 // a wrong signature under a holder's name is refused outright.
 func (d *Document) verifySignatures(r *Roster) error {
 	keys := make([]json.RawMessage, len(r.Holders))
+	name := map[string]string{}
 	for i, h := range r.Holders {
 		keys[i] = h.Key
+		if _, kid, err := crypto.ParseSigningJWK(h.Key); err == nil {
+			name[kid] = h.Name
+		}
 	}
 	holders, err := crypto.NewKeySet(keys...)
 	if err != nil {
@@ -259,7 +288,7 @@ func (d *Document) verifySignatures(r *Roster) error {
 		}
 		_, kid, err := crypto.Verify(d.compact(s), crypto.TypeRoster, holders, MaxDocument)
 		if err != nil {
-			return fmt.Errorf("roster version %d: %w", d.roster.Version, err)
+			return fmt.Errorf("roster version %d, signature of %s: %w", d.roster.Version, name[s.kid], err)
 		}
 		signed[kid] = true
 	}
