@@ -157,7 +157,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	if err != nil {
 		return err
 	}
-	n.membership, err = membership.New(n.desk, membership.WithSelf(membership.Self{KeyID: n.keys.Signer().KeyID(), PeerID: id}))
+	n.membership, err = membership.New(n.desk, membership.WithSelf(func() membership.Self { return membership.Self{KeyID: n.keys.Signer().KeyID(), PeerID: id} }))
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ type Roster struct {
 	Threshold  int       `json:"threshold"` // how many holders must sign the next version
 	Holders    []Holder  `json:"holders"`
 	Members    []Listing `json:"members"`           // ascending by country
-	Rejects    []string  `json:"rejects,omitempty"` // hashes of other rosters of the version before, which this one does not follow
+	Rejects    []string  `json:"rejects,omitempty"` // hashes of other rosters of earlier versions, which this one does not follow
 
 	opened  []openedEntry // in the order of Members
 	pending map[string]Member
@@ -222,3 +222,6 @@ func (d *Document) CheckSignatures() error {
 	none.Threshold = 0
 	return d.verifySignatures(&none)
 }
+
+// SignedBy checks that as many holders of another roster have signed this one as that roster's threshold says, whether it follows it or not.
+func (d *Document) SignedBy(holders *Document) error { return d.verifySignatures(holders.roster) }

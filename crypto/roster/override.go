@@ -192,15 +192,14 @@ func (r *Roster) checkRejects() error {
 	return checkUnique(r.Rejects)
 }
 
-// Reject has a draft say that it does not follow another roster of the version before its own: the decision of the key holders after a
-// fork.
+// Reject has a draft say that it does not follow another roster of a version before its own: the decision of the key holders after a fork.
 func (d *Document) Reject(other *Document) error {
 	if len(d.signatures) > 0 {
 		return fmt.Errorf("reject: %w", ErrSigned)
 	}
 	r := d.Roster()
-	if other.roster.Version != r.Version-1 || other.roster.Name != r.Name {
-		return fmt.Errorf("reject: it is version %d of %.80q, and only another roster of version %d of %s can be rejected here", other.roster.Version, other.roster.Name, r.Version-1, r.Name)
+	if other.roster.Version < 2 || other.roster.Version >= r.Version || other.roster.Name != r.Name {
+		return fmt.Errorf("reject: it is version %d of %.80q, and only another roster of version 2 to %d of %s can be rejected here", other.roster.Version, other.roster.Name, r.Version-1, r.Name)
 	}
 	if other.Hash() == r.Previous {
 		return errors.New("reject: this draft follows that very roster")

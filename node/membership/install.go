@@ -63,6 +63,19 @@ func (s *Service) put(ctx context.Context, act desk.Act, docs []document, anchor
 	// Signatures are checked here and not in the writer; the lock keeps the state until the commit.
 	before := s.now.Load()
 	fresh, refusal := plan(before, docs, anchor)
+	var held error
+	if refusal == nil {
+		if fresh, held, err = s.admit(before, fresh); err != nil {
+			return nil, false, err
+		}
+		if len(fresh) == 0 {
+			refusal = held
+		}
+	}
+	var forks []Fork
+	if forks, err = s.evidence(before, docs, act.Actor.Name); err != nil {
+		return nil, false, err
+	}
 	refused := false
 	in, err = desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Installed, error) {
 		if refusal != nil {
@@ -74,16 +87,20 @@ func (s *Service) put(ctx context.Context, act desk.Act, docs []document, anchor
 			return nil, err
 		}
 		if len(fresh) > 0 {
-			audit(tx, act.Actor.Name, after)
+			audit(tx, act.Actor.Name, "file", after)
 			tx.OnCommit(func() {
 				s.now.Store(after)
 				changed = true
 			})
 		}
-		return s.describe(after, len(fresh), tx.Now()), nil
+		in := s.describe(after, len(fresh), tx.Now())
+		if held != nil {
+			in.Warnings = append(in.Warnings, held.Error())
+		}
+		return in, nil
 	})
 	if refused {
-		err = errors.Join(err, s.recordRefusal(ctx, act.Actor.Name, refusal))
+		err = errors.Join(err, s.recordRefusal(ctx, act.Actor.Name, refusal), s.keep(ctx, forks))
 	}
 	return in, changed, err
 }
@@ -93,13 +110,13 @@ func (st *state) with(tx *store.Tx, by string, fresh []document) (*state, error)
 	if len(fresh) == 0 {
 		return st, nil
 	}
-	after := &state{versions: slices.Clone(st.versions)}
+	after := &state{versions: slices.Clone(st.versions), forks: slices.Clone(st.forks)}
 	for _, d := range fresh {
 		blob, err := tx.PutBlob(d.raw)
 		if err != nil {
 			return nil, fmt.Errorf("store roster version %d: %w", d.version, err)
 		}
-		v := version{Version: d.version, Hash: d.hash, Fingerprint: d.Fingerprint(), Blob: blob, Installed: tx.Now(), By: by}
+		v := version{Version: d.version, Hash: d.hash, Fingerprint: d.Fingerprint(), Blob: blob, Installed: tx.Now(), By: by, First: st.version() == 0}
 		if err := versions.Insert(tx, versionID(d.version), &v); err != nil {
 			return nil, fmt.Errorf("store roster version %d: %w", d.version, err)
 		}
@@ -107,24 +124,28 @@ func (st *state) with(tx *store.Tx, by string, fresh []document) (*state, error)
 		after.document, after.raw = d.Document, d.raw
 	}
 	after.roster = after.document.Roster()
+	if err := after.resolve(tx, fresh); err != nil {
+		return nil, err
+	}
+	after.settle(tx.Now())
 	return after, nil
 }
 
 func (s *Service) describe(st *state, added int, now time.Time) *Installed {
-	r := st.roster
+	r := st.inForce
 	return &Installed{
 		Name: r.Name, Version: r.Version, Hash: st.hash(), Fingerprint: st.document.Fingerprint(), Anchor: st.anchor(),
-		Members: len(r.Members), ValidUntil: r.ValidUntil, Added: added, Warnings: warnings(r, now, s.desk.Country, s.self),
+		Members: len(r.Members), ValidUntil: r.ValidUntil, Added: added, Warnings: s.warnings(st, now),
 	}
 }
 
-func audit(tx *store.Tx, actor string, after *state) {
+func audit(tx *store.Tx, actor, from string, after *state) {
 	last := after.versions[len(after.versions)-1]
 	tx.Audit(protocol.AuditEntry{
 		AuditHeader: protocol.AuditHeader{Action: protocol.ActAdminister, Decision: "permit"},
 		AuditBody: protocol.AuditBody{
 			Actor: actor, Kind: policy.KindRoster, Object: last.Hash, Event: fmt.Sprintf("roster version %d installed", last.Version),
-			Details: map[string]string{"federation": after.roster.Name, "anchor": after.anchor(), "members": fmt.Sprint(len(after.roster.Members))},
+			Details: map[string]string{"federation": after.roster.Name, "from": from, "anchor": after.anchor(), "members": fmt.Sprint(len(after.roster.Members))},
 		},
 	})
 }

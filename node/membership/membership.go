@@ -6,6 +6,7 @@ package membership
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ type version struct {
 	Blob        string    `json:"blob"`        // the document's bytes
 	Installed   time.Time `json:"installed"`
 	By          string    `json:"by"`
+	First       bool      `json:"first,omitempty"` // part of the first installation: this node had known nothing before
 }
 
 var versions = store.NewCollection[version]("roster-version")
@@ -34,8 +36,10 @@ func versionID(n int) string { return fmt.Sprintf("%010d", n) } // ids sort as t
 type state struct {
 	versions []version // ascending from version 1, none missing
 	document *roster.Document
-	roster   *roster.Roster
+	roster   *roster.Roster // as the document has it
+	inForce  *roster.Roster // with the overrides that are in effect
 	raw      []byte
+	forks    []Fork
 }
 
 func (s *state) version() int { return len(s.versions) }
@@ -63,31 +67,37 @@ type Self struct {
 // Service owns the roster in force. Its methods may be called from any goroutine.
 type Service struct {
 	desk *desk.Desk
-	self *Self
+	self func() Self // nil: not known
 
 	now     atomic.Pointer[state]
-	install sync.Mutex // one installation at a time
+	placed  atomic.Pointer[map[string]placed] // addresses that members announced, by country; replaced as a whole
+	install sync.Mutex                        // one installation at a time
 
 	mu       sync.Mutex
 	onChange []func()
+	said     map[string]time.Time // warnings by when they were logged
+	refused  map[string]time.Time // members by when a refusal of what they sent was audited
 }
 
 // Option adjusts a Service.
 type Option func(*Service)
 
-// WithSelf has warnings also say where the roster does not name this node's own keys.
-func WithSelf(self Self) Option { return func(s *Service) { s.self = &self } }
+// WithSelf has warnings also say where the roster does not name the keys that this node uses.
+func WithSelf(self func() Self) Option { return func(s *Service) { s.self = self } }
 
 // New loads what was installed before.
 func New(d *desk.Desk, options ...Option) (*Service, error) {
-	s := &Service{desk: d}
+	s := &Service{desk: d, said: map[string]time.Time{}, refused: map[string]time.Time{}}
 	for _, o := range options {
 		o(s)
 	}
 	err := d.Store.View(func(tx *store.Tx) error {
 		st, err := load(tx)
 		s.now.Store(st)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.loadPlaced(tx)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load the installed roster: %w", err)
@@ -122,11 +132,15 @@ func load(tx *store.Tx) (*state, error) {
 		return st, fmt.Errorf("version %d has another hash than when it was installed: %w", last.Version, errDamaged)
 	}
 	st.roster = st.document.Roster()
+	if err := st.loadForks(tx); err != nil {
+		return st, err
+	}
+	st.settle(tx.Now())
 	return st, nil
 }
 
-// Current is the roster in force, nil if there is none. It must not be changed. It takes no lock.
-func (s *Service) Current() *roster.Roster { return s.now.Load().roster }
+// Current is the roster in force, with the overrides that are in effect; nil if there is none. It must not be changed. It takes no lock.
+func (s *Service) Current() *roster.Roster { return s.now.Load().inForce }
 
 // Hash is the hash of the roster in force, "" if there is none.
 func (s *Service) Hash() string { return s.now.Load().hash() }
@@ -138,14 +152,36 @@ func (s *Service) Anchor() string { return s.now.Load().anchor() }
 func (s *Service) Document() []byte { return s.now.Load().raw }
 
 // Chain gives the signed files of all versions from 1 on: what a newcomer needs besides the anchor.
-func (s *Service) Chain() ([][]byte, error) {
+func (s *Service) Chain() ([][]byte, error) { return s.chain(0, math.MaxInt, math.MaxInt) }
+
+// After gives the signed files of the versions that follow one, as many as one installation takes.
+func (s *Service) After(version int) ([][]byte, error) {
+	return s.chain(version, MaxDocuments, MaxBytes)
+}
+
+// Hashes are those of all versions in force, from 1 on.
+func (s *Service) Hashes() []string {
 	st := s.now.Load()
-	chain := make([][]byte, len(st.versions))
-	err := s.desk.Store.View(func(tx *store.Tx) (err error) {
-		for i, v := range st.versions {
-			if chain[i], err = tx.Blob(v.Blob); err != nil {
+	out := make([]string, len(st.versions))
+	for i, v := range st.versions {
+		out[i] = v.Hash
+	}
+	return out
+}
+
+func (s *Service) chain(after, most, room int) ([][]byte, error) {
+	st := s.now.Load()
+	var chain [][]byte
+	err := s.desk.Store.View(func(tx *store.Tx) error {
+		for _, v := range st.versions[min(max(after, 0), len(st.versions)):] {
+			b, err := tx.Blob(v.Blob)
+			if err != nil {
 				return fmt.Errorf("version %d: %w", v.Version, err)
 			}
+			if room -= len(b); room < 0 || len(chain) == most {
+				return nil
+			}
+			chain = append(chain, b)
 		}
 		return nil
 	})
@@ -169,13 +205,4 @@ func (s *Service) changed() {
 	for _, f := range calls {
 		f()
 	}
-}
-
-// Warnings says what is not as it should be with the roster in force and this node's place in it, a sentence each.
-func (s *Service) Warnings(now time.Time) []string {
-	r := s.Current()
-	if r == nil {
-		return []string{"no roster is installed: the node talks to nobody. Install one with its anchor."}
-	}
-	return warnings(r, now, s.desk.Country, s.self)
 }
