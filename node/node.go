@@ -181,7 +181,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		n.figures, figures = registry, registry
 	}
 	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.keys.HostKey(), Listen: n.Config.Network.Listen, Roster: n.membership.Current,
-		RosterHash: n.membership.Hash, Mail: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan})
+		RosterHash: n.membership.Hash, Mail: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, Rosters: n.rosters()})
 	if err != nil {
 		return err
 	}
@@ -276,6 +276,9 @@ func (n *Node) upkeep(ctx context.Context) error {
 				n.log.Error("offer publications to members", "error", err)
 			}
 		case <-minutely.C:
+			if err := n.membership.Tick(); err != nil && ctx.Err() == nil {
+				n.log.Error("roster", "error", err)
+			}
 			if err := n.people.Sweep(ctx); err != nil && ctx.Err() == nil {
 				n.log.Error("sweep sessions", "error", err)
 			}

@@ -62,7 +62,7 @@ func (a *app) federation(s control.Status) []node.Finding {
 	var out []node.Finding
 	for _, w := range force.Warnings {
 		grade := node.Bad
-		if strings.Contains(w, " expires on ") { // it has not yet
+		if strings.Contains(w, " expires on ") || strings.Contains(w, " announce other keys for ") { // it has not yet
 			grade = node.Warn
 		}
 		out = append(out, node.Finding{Check: "roster", Grade: grade, Says: w})

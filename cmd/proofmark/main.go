@@ -44,6 +44,7 @@ type cli struct {
 	Whoami whoamiCmd `cmd:"" help:"Show whose session this is." group:"people"`
 	User   userCmd   `cmd:"" help:"Manage accounts." group:"people"`
 
+	Join   joinCmd   `cmd:"" help:"Come into a federation with its anchor, which you were given, and a roster from a file or a member." group:"federation"`
 	Roster rosterCmd `cmd:"" help:"Make, sign, show and install the list of members." group:"federation"`
 
 	Document documentCmd `cmd:"" help:"List, show and save signed documents; verify them anywhere." group:"federation"`

@@ -70,7 +70,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"freeport": freePort, "ready": ready, "idle": idle, "person": person, "fails": fails, "jsonenv": jsonEnv, "jose": jose,
-			"configure": configure, "fetch": fetch,
+			"configure": configure, "fetch": fetch, "graft": graft, "damage": damage,
 		},
 	})
 }

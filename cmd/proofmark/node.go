@@ -100,7 +100,9 @@ func (c *stateCmd) Run(a *app) error {
 	return a.show(s, func(w io.Writer) {
 		roster := s.Roster
 		if roster == "" {
-			roster = "none installed: nobody is let in (proofmark roster install)"
+			roster = "none installed: nobody is let in (proofmark join)"
+		} else {
+			roster = fmt.Sprintf("version %d, %s", s.Version, roster)
 		}
 		work := "all signatures are correlated and everything is delivered"
 		if !s.Idle {
@@ -108,6 +110,11 @@ func (c *stateCmd) Run(a *app) error {
 		}
 		facts(w, "Node", fmt.Sprintf("%s (%s)", s.Country, s.Name), "Peer", s.PeerID, "Addresses", strings.Join(s.Addresses, "  "), "Roster", roster, "Work", work,
 			"Calibrations", strings.Join(s.Calibrations, "; "))
+		for _, warning := range s.Warnings {
+			if s.Roster != "" {
+				fmt.Fprintf(w, "Warning: %s\n", printable(warning))
+			}
+		}
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"proofmark/crypto/roster"
+	"proofmark/node/membership"
 )
 
 type rosterCmd struct {
@@ -18,17 +19,20 @@ type rosterCmd struct {
 	Add      rosterAddCmd      `cmd:"" help:"List members, from the member.jws of each, in a roster that nobody has signed yet."`
 	Suspend  rosterSuspendCmd  `cmd:"" help:"Suspend a member in a roster that nobody has signed yet."`
 	Activate rosterActivateCmd `cmd:"" help:"Make a suspended member active again in a roster that nobody has signed yet."`
+	Override rosterOverrideCmd `cmd:"" help:"Announce new keys for a member that lost its own, in a roster that nobody has signed yet; in effect after seven days."`
 	Next     rosterNextCmd     `cmd:"" help:"Start the next version of a signed roster."`
 	Sign     rosterSignCmd     `cmd:"" help:"Sign a roster as a key holder."`
 	Show     rosterShowCmd     `cmd:"" help:"Show a roster's file, or the roster in force at the node."`
 	Anchor   rosterAnchorCmd   `cmd:"" help:"Print the anchor, which newcomers get by another way than the roster."`
 	Install  rosterInstallCmd  `cmd:"" help:"Bring signed rosters into force at the node."`
+	Save     rosterSaveCmd     `cmd:"" help:"Write all versions in force into a file: what a newcomer joins with."`
+	Resolve  rosterResolveCmd  `cmd:"" help:"Follow what the key holders decided after there were two rosters of one version."`
 }
 
 // Limits of the files of a ceremony.
 const (
 	maxHolderFile = 8 << 10 // bytes, as crypto/roster has it
-	maxMemberFile = roster.MaxEntry
+	maxMemberFile = 2*roster.MaxEntry + 64
 	minPassphrase = 12 // bytes, as of a node
 )
 
@@ -52,6 +56,40 @@ func writeRoster(path string, d *roster.Document) error {
 		return err
 	}
 	return writeFile(path, b, 0o644)
+}
+
+// readChain reads a file with one roster or several, a line each, as `roster save` writes them.
+func readChain(path string) ([][]byte, error) {
+	b, err := readFile("roster", path, membership.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	var out [][]byte
+	for line := range bytes.Lines(b) {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if _, err := roster.Parse(line); err != nil {
+			return nil, fmt.Errorf("%s, roster %d, is not one that can be read: %w: get the file again from whoever gave it to you", path, len(out)+1, err)
+		}
+		out = append(out, line)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s holds no roster: get the file again from whoever gave it to you", path)
+	}
+	return out, nil
+}
+
+// readMember reads a member's file: its entry, and the consent of an old key where the entry is signed with a new one.
+func readMember(path string) (entry, consent string, err error) {
+	b, err := readFile("member's entry", path, maxMemberFile)
+	if err != nil {
+		return "", "", err
+	}
+	if entry, consent, err = roster.ParseMemberFile(b); err != nil {
+		return "", "", fmt.Errorf("%s: %w: ask the member for it again", path, err)
+	}
+	return entry, consent, nil
 }
 
 // signedBy counts the document's own holders whose signature it carries.
@@ -160,11 +198,11 @@ func (c *rosterAddCmd) Run(a *app) error {
 		return err
 	}
 	for _, path := range c.Member {
-		b, err := readFile("member's entry", path, maxMemberFile)
+		entry, consent, err := readMember(path)
 		if err != nil {
 			return err
 		}
-		if err := d.Add(strings.TrimSpace(string(b)), wallClock()); err != nil {
+		if err := d.AddSuccession(entry, consent, wallClock()); err != nil {
 			return fmt.Errorf("%s: %w", path, whyNotDraft(c.File, err))
 		}
 	}
@@ -221,8 +259,9 @@ func (a *app) setStatus(path, country string, status roster.Status) error {
 }
 
 type rosterNextCmd struct {
-	File string `arg:"" help:"Roster file that is signed." type:"path"`
-	Out  string `required:"" help:"Roster file to make." type:"path" placeholder:"FILE2"`
+	File   string   `arg:"" help:"Roster file that is signed." type:"path"`
+	Out    string   `required:"" help:"Roster file to make." type:"path" placeholder:"FILE2"`
+	Reject []string `sep:"none" help:"Another roster of the same version or an earlier one, which the new one says it does not follow: the key holders' decision after a fork." type:"path" placeholder:"OTHER"`
 }
 
 func (c *rosterNextCmd) Run(a *app) error {
@@ -238,6 +277,15 @@ func (c *rosterNextCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	for _, path := range c.Reject {
+		other, _, err := readRoster(path)
+		if err != nil {
+			return err
+		}
+		if err := next.Reject(other); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
 	b, err := next.Marshal()
 	if err != nil {
 		return err
@@ -252,6 +300,7 @@ type rosterSignCmd struct {
 	File           string `arg:"" help:"Roster file." type:"path"`
 	Key            string `required:"" help:"Your private file." type:"path" placeholder:"HOLDERFILE"`
 	PassphraseFile string `help:"File with the passphrase of your private file (mode 0600)." type:"path" placeholder:"FILE"`
+	Fingerprint    string `help:"Sign only if the roster has this fingerprint, which you got by another way." placeholder:"DIGITS"`
 }
 
 func (c *rosterSignCmd) Run(a *app) error {
@@ -264,6 +313,12 @@ func (c *rosterSignCmd) Run(a *app) error {
 		return err
 	}
 	r := d.Roster()
+	if err := d.CheckSignatures(); err != nil {
+		return fmt.Errorf("%s was changed after it was signed, or damaged on its way: %w. Nothing was signed: get it again from the holder who signed before you", c.File, err)
+	}
+	if want := strings.Join(strings.Fields(c.Fingerprint), ""); want != "" && want != strings.ReplaceAll(d.Fingerprint(), " ", "") {
+		return fmt.Errorf("%s has the fingerprint %s, and not the one that was given: it is another roster than the one you agreed on. Nothing was signed", c.File, d.Fingerprint())
+	}
 	if !a.JSON { // a holder answers for what is signed: it is shown before the passphrase is asked for
 		fmt.Fprintf(a.err, "Version %d of %s, %s, valid until %s.\nFingerprint %s: compare it with the other holders.\n",
 			r.Version, printable(r.Name), count(len(r.Members), "member"), r.ValidUntil.Format(time.DateOnly), d.Fingerprint())
@@ -276,6 +331,7 @@ func (c *rosterSignCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Key, err)
 	}
+	before := len(d.Signatures())
 	if err := d.Sign(key); err != nil {
 		if errors.Is(err, roster.ErrNotHolder) {
 			return fmt.Errorf("%w: proofmark roster show %s names them", err, c.File)
@@ -292,5 +348,9 @@ func (c *rosterSignCmd) Run(a *app) error {
 			next = "proofmark roster anchor " + c.File + ", and give the anchor to the members by another way than the roster"
 		}
 	}
-	return a.showDraft(c.File, d, "is signed by "+printable(key.Name()), next)
+	did := "is signed by " + printable(key.Name())
+	if len(d.Signatures()) == before {
+		did = "was signed by " + printable(key.Name()) + " before, and nothing changed; it lies"
+	}
+	return a.showDraft(c.File, d, did, next)
 }

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"proofmark/crypto/roster"
 	"proofmark/node/control"
 	"proofmark/node/membership"
+	"proofmark/protocol"
 )
 
 // maxAnchorFile bounds the file of an anchor.
@@ -30,8 +33,22 @@ type rosterView struct {
 	Signed      int          `json:"signed"`
 	Holders     []holderView `json:"holders"`
 	Members     []memberView `json:"members"`
+	Rejects     []string     `json:"rejects,omitempty"` // hashes of rosters that it does not follow
 	InForce     bool         `json:"in_force"`
 	Warnings    []string     `json:"warnings,omitempty"`
+
+	Overrides []overrideView                `json:"overrides,omitempty"`
+	Forks     []membership.Fork             `json:"forks,omitempty"`     // other rosters that the node has met
+	Announced map[protocol.Country][]string `json:"announced,omitempty"` // addresses, by members since their entries were made
+}
+
+// overrideView is what the key holders announce for a member that lost its keys.
+type overrideView struct {
+	Country   string    `json:"country"`
+	Version   int       `json:"version"`
+	Announced time.Time `json:"announced"`
+	Due       time.Time `json:"due"`
+	PeerIDs   []string  `json:"peer_ids"`
 }
 
 type holderView struct {
@@ -52,7 +69,7 @@ type memberView struct {
 func viewRoster(d *roster.Document) rosterView {
 	r := d.Roster()
 	v := rosterView{Name: r.Name, Version: r.Version, Hash: d.Hash(), Fingerprint: d.Fingerprint(), Previous: r.Previous, Issued: r.Issued, ValidUntil: r.ValidUntil,
-		Threshold: r.Threshold, Signed: signedBy(d), Holders: []holderView{}, Members: []memberView{}}
+		Threshold: r.Threshold, Signed: signedBy(d), Rejects: r.Rejects, Holders: []holderView{}, Members: []memberView{}}
 	if r.Version == 1 {
 		v.Anchor = v.Hash
 	}
@@ -65,6 +82,9 @@ func viewRoster(d *roster.Document) rosterView {
 	}
 	for _, m := range r.All() {
 		v.Members = append(v.Members, memberView{Country: m.Country, Name: m.Name, Addresses: m.Addresses, PeerIDs: m.PeerIDs, Status: m.Status, Since: m.Since, Until: m.ValidUntil})
+	}
+	for _, o := range r.Announced() {
+		v.Overrides = append(v.Overrides, overrideView{o.Member.Country, o.Version, o.Announced, o.Due(), o.Member.PeerIDs})
 	}
 	return v
 }
@@ -82,7 +102,8 @@ func (v *rosterView) print(w io.Writer) {
 		signatures += ", verified against the version before when it is installed"
 	}
 	facts(w, "Federation", v.Name, "Version", fmt.Sprint(v.Version), "Hash", v.Hash, "Fingerprint", v.Fingerprint, "Anchor", v.Anchor, "Previous", v.Previous,
-		"Valid", v.Issued.Format(time.DateOnly)+" to "+v.ValidUntil.Format(time.DateOnly), "Signatures", signatures)
+		"Valid", v.Issued.Format(time.DateOnly)+" to "+v.ValidUntil.Format(time.DateOnly), "Signatures", signatures,
+		"Does not follow", strings.Join(v.Rejects, " "))
 	for _, warning := range v.Warnings {
 		fmt.Fprintf(w, "Warning: %s\n", printable(warning))
 	}
@@ -101,6 +122,34 @@ func (v *rosterView) print(w io.Writer) {
 		rows[i] = []string{m.Country, m.Name, string(m.Status), day(m.Until), strings.Join(m.PeerIDs, " "), strings.Join(m.Addresses, " ")}
 	}
 	table(w, "It lists no members yet: proofmark roster add FILE MEMBER.jws", []string{"COUNTRY", "NAME", "STATUS", "UNTIL", "PEER", "ADDRESSES"}, rows)
+	for _, o := range v.Overrides {
+		fmt.Fprintf(w, "\n%s: other keys are announced since %s, version %d, and take effect on %s at the earliest (peer %s).\n", o.Country, day(o.Announced), o.Version, day(o.Due), printable(strings.Join(o.PeerIDs, " ")))
+	}
+	for _, c := range slices.Sorted(maps.Keys(v.Announced)) {
+		fmt.Fprintf(w, "\n%s says that it is now at %s\n", c, printable(strings.Join(v.Announced[c], "  ")))
+	}
+	v.printForks(w)
+}
+
+// printForks shows rosters beside the one in force, with the fingerprints and signers of both.
+func (v *rosterView) printForks(w io.Writer) {
+	if len(v.Forks) == 0 {
+		return
+	}
+	rows := make([][]string, len(v.Forks))
+	for i, f := range v.Forks {
+		state := "open"
+		if f.ResolvedBy > 0 {
+			state = fmt.Sprintf("decided by version %d", f.ResolvedBy)
+		}
+		ours := "–"
+		if f.Ours != "" {
+			ours = f.OursFingerprint + " (" + strings.Join(f.OursSigners, ", ") + ")"
+		}
+		rows[i] = []string{fmt.Sprint(f.Version), f.Fingerprint + " (" + strings.Join(f.Signers, ", ") + ")", ours, f.From + ", " + day(f.Met), state}
+	}
+	fmt.Fprintln(w)
+	table(w, "", []string{"VERSION", "OTHER ROSTER (SIGNERS)", "OURS (SIGNERS)", "MET", "STATE"}, rows)
 }
 
 type rosterShowCmd struct {
@@ -131,7 +180,7 @@ func (c *rosterShowCmd) Run(a *app) error {
 			return fmt.Errorf("roster in force: %w", err)
 		}
 		v = viewRoster(d)
-		v.InForce, v.Anchor, v.Warnings = true, in.Anchor, in.Warnings
+		v.InForce, v.Anchor, v.Warnings, v.Forks, v.Announced = true, in.Anchor, in.Warnings, in.Forks, in.Announced
 	}
 	return a.show(v, v.print)
 }
@@ -185,35 +234,46 @@ type rosterInstallCmd struct {
 func (c *rosterInstallCmd) Run(a *app) error {
 	r := control.InstallRequest{Anchor: c.Anchor}
 	for _, path := range c.File {
-		_, b, err := readRoster(path)
+		chain, err := readChain(path)
 		if err != nil {
 			return err
 		}
-		r.Documents = append(r.Documents, b)
+		r.Documents = append(r.Documents, chain...)
 	}
 	if c.AnchorFile != "" {
-		b, err := readFile("anchor", c.AnchorFile, maxAnchorFile)
-		if err != nil {
+		var err error
+		if r.Anchor, err = readAnchor(c.AnchorFile); err != nil {
 			return err
-		}
-		if r.Anchor = string(bytes.TrimSpace(b)); r.Anchor == "" {
-			return fmt.Errorf("anchor: %s is empty: ask a member for the anchor again", c.AnchorFile)
 		}
 	}
 	in, err := change[membership.Installed](a, "roster.install", r)
 	if err != nil {
 		return err
 	}
-	return a.show(in, func(w io.Writer) {
-		if in.Added == 0 {
-			fmt.Fprintf(w, "Version %d of %s was in force already: nothing changed.\n", in.Version, printable(in.Name))
-		} else {
-			fmt.Fprintf(w, "Version %d of %s is in force: %s.\n", in.Version, printable(in.Name), count(in.Members, "member"))
-		}
-		facts(w, "Hash", in.Hash, "Fingerprint", in.Fingerprint, "Anchor", in.Anchor, "Valid until", day(in.ValidUntil))
-		for _, warning := range in.Warnings {
-			fmt.Fprintf(w, "Warning: %s\n", printable(warning))
-		}
-		fmt.Fprintln(w, "\nNext:  proofmark peers")
-	})
+	return a.show(in, func(w io.Writer) { printInstalled(w, in) })
+}
+
+func readAnchor(path string) (string, error) {
+	b, err := readFile("anchor", path, maxAnchorFile)
+	if err != nil {
+		return "", err
+	}
+	anchor := string(bytes.TrimSpace(b))
+	if anchor == "" {
+		return "", fmt.Errorf("anchor: %s is empty: ask a member for the anchor again", path)
+	}
+	return anchor, nil
+}
+
+func printInstalled(w io.Writer, in membership.Installed) {
+	if in.Added == 0 {
+		fmt.Fprintf(w, "Version %d of %s was in force already: nothing changed.\n", in.Version, printable(in.Name))
+	} else {
+		fmt.Fprintf(w, "Version %d of %s is in force: %s.\n", in.Version, printable(in.Name), count(in.Members, "member"))
+	}
+	facts(w, "Hash", in.Hash, "Fingerprint", in.Fingerprint, "Anchor", in.Anchor, "Valid until", day(in.ValidUntil))
+	for _, warning := range in.Warnings {
+		fmt.Fprintf(w, "Warning: %s\n", printable(warning))
+	}
+	fmt.Fprintln(w, "\nNext:  proofmark peers")
 }

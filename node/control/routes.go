@@ -21,6 +21,7 @@ type None struct{}
 func (s *Server) routes(mux *http.ServeMux) {
 	s.routePeople(mux)
 	s.routeFederation(mux)
+	s.routeRosters(mux)
 	s.routeBundles(mux)
 	s.routeDocuments(mux)
 	s.routePolicy(mux)
@@ -108,6 +109,9 @@ type RosterInForce struct {
 	Hash     string   `json:"hash"`
 	Anchor   string   `json:"anchor"`
 	Warnings []string `json:"warnings,omitempty"`
+
+	Forks     []membership.Fork             `json:"forks,omitempty"`     // other rosters that were met
+	Announced map[protocol.Country][]string `json:"announced,omitempty"` // addresses that members announced since their entries were made
 }
 
 // Status says how the node is, to anybody on this machine who may open the socket: nothing about content.
@@ -117,6 +121,8 @@ type Status struct {
 	PeerID    string           `json:"peer_id"`
 	Addresses []string         `json:"addresses"`
 	Roster    string           `json:"roster,omitempty"`
+	Version   int              `json:"roster_version,omitempty"`
+	Warnings  []string         `json:"roster_warnings,omitempty"`
 	Now       time.Time        `json:"now"`
 	Idle      bool             `json:"idle"` // nothing waits to be correlated or delivered
 
@@ -131,14 +137,16 @@ func (s *Server) routeFederation(mux *http.ServeMux) {
 		for _, c := range s.services.Ballistics.Calibrations() {
 			models = append(models, c.Name())
 		}
-		return Status{Calibrations: models, Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Now: s.services.Now(), Idle: idle}, err
+		return Status{Calibrations: models, Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
+			Warnings: m.Warnings(s.services.Now()), Now: s.services.Now(), Idle: idle}, err
 	})
 	handle(s, mux, "roster.install", func(ctx context.Context, c call, r InstallRequest) (*membership.Installed, error) {
 		return m.Install(ctx, c.actor, c.key, r.Documents, r.Anchor)
 	})
 	handle(s, mux, "roster.show", func(ctx context.Context, c call, _ None) (RosterInForce, error) {
 		return read1(ctx, s, c, policy.RosterView, policy.KindRoster, "roster viewed", func(*store.Tx) (RosterInForce, error) {
-			return RosterInForce{Document: m.Document(), Hash: m.Hash(), Anchor: m.Anchor(), Warnings: m.Warnings(s.services.Now())}, nil
+			return RosterInForce{Document: m.Document(), Hash: m.Hash(), Anchor: m.Anchor(), Warnings: m.Warnings(s.services.Now()),
+				Forks: m.Forks(), Announced: m.Announced(s.services.Now())}, nil
 		})
 	})
 	handle(s, mux, "peers", func(ctx context.Context, c call, _ None) ([]exchange.PeerStatus, error) {

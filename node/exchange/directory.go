@@ -27,9 +27,9 @@ type directory struct {
 	byCountry map[protocol.Country]*member
 }
 
-// directoryOf reads a roster; nil gives an empty directory. What cannot be used of an entry is left out and reported, so that one bad entry
-// cuts off nobody else.
-func directoryOf(r *roster.Roster, self protocol.Country, now time.Time) (*directory, []error) {
+// directoryOf reads a roster; nil gives an empty directory. Addresses that a member announced since its entry was made come before those of
+// the entry. What cannot be used of an entry is left out and reported, so that one bad entry cuts off nobody else.
+func directoryOf(r *roster.Roster, announced map[protocol.Country][]string, self protocol.Country, now time.Time) (*directory, []error) {
 	d := &directory{byPeer: map[peer.ID]*member{}, byCountry: map[protocol.Country]*member{}}
 	if r == nil {
 		return d, nil
@@ -41,7 +41,7 @@ func directoryOf(r *roster.Roster, self protocol.Country, now time.Time) (*direc
 			continue
 		}
 		m := &member{country: c, name: entry.Name, addrs: map[peer.ID][]multiaddr.Multiaddr{}}
-		for _, s := range entry.PeerIDs {
+		for _, s := range entry.PeerIDsAt(now) {
 			id, err := peer.Decode(s)
 			if err != nil {
 				faults = append(faults, fmt.Errorf("%s: peer ID %.80q: %w", c, s, err))
@@ -54,7 +54,7 @@ func directoryOf(r *roster.Roster, self protocol.Country, now time.Time) (*direc
 			d.byPeer[id] = m
 			m.peers = append(m.peers, id)
 		}
-		for _, s := range entry.Addresses {
+		for _, s := range append(slices.Clone(announced[c]), entry.Addresses...) {
 			a, err := multiaddr.NewMultiaddr(s)
 			if err != nil {
 				faults = append(faults, fmt.Errorf("%s: address %.200q: %w", c, s, err))
@@ -76,8 +76,8 @@ func standing(r *roster.Roster, self protocol.Country, id peer.ID, now time.Time
 	case !ok:
 		return fmt.Errorf("%s is not in the roster in force: the other nodes refuse this one", self)
 	case !us.Active(now):
-		return fmt.Errorf("%s is not active in the roster in force (suspended, or its entry is not valid now): the other nodes refuse this one", self)
-	case !slices.Contains(us.PeerIDs, id.String()):
+		return fmt.Errorf("%s is not active in the roster in force (suspended, or its entry and its grace are over): the other nodes refuse this one", self)
+	case !slices.Contains(us.PeerIDsAt(now), id.String()):
 		return fmt.Errorf("the entry of %s in the roster in force does not name this node's peer ID %s: the other nodes refuse this one", self, id)
 	}
 	return nil
@@ -98,8 +98,19 @@ func (m *member) place(a multiaddr.Multiaddr) {
 		return
 	}
 	for _, p := range m.peers {
-		if id == "" || id == p {
+		if (id == "" || id == p) && !slices.ContainsFunc(m.addrs[p], transport.Equal) {
 			m.addrs[p] = append(m.addrs[p], transport)
 		}
 	}
+}
+
+// errHeld: the roster has ended, and its grace too.
+var errHeld = errors.New("the roster's grace is over: documents wait until the key holders' next version is in force")
+
+// held tells whether documents have to wait for a new roster. Connections stay, because the new roster comes over them.
+func (x *Exchange) held() error {
+	if r := x.o.Roster(); r != nil && r.Held(x.o.Now()) {
+		return errHeld
+	}
+	return nil
 }

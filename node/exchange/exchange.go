@@ -50,6 +50,9 @@ type Options struct {
 	Now        func() time.Time
 	Log        *slog.Logger
 
+	// Rosters is what versions and announcements are exchanged with; nil: none are.
+	Rosters *Rosters
+
 	// Queues tells how far the outgoing channels are, for Peers alone; it may be nil.
 	Queues func() ([]dispatch.Queue, error)
 
@@ -63,6 +66,7 @@ type Options struct {
 type Exchange struct {
 	o     Options
 	pace  pace
+	gate  *gater
 	host  host.Host
 	dht   *dht.IpfsDHT
 	dir   *atomic.Pointer[directory] // nil until Run: nobody is let in
@@ -72,6 +76,8 @@ type Exchange struct {
 	life  context.Context // ends when the exchange closes; bounds every stream and link
 	end   context.CancelFunc
 	works sync.WaitGroup // links and stream handlers
+
+	tidings chan struct{} // there is news about rosters or addresses to tell
 
 	turn    sync.Mutex     // one change of roster at a time
 	adopted *roster.Roster // the last one taken over
@@ -91,16 +97,19 @@ func New(o Options) (*Exchange, error) {
 		return nil, errors.New("exchange: country, host key, roster, mail, clock and log are all needed")
 	}
 	dir := new(atomic.Pointer[directory])
-	h, err := openHost(o, newGater(dir, o.Log))
+	gate := newGater(dir, o.Log)
+	h, err := openHost(o, gate)
 	if err != nil {
 		return nil, err
 	}
-	table, err := openDHT(h, dir)
+	held := &records{}
+	table, err := openDHT(h, dir, held)
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	life, end := context.WithCancel(context.Background())
-	x := &Exchange{o: o, pace: defaultPace, host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
+	x := &Exchange{o: o, pace: defaultPace, gate: gate, tidings: make(chan struct{}, 1), host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
+	held.x.Store(x)
 	h.Network().Notify(&network.NotifyBundle{
 		ConnectedF:    func(_ network.Network, c network.Conn) { x.connected(c) },
 		DisconnectedF: func(_ network.Network, c network.Conn) { x.disconnected(c) },
@@ -119,7 +128,14 @@ func (x *Exchange) Run(ctx context.Context) error {
 	x.mu.Unlock()
 	x.host.SetStreamHandler(Protocol, x.serve)
 	x.host.SetStreamHandler(ScanProtocol, x.serveScan)
+	x.host.SetStreamHandler(RosterProtocol, x.serveRosters)
 	x.RosterChanged()
+	if x.o.Rosters != nil && x.begin() {
+		go func() {
+			defer x.works.Done()
+			x.spread()
+		}()
+	}
 	if err := x.dht.Bootstrap(x.life); err != nil {
 		return errors.Join(fmt.Errorf("start the members' address table: %w", err), x.Close())
 	}
@@ -148,6 +164,7 @@ func (x *Exchange) close() error {
 	x.mu.Unlock()
 	x.host.RemoveStreamHandler(Protocol)
 	x.host.RemoveStreamHandler(ScanProtocol)
+	x.host.RemoveStreamHandler(RosterProtocol)
 	x.end()
 	// The host goes before the wait: closing the connections ends what still reads or writes.
 	err := errors.Join(x.dht.Close(), x.host.Close())
@@ -190,7 +207,7 @@ func (x *Exchange) RosterChanged() {
 	x.turn.Lock()
 	defer x.turn.Unlock()
 	r := x.o.Roster()
-	dir, faults := directoryOf(r, x.o.Country, x.o.Now())
+	dir, faults := directoryOf(r, x.announced(), x.o.Country, x.o.Now())
 	if r != x.adopted {
 		for _, err := range append(faults, standing(r, x.o.Country, x.host.ID(), x.o.Now())) {
 			if err != nil {
@@ -202,6 +219,7 @@ func (x *Exchange) RosterChanged() {
 	for _, c := range x.adopt(dir) {
 		x.drop(c)
 	}
+	signal(x.tidings)
 }
 
 // adopt makes a directory the gate's and the links', and returns the connections of those who no longer belong.
@@ -221,7 +239,7 @@ func (x *Exchange) adopt(dir *directory) (leaving []network.Conn) {
 		}
 	}
 	for _, c := range x.host.Network().Conns() {
-		if dir.member(c.RemotePeer()) == nil {
+		if dir.member(c.RemotePeer()) == nil && !x.gate.visited(c.RemotePeer()) {
 			leaving = append(leaving, c)
 		}
 	}
@@ -252,6 +270,9 @@ func (x *Exchange) connected(c network.Conn) {
 	}
 	defer x.works.Done()
 	l := x.linkOf(c)
+	if l == nil && x.gate.visited(c.RemotePeer()) {
+		return
+	}
 	if l == nil {
 		x.drop(c) // it passed the gate before the roster changed
 		return

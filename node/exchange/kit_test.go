@@ -20,6 +20,7 @@ import (
 	"proofmark/crypto"
 	"proofmark/crypto/roster"
 	"proofmark/node/dispatch"
+	"proofmark/node/membership"
 	"proofmark/protocol"
 )
 
@@ -172,7 +173,12 @@ type node struct {
 	done   chan error
 	now    func() time.Time
 	pace   pace
+
+	clock   atomic.Pointer[func() time.Time] // of a test that changes it while the node runs
+	members *membership.Service              // of a node with a roster of its own
 }
+
+func (n *node) setNow(now func() time.Time) { n.clock.Store(&now) }
 
 var (
 	loopback = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
@@ -256,13 +262,21 @@ func (n *node) open() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", n.c)
 	}
 	x, err := New(Options{Country: n.c, HostKey: n.keys.HostKey(), Listen: n.listen, Roster: n.f.ro.Load,
-		RosterHash: func() string { return n.f.hash.Load().(string) }, Mail: n.post, Now: func() time.Time { return n.now() }, Log: log})
+		RosterHash: func() string { return n.f.hash.Load().(string) }, Mail: n.post, Now: n.time, Log: log})
 	if err != nil {
 		n.f.t.Fatal(err)
 	}
 	x.pace = n.pace
 	n.x = x
 	n.f.t.Cleanup(func() { _ = x.Close() })
+}
+
+// time is the node's clock.
+func (n *node) time() time.Time {
+	if now := n.clock.Load(); now != nil {
+		return (*now)()
+	}
+	return n.now()
 }
 
 func (n *node) run() {

@@ -36,6 +36,7 @@ type link struct {
 	berths   map[protocol.Channel]*berth
 	incoming atomic.Int32 // streams being served
 	report   report
+	tidings  tidings // of rosters
 }
 
 func newLink(x *Exchange, m *member) *link {
@@ -44,6 +45,7 @@ func newLink(x *Exchange, m *member) *link {
 	l.member.Store(m)
 	l.life, l.stop = context.WithCancel(x.life)
 	l.urgent.init()
+	l.tidings.init()
 	for _, ch := range protocol.Channels {
 		l.senders[ch] = newSender(l, ch)
 		l.berths[ch] = new(berth)
@@ -53,10 +55,14 @@ func newLink(x *Exchange, m *member) *link {
 
 // start launches the link's goroutines; the exchange's lock is held, and it is not closed.
 func (l *link) start() {
-	l.x.works.Add(1 + len(l.senders))
+	l.x.works.Add(2 + len(l.senders))
 	go func() {
 		defer l.x.works.Done()
 		l.keep()
+	}()
+	go func() {
+		defer l.x.works.Done()
+		l.tend()
 	}()
 	for _, s := range l.senders {
 		go func() {
@@ -85,6 +91,7 @@ func (l *link) update(m *member) {
 // up and down run on libp2p's goroutines when a connection opens or closes.
 func (l *link) up(c network.Conn) {
 	signal(l.changed)
+	signal(l.tidings.due)
 	for _, s := range l.senders {
 		s.move(c)
 		signal(s.contact)
@@ -104,6 +111,7 @@ func (l *link) greeted(h *protocol.Hello) {
 	if l.reached.CompareAndSwap(false, true) {
 		l.x.o.Log.Info("connected", "peer", l.country)
 	}
+	l.catchUp(h.Roster) // before anything that may be signed with a key of a newer roster
 	ours := l.x.o.RosterHash()
 	if l.report.contact(l.x.o.Now(), h.Roster, h.Roster != ours) {
 		l.x.o.Log.Info("the other node has another roster in force", "peer", l.country, "theirs", h.Roster, "ours", ours)
@@ -212,7 +220,7 @@ func (l *link) dial() error {
 		errs = append(errs, err)
 	}
 	for _, p := range m.peers {
-		found, err := l.x.locate(l.life, p)
+		found, err := l.x.locate(l.life, l.country, p)
 		if err == nil {
 			l.x.host.Peerstore().AddAddrs(p, found.Addrs, peerstore.TempAddrTTL)
 			err = l.dialPeer(p, m)

@@ -24,6 +24,8 @@ type pace struct {
 	nudge     time.Duration // after a failed try, until a sign of life from the member allows another
 	crossing  time.Duration // two hosts that dial each other get two connections within this
 	slow      time.Duration // a batch that took longer makes its receiver a slow one
+	rosters   time.Duration // between looks into the members' table for a new roster
+	publish   time.Duration // between puts of what is in force into the members' table, which forgets after two days
 }
 
 // A batch of 4 MiB passes in the longest time allowed at 28 kbit/s.
@@ -45,6 +47,8 @@ var defaultPace = pace{
 	nudge:     5 * time.Second,
 	crossing:  2 * time.Second,
 	slow:      2 * time.Second,
+	rosters:   10 * time.Minute,
+	publish:   12 * time.Hour,
 }
 
 // backoff is the wait after so many failures in a row: it doubles from least to most, less a random part (chance in 0 to 1) of up to a

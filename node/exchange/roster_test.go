@@ -270,7 +270,7 @@ func TestDirectory(t *testing.T) {
 	f := newFederation(t, "PT", "ES", "FR")
 	f.enact(map[protocol.Country][]string{"PT": nil, "ES": {"/ip4/127.0.0.1/tcp/4001"}, "FR": {"/ip4/127.0.0.1/tcp/4002/p2p/" + peerOf(t, f.nodes["FR"].keys).String()}})
 	r := f.ro.Load()
-	d, faults := directoryOf(r, "PT", f.begun)
+	d, faults := directoryOf(r, nil, "PT", f.begun)
 	if len(faults) != 0 || len(d.byCountry) != 2 || len(d.byPeer) != 2 || d.byCountry["PT"] != nil {
 		t.Fatalf("directory %+v, faults %v", d, faults)
 	}
@@ -281,10 +281,10 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%s: %+v", c, m)
 		}
 	}
-	if d, _ := directoryOf(r, "PT", f.begun.Add(48*time.Hour)); len(d.byPeer) != 0 {
+	if d, _ := directoryOf(r, nil, "PT", f.begun.Add(48*time.Hour+roster.Grace)); len(d.byPeer) != 0 {
 		t.Error("entries that ended are still let in")
 	}
-	if d, _ := directoryOf(nil, "PT", f.begun); len(d.byPeer) != 0 || d.member("x") != nil {
+	if d, _ := directoryOf(nil, nil, "PT", f.begun); len(d.byPeer) != 0 || d.member("x") != nil {
 		t.Error("no roster: somebody is let in")
 	}
 	var none *directory
@@ -310,7 +310,7 @@ func TestStanding(t *testing.T) {
 		{"no roster", nil, "PT", pt, f.begun, "no roster"},
 		{"not listed", f.ro.Load(), "FR", pt, f.begun, "not in the roster"},
 		{"suspended", f.ro.Load(), "ES", es, f.begun, "not active"},
-		{"ended", f.ro.Load(), "PT", pt, f.begun.Add(48 * time.Hour), "not active"},
+		{"ended", f.ro.Load(), "PT", pt, f.begun.Add(48*time.Hour + roster.Grace), "not active"},
 		{"another key", f.ro.Load(), "PT", es, f.begun, "does not name this node's peer ID"},
 	} {
 		err := standing(c.r, c.self, c.id, c.now)

@@ -127,6 +127,11 @@ func earlier(a, b time.Time) time.Time {
 // deliver sends everything that waits. A stream that was left open may have died unnoticed, so its failure is followed by one new attempt
 // at once. It returns the stream to go on with, nil after an error.
 func (s *sender) deliver(ses *session) (*session, error) {
+	if err := s.l.x.held(); err != nil {
+		ses.reset()
+		s.current.Store(nil)
+		return nil, err
+	}
 	if s.ch == protocol.Urgent {
 		s.l.urgent.want()
 		defer s.l.urgent.done()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
 
 	"proofmark/node/dispatch"
@@ -33,6 +34,11 @@ type negotiated struct {
 func (n negotiated) Read(b []byte) (int, error)  { return n.LazyConn.Read(b) }
 func (n negotiated) Write(b []byte) (int, error) { return n.LazyConn.Write(b) }
 
+// lazily names a protocol with a stream's first bytes.
+func lazily(s network.Stream, p p2pprotocol.ID) negotiated {
+	return negotiated{LazyConn: multistream.NewMSSelect(s, p), Stream: s}
+}
+
 // open begins a stream: greeting and channel go out at once, the other side's greeting and its receipt come back. The receipt is taken in,
 // so that sending resumes where the receiver is. After an error the session, if there is one, is the caller's to reset.
 func (s *sender) open() (*session, error) {
@@ -55,7 +61,7 @@ func (s *sender) open() (*session, error) {
 	if err := stream.SetProtocol(Protocol); err != nil {
 		return ses, fmt.Errorf("open stream: %w", err)
 	}
-	ses.pipe = negotiated{LazyConn: multistream.NewMSSelect(stream, Protocol), Stream: stream}
+	ses.pipe = lazily(stream, Protocol)
 	a, err := ses.greet(s.ch)
 	if err != nil {
 		return ses, err

@@ -232,30 +232,34 @@ func (st *state) keep(tx *store.Tx, found []Fork) error {
 	return nil
 }
 
-// resolve marks the forks that new versions have decided about: those they reject, what followed these, and what has come into force.
+// resolve marks the forks that new versions have decided about: those they reject, and what followed these. What has come into force itself is no
+// fork any more.
 func (st *state) resolve(tx *store.Tx, fresh []document) error {
-	gone := map[string]bool{}
+	ours, gone := map[string]bool{}, map[string]bool{}
 	for _, d := range fresh {
-		gone[d.hash] = true
+		ours[d.hash] = true
 		for _, h := range d.Roster().Rejects {
 			gone[h] = true
 		}
 	}
-	by := st.version()
-	for again := true; again; {
-		again = false
-		for i := range st.forks {
-			f := &st.forks[i]
-			if f.ResolvedBy > 0 || !gone[f.Hash] && !gone[f.Previous] || gone[f.Previous] && slices.ContainsFunc(fresh, func(d document) bool { return d.hash == f.Previous }) && !gone[f.Hash] {
-				continue
+	var left []Fork
+	for _, f := range st.forks { // in the order of their versions
+		if ours[f.Hash] {
+			if err := forks.Delete(tx, forkID(&f)); err != nil {
+				return fmt.Errorf("the other roster of version %d is in force now: %w", f.Version, err)
 			}
-			f.ResolvedBy = by
-			gone[f.Hash], again = true, true
-			if err := forks.Put(tx, forkID(f), f); err != nil {
+			continue
+		}
+		if f.ResolvedBy == 0 && (gone[f.Hash] || gone[f.Previous]) {
+			f.ResolvedBy = st.version()
+			if err := forks.Put(tx, forkID(&f), &f); err != nil {
 				return fmt.Errorf("note the decision about the other roster of version %d: %w", f.Version, err)
 			}
 		}
+		gone[f.Hash] = gone[f.Hash] || gone[f.Previous]
+		left = append(left, f)
 	}
+	st.forks = left
 	return nil
 }
 

@@ -40,8 +40,7 @@ const (
 // before did not sign are refused, and the refusal is audited. The error (desk.ErrInvalid or desk.ErrConflict) says what to do.
 func (s *Service) Install(ctx context.Context, actor desk.Actor, key string, documents [][]byte, anchor string) (*Installed, error) {
 	act := desk.Act{Actor: actor, Action: policy.RosterManage, Resource: policy.Resource{Type: policy.KindRoster}}
-	// Who may not install is told so before anything expensive is done with the bytes.
-	if _, err := desk.Do(ctx, s.desk, act, func(*store.Tx) (struct{}, error) { return struct{}{}, nil }); err != nil {
+	if err := s.MayInstall(ctx, actor); err != nil {
 		return nil, err
 	}
 	docs, err := parse(documents)
@@ -54,6 +53,13 @@ func (s *Service) Install(ctx context.Context, actor desk.Actor, key string, doc
 		s.changed()
 	}
 	return in, err
+}
+
+// MayInstall tells whoever may not install rosters so, before anything expensive is done for it.
+func (s *Service) MayInstall(ctx context.Context, actor desk.Actor) error {
+	act := desk.Act{Actor: actor, Action: policy.RosterManage, Resource: policy.Resource{Type: policy.KindRoster}}
+	_, err := desk.Do(ctx, s.desk, act, func(*store.Tx) (struct{}, error) { return struct{}{}, nil })
+	return err
 }
 
 // put decides and records under the lock; callbacks run after it.

@@ -78,6 +78,41 @@ func (s *Service) learn(ctx context.Context, from string, docs []document) (Lear
 	return out, nil
 }
 
+// What a roster is beside those in force.
+const (
+	Foreign = iota // none of the others: not signed by enough holders, or not to be judged here
+	InForce        // a version of the chain in force
+	Next           // follows the version in force, signed by enough of its holders
+	Beside         // signed by enough holders, beside the chain in force: a fork
+)
+
+// Judge tells what a roster is, and changes nothing.
+func (s *Service) Judge(raw []byte) (int, error) {
+	docs, err := parse([][]byte{raw})
+	if err != nil {
+		return Foreign, err
+	}
+	st, d := s.now.Load(), docs[0]
+	switch {
+	case st.version() == 0:
+		return Foreign, nil
+	case d.version <= st.version() && st.versions[d.version-1].Hash == d.hash:
+		return InForce, nil
+	case d.version == st.version()+1 && d.Roster().Previous == st.hash():
+		if _, err := d.VerifyNext(st.document); err != nil {
+			return Foreign, err
+		}
+		return Next, nil
+	case slices.ContainsFunc(st.forks, func(f Fork) bool { return f.Hash == d.hash }):
+		return Beside, nil
+	}
+	beside, err := s.beside(st, d, docs, nil)
+	if beside {
+		return Beside, err
+	}
+	return Foreign, err
+}
+
 // follow picks the versions that come next, each verified against the one before, and says why the first of the rest does not.
 func follow(st *state, docs []document) (fresh []document, refusal error) {
 	prev := st.document
@@ -142,6 +177,9 @@ func counterpart(from string) string {
 // rejected leave their places and are kept as evidence; for that the decision must name this node's roster, must be signed by enough holders of
 // both sides, and must be of a later version than the one in force.
 func (s *Service) Resolve(ctx context.Context, actor desk.Actor, key string, documents [][]byte) (*Installed, error) {
+	if err := s.MayInstall(ctx, actor); err != nil {
+		return nil, err
+	}
 	act := desk.Act{Actor: actor, Key: key, Action: policy.RosterManage, Resource: policy.Resource{Type: policy.KindRoster}}
 	docs, err := parse(documents)
 	if err != nil {

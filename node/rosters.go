@@ -1,0 +1,48 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"proofmark/crypto/roster"
+	"proofmark/node/exchange"
+	"proofmark/protocol"
+)
+
+// verdicts puts what membership says of a roster into the exchange's words.
+var verdicts = []exchange.Verdict{exchange.Foreign, exchange.InForce, exchange.Next, exchange.Beside}
+
+// rosters is what the exchange asks membership, and tells it, about rosters and announced addresses.
+func (n *Node) rosters() *exchange.Rosters {
+	m := n.membership
+	return &exchange.Rosters{
+		Hashes: m.Hashes,
+		After:  m.After,
+		Learn: func(ctx context.Context, from string, documents [][]byte) (int, error) {
+			l, err := m.Learn(ctx, from, documents)
+			if l.Added > 0 || l.Forks > 0 {
+				n.log.Info("rosters learnt", "from", from, "versions", l.Added, "forks", l.Forks)
+			}
+			if l.Held != nil {
+				n.log.Warn("roster waits", "from", from, "why", l.Held)
+			}
+			return l.Added, err
+		},
+		Judge: func(document []byte) (exchange.Verdict, error) {
+			v, err := m.Judge(document)
+			return verdicts[v], err
+		},
+		Announced:      func() map[protocol.Country][]string { return m.Announced(n.now()) },
+		Announcements:  func() []string { return m.Announcements(n.now()) },
+		LearnAddresses: m.LearnAddresses,
+		CheckAddresses: func(record string) (roster.AddressRecord, error) {
+			r := m.Current()
+			if r == nil {
+				return roster.AddressRecord{}, errNoRoster
+			}
+			return r.Addresses(record, n.now())
+		},
+	}
+}
+
+var errNoRoster = errors.New("no roster is in force")
