@@ -11,6 +11,9 @@ import (
 // ErrFrameTooLarge is returned for a frame whose announced length exceeds what the reader allows; nothing of it is read.
 var ErrFrameTooLarge = errors.New("frame is larger than allowed here")
 
+// ErrFrameLength is returned for a length that is no varint of 64 bits, or not in its shortest form.
+var ErrFrameLength = errors.New("malformed frame length")
+
 // WriteFrame writes a frame: its length as an unsigned varint, then its bytes.
 func WriteFrame(w io.Writer, b []byte) error {
 	buf := make([]byte, 0, binary.MaxVarintLen64+len(b))
@@ -23,12 +26,17 @@ func WriteFrame(w io.Writer, b []byte) error {
 
 // ReadFrame reads one frame of at most limit bytes. At a clean end of the stream it returns io.EOF.
 func ReadFrame(r io.Reader, limit int) ([]byte, error) {
-	n, err := binary.ReadUvarint(oneByte{r})
-	if errors.Is(err, io.EOF) {
+	length := &oneByte{r: r}
+	n, err := binary.ReadUvarint(length)
+	switch {
+	case errors.Is(err, io.EOF):
 		return nil, io.EOF
-	}
-	if err != nil {
+	case length.err != nil:
 		return nil, fmt.Errorf("frame length: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrFrameLength, err)
+	case length.read != len(binary.AppendUvarint(nil, n)): // what has two forms is read in two ways
+		return nil, fmt.Errorf("%w: %d in %d bytes", ErrFrameLength, n, length.read)
 	}
 	if n > uint64(limit) {
 		return nil, fmt.Errorf("%w: %d bytes announced, limit %d", ErrFrameTooLarge, n, limit)
@@ -45,11 +53,18 @@ func ReadFrame(r io.Reader, limit int) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// oneByte reads byte by byte, so that nothing behind the varint is taken from the stream.
-type oneByte struct{ r io.Reader }
+// oneByte reads byte by byte, so that nothing behind the varint is taken from the stream, and counts them.
+type oneByte struct {
+	r    io.Reader
+	read int
+	err  error // of the reader
+}
 
-func (o oneByte) ReadByte() (byte, error) {
+func (o *oneByte) ReadByte() (byte, error) {
 	var b [1]byte
-	_, err := io.ReadFull(o.r, b[:])
-	return b[0], err
+	_, o.err = io.ReadFull(o.r, b[:])
+	if o.err == nil {
+		o.read++
+	}
+	return b[0], o.err
 }

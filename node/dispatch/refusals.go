@@ -55,6 +55,16 @@ func (d *Dispatch) refused(ctx context.Context, from protocol.Country, what stri
 	if ground == "" || ctx.Err() != nil {
 		return err
 	}
+	return errors.Join(err, d.trace(ctx, from, ground, what+": "+cut(err.Error())))
+}
+
+// Breach leaves the trace of a member that broke the protocol in its greeting or its frames, counted as every refusal is.
+func (d *Dispatch) Breach(ctx context.Context, from protocol.Country, ground string, fault error) error {
+	return d.trace(ctx, from, ground, "stream: "+cut(fault.Error()))
+}
+
+// trace counts a refusal, and writes its entry if it is the first of its kind within the window.
+func (d *Dispatch) trace(ctx context.Context, from protocol.Country, ground, event string) error {
 	now := d.Now()
 	r := &d.refusals
 	r.mu.Lock()
@@ -69,17 +79,17 @@ func (d *Dispatch) refused(ctx context.Context, from protocol.Country, what stri
 	known := r.count[key]
 	if known != nil && now.Sub(known.since) < refusalWindow {
 		known.more++
-		known.last = what + ": " + cut(err.Error())
+		known.last = event
 		r.mu.Unlock()
-		return err
+		return nil
 	}
 	r.count[key] = &repeated{since: now}
 	r.mu.Unlock()
-	entries := []protocol.AuditEntry{refusalEntry(key, 1, what+": "+cut(err.Error()), now)}
+	entries := []protocol.AuditEntry{refusalEntry(key, 1, event, now)}
 	if known != nil && known.more > 0 {
 		entries = append([]protocol.AuditEntry{refusalEntry(key, known.more, known.last, known.since)}, entries...)
 	}
-	return errors.Join(err, d.record(ctx, entries))
+	return d.record(ctx, entries)
 }
 
 // FlushRefusals writes the entries of windows that have ended, all of them with final. The node calls it every minute and before it stops.

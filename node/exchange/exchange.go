@@ -35,6 +35,8 @@ type Mail interface {
 	CurrentReceipt(ctx context.Context, from protocol.Country, ch protocol.Channel) (receipt string, err error)
 	// AcceptReceipt takes in what the peer acknowledges.
 	AcceptReceipt(ctx context.Context, peer protocol.Country, receipt string) error
+	// Breach leaves a trace of a member that broke the protocol before it came to batches.
+	Breach(ctx context.Context, from protocol.Country, ground string, fault error) error
 }
 
 var _ Mail = (*dispatch.Dispatch)(nil)

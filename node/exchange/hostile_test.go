@@ -161,6 +161,9 @@ func TestBadSender(t *testing.T) {
 		})
 		b.stillServed(t, c.name)
 	}
+	if n := len(b.f.nodes["PT"].post.breaches); n < 10 { // what no honest node does is noted, what a slow line does is not
+		t.Errorf("%d breaches were noted", n)
+	}
 	for _, ch := range protocol.Channels {
 		if got := b.f.nodes["PT"].post.received("FR", ch); len(got) != 0 {
 			t.Errorf("taken from the bad member on %s: %q", ch, got)

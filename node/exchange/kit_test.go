@@ -34,6 +34,8 @@ type post struct {
 	ackd map[way]int
 	in   map[way][]string
 
+	breaches []string // what was noted of members that broke the protocol
+
 	journal io.Writer // of what is committed, a line each, where the test outlives the process
 
 	beforeCommit func(from protocol.Country, ch protocol.Channel)
@@ -153,6 +155,13 @@ func (p *post) AcceptReceipt(_ context.Context, peer protocol.Country, receipt s
 	return nil
 }
 
+func (p *post) Breach(_ context.Context, from protocol.Country, ground string, fault error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.breaches = append(p.breaches, fmt.Sprintf("%s %s: %v", from, ground, fault))
+	return nil
+}
+
 // federation is a set of nodes on loopback under one roster.
 type federation struct {
 	t     testing.TB
@@ -167,6 +176,8 @@ type node struct {
 	c      protocol.Country
 	keys   *crypto.Keys
 	post   *post
+	mail   Mail // instead of post
+	queues func() ([]dispatch.Queue, error)
 	listen []string
 	x      *Exchange
 	stop   context.CancelFunc
@@ -261,8 +272,12 @@ func (n *node) open() {
 	if os.Getenv("EXCHANGE_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", n.c)
 	}
+	mail := Mail(n.post)
+	if n.mail != nil {
+		mail = n.mail
+	}
 	x, err := New(Options{Country: n.c, HostKey: n.keys.HostKey(), Listen: n.listen, Roster: n.f.ro.Load,
-		RosterHash: func() string { return n.f.hash.Load().(string) }, Mail: n.post, Now: n.time, Log: log})
+		RosterHash: func() string { return n.f.hash.Load().(string) }, Mail: mail, Queues: n.queues, Now: n.time, Log: log})
 	if err != nil {
 		n.f.t.Fatal(err)
 	}

@@ -13,10 +13,13 @@ const (
 	slowLane = 8
 )
 
-type lanes struct{ fast, slow chan struct{} }
+// How many batches from all members together are verified and applied at once; each member has at most one for each channel.
+const verifyLane = 32
+
+type lanes struct{ fast, slow, verify chan struct{} }
 
 func newLanes() lanes {
-	return lanes{fast: make(chan struct{}, fastLane), slow: make(chan struct{}, slowLane)}
+	return lanes{fast: make(chan struct{}, fastLane), slow: make(chan struct{}, slowLane), verify: make(chan struct{}, verifyLane)}
 }
 
 // enter takes a place in a lane; leave gives it back and must be called once.

@@ -39,6 +39,7 @@ func (x *Exchange) serve(s network.Stream) {
 	detach := context.AfterFunc(l.life, func() { _ = s.Reset() })
 	defer detach()
 	err := contained(func() error { return l.receive(s) })
+	x.trace(l, err)
 	var (
 		broken panicError
 		said   saidError
@@ -59,6 +60,37 @@ func (x *Exchange) serve(s network.Stream) {
 	}
 }
 
+// breachError marks what no honest node does: it leaves an entry in the audit log.
+type breachError struct {
+	ground string
+	error
+}
+
+func (e breachError) Unwrap() error { return e.error }
+
+// breach gives a fault of the greeting or of a frame its ground, where it is a breach.
+func breach(err error) error {
+	switch {
+	case errors.Is(err, errIdentity):
+		return breachError{"forged", err}
+	case isAny(err, protocol.ErrBadMessage, protocol.ErrFrameTooLarge, protocol.ErrFrameLength, errChannel):
+		return breachError{"malformed", err}
+	}
+	return err
+}
+
+func (x *Exchange) trace(l *link, err error) {
+	var b breachError
+	if !errors.As(err, &b) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(l.life, x.pace.answer)
+	defer cancel()
+	if err := x.o.Mail.Breach(ctx, l.country, b.ground, b.error); err != nil && l.life.Err() == nil {
+		x.o.Log.Warn("record a breach of the protocol", "peer", l.country, "err", err)
+	}
+}
+
 // saidError marks an error that the other side was told of.
 type saidError struct{ error }
 
@@ -73,25 +105,25 @@ func (l *link) receive(s network.Stream) error {
 	}
 	b, err := protocol.ReadFrame(p, protocol.MaxHello)
 	if err != nil {
-		return fmt.Errorf("wait for hello: %w", noEOF(err))
+		return fmt.Errorf("wait for hello: %w", breach(noEOF(err)))
 	}
 	h, err := protocol.DecodeHello(b)
 	if err != nil {
-		return l.refuseHello(p, err)
+		return l.refuseHello(p, breach(err))
 	}
 	if err := checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now()); err != nil {
-		return l.refuseHello(p, err)
+		return l.refuseHello(p, breach(err))
 	}
 	b, err = protocol.ReadFrame(p, maxChannel)
 	if err != nil {
-		return fmt.Errorf("wait for the channel: %w", noEOF(err))
+		return fmt.Errorf("wait for the channel: %w", breach(noEOF(err)))
 	}
 	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
 		return fmt.Errorf("say hello: %w", err)
 	}
 	ch, err := decodeChannel(b)
 	if err != nil {
-		return refuse(p, answer{}, err)
+		return refuse(p, answer{}, breach(err))
 	}
 	l.greeted(h)
 	l.nudge()
@@ -122,7 +154,7 @@ func (l *link) receiveBatch(s network.Stream) (more bool, err error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("wait for a batch: %w", err)
+		return false, fmt.Errorf("wait for a batch: %w", breach(err))
 	}
 	// Memory is granted by the member's own account and the node's, before a byte of the payload is taken.
 	if err := s.Scope().ReserveMemory(maxPayload, network.ReservationPriorityMedium); err != nil {
@@ -131,11 +163,11 @@ func (l *link) receiveBatch(s network.Stream) (more bool, err error) {
 	defer s.Scope().ReleaseMemory(maxPayload)
 	payload, err := protocol.ReadFrame(patient{pipe: s, progress: pace.progress, until: time.Now().Add(pace.batch)}, maxPayload)
 	if err != nil {
-		return false, fmt.Errorf("read a batch: %w", noEOF(err))
+		return false, fmt.Errorf("read a batch: %w", breach(noEOF(err)))
 	}
 	ctx, cancel := context.WithTimeout(l.life, pace.answer)
 	defer cancel()
-	receipt, err := l.x.o.Mail.AcceptBatch(ctx, l.country, string(manifest), payload)
+	receipt, err := l.accept(ctx, string(manifest), payload)
 	p := within(s, pace.hello)
 	if err != nil {
 		return false, refuse(p, answer{Receipt: receipt}, err)
@@ -145,6 +177,16 @@ func (l *link) receiveBatch(s network.Stream) (more bool, err error) {
 		return false, fmt.Errorf("send the receipt: %w", err)
 	}
 	return true, nil
+}
+
+// accept hands a batch to the mail when its turn comes.
+func (l *link) accept(ctx context.Context, manifest string, payload []byte) (receipt string, err error) {
+	leave, err := enter(ctx, l.x.lanes.verify)
+	if err != nil {
+		return "", fmt.Errorf("wait to verify a batch: %w", err)
+	}
+	defer leave()
+	return l.x.o.Mail.AcceptBatch(ctx, l.country, manifest, payload)
 }
 
 // refuse answers with a reason and returns it.
