@@ -6,7 +6,7 @@ BIN   := bin/proofmark
 # Arithmetic that shares nothing takes ten times as long under the race detector: elsewhere it runs without, and the galleries are raced by themselves.
 PLAIN = $(foreach p,correlate correlate/bullet correlate/shear correlate/synth correlate/exact correlate/x3p,-gcflags=proofmark/$(p)=-race=false)
 
-.PHONY: all build demo test portable bench bench-exchange lint fuzz clean help
+.PHONY: all build demo test soak portable bench bench-exchange lint fuzz clean help
 
 all: build
 
@@ -27,6 +27,9 @@ test: ## every test: what runs side by side with the race detector, computation 
 	@scripts/portable
 	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m $$($(GO) list ./... | grep -vE '^proofmark/((cmd|bench)/|correlate$$|correlate/(bullet|shear|synth|calibrate|exact|fuse|overlay|snapshot|x3p|evaluate/plot))')
 	CGO_ENABLED=1 $(GO) test -race -run 'Gallery|Snapshot' ./correlate ./correlate/bullet ./correlate/shear
+
+soak: ## MINUTES (10) of kills, cuts, tampering, full disks and wrong clocks; then both ends of each channel are compared
+	@GO=$(GO) scripts/soak $(or $(MINUTES),10) $(or $(SEED),0) $(or $(NODES),5)
 
 portable: ## the same bits on amd64 v1 and v3, 386 and arm64 (qemu): scan, signature, score
 	@scripts/portable

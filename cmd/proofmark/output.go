@@ -10,9 +10,6 @@ import (
 	"unicode"
 )
 
-// wallClock is the one place where the command line asks for the time.
-func wallClock() time.Time { return time.Now() }
-
 // show prints a result: as JSON with --json, otherwise as text.
 func (a *app) show(v any, text func(w io.Writer)) error {
 	if a.JSON {
