@@ -134,7 +134,8 @@ func TestUnreadDocumentsWait(t *testing.T) {
 	}
 }
 
-// A batch from the future waits until a clock is set; a document from the future of its own batch is refused by its sender's own clock.
+// A batch from the future waits until a clock is set. A document from the future of its own batch was issued while its sender's clock was ahead, and is
+// taken: refused, it would be lost for good.
 func TestFromTheFuture(t *testing.T) {
 	f := newFederation(t, "PT", "ES")
 	pt, es := f.bureaus["PT"], f.bureaus["ES"]
@@ -142,7 +143,7 @@ func TestFromTheFuture(t *testing.T) {
 	at := func(d time.Duration) func(doc map[string]any) {
 		return func(doc map[string]any) { doc["issued"] = begin.Add(d) }
 	}
-	later, _, _ := pt.document(protocol.TypeLeadAck, ackBody("later"), at(time.Hour))
+	later, _, laterID := pt.document(protocol.TypeLeadAck, ackBody("later"), at(time.Hour))
 	near, _, nearID := pt.document(protocol.TypeLeadAck, ackBody("near"), at(9*time.Minute))
 	old, _, oldID := pt.document(protocol.TypeLeadAck, ackBody("old"), at(-20*365*24*time.Hour))
 	b := pt.batch("ES", protocol.Urgent, 1, func(m *protocol.Manifest) { m.Sent = begin.Add(11 * time.Minute) }, c.add(later, nil), c.add(near, nil), c.add(old, nil))
@@ -153,11 +154,12 @@ func TestFromTheFuture(t *testing.T) {
 	if r, err := es.accept(pt, b); err != nil || r.UpTo != 3 {
 		t.Fatalf("five minutes later: %+v, %v", r, err)
 	}
-	refused := es.kept(Refused)
-	if len(refused) != 1 || refused[0].JWS != later || !strings.Contains(refused[0].Reason, "after it was sent") {
+	if refused := es.kept(Refused); len(refused) != 0 {
 		t.Errorf("refused: %+v", refused)
 	}
-	if es.record(nearID) == nil || es.record(oldID) == nil {
-		t.Error("a document within the tolerance, or an old one, was not accepted")
+	for _, id := range []string{laterID, nearID, oldID} {
+		if r := es.record(id); r == nil || r.Status != Accepted {
+			t.Errorf("%s: %+v", id, r)
+		}
 	}
 }

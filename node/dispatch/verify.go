@@ -46,7 +46,8 @@ func (d *Dispatch) openManifest(from protocol.Country, keys crypto.KeySet, manif
 	if m.From != from || m.To != d.Country {
 		return nil, fmt.Errorf("batch from %s: %w: it was signed for the way from %s to %s", from, ErrForged, m.From, m.To)
 	}
-	// A batch may be old, on a medium; one from the future has a clock at fault, its sender's or this node's: it waits until that is set.
+	// A batch may be old, on a medium; one from the future has a clock at fault, its sender's or this node's: it waits until that is set. Its documents
+	// may say that they were issued later: that is how they look which a node issued while its clock was ahead, and nobody can issue them again.
 	if ahead := m.Sent.Sub(d.Now()); ahead > protocol.MaxClockSkew {
 		return nil, fmt.Errorf("batch from %s: %w: it says it was sent %s from now", from, ErrClock, ahead.Round(time.Second))
 	}
@@ -90,12 +91,12 @@ func (d *Dispatch) openBatch(m *protocol.Manifest, keys crypto.KeySet, payload [
 	if out[len(out)-1].hash != m.Head {
 		return nil, fmt.Errorf("%w: the last message is not the head that was signed", ErrForged)
 	}
-	openDocuments(out, keys, m.Sent)
+	openDocuments(out, keys)
 	return out, nil
 }
 
 // openDocuments opens the documents of a batch on all processors: nearly all of a batch's time goes into their signatures.
-func openDocuments(list []incoming, keys crypto.KeySet, sent time.Time) {
+func openDocuments(list []incoming, keys crypto.KeySet) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	var broken atomic.Value
@@ -109,9 +110,6 @@ func openDocuments(list []incoming, keys crypto.KeySet, sent time.Time) {
 			for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
 				in := &list[i]
 				in.header, in.opened, in.fault = openDocument(in.msg, keys)
-				if in.fault == nil && in.header.Issued.Sub(sent) > protocol.MaxClockSkew { // by its sender's own clock, whatever ours says
-					in.fault = fmt.Errorf("%w: issued on %s, after it was sent", protocol.ErrBadDocument, in.header.Issued.UTC().Format(time.RFC3339))
-				}
 			}
 		})
 	}
