@@ -74,8 +74,8 @@ func BenchmarkScan(b *testing.B) {
 	limit("popcnt", countedWords, func() { sum += countBits(words) })
 	runtime.KeepAlive(sum)
 	for _, k := range kernels {
-		var acc [2 * lanes]uint64
-		limit(k.String(), rings*ringWords*2*lanes, func() { k.tally(&acc, &words[0], &words[2048], rings) })
+		var acc tallies
+		limit(k.String(), rings*ringWords*2*lanes, func() { k.tally(&acc, &words[0], &words[2048], rings, lanes) })
 	}
 	for _, k := range kernels {
 		for _, size := range benchSizes {

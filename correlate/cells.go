@@ -31,12 +31,12 @@ type cell struct {
 
 func (c cell) congruent() bool { return c.r > cellThreshold }
 
-// cellsAt examines each cell of the reference with enough overlap at pose p.
-func cellsAt(query, ref *Template, p pose) []cell {
-	var out []cell
+// cellsAt examines each cell of the reference with enough overlap at pose p. With them
+// it tells the agreement of all marks there.
+func cellsAt(query, ref *Template, p pose) (out []cell, all agreement) {
 	const need = cellPixels * cellPixels * cellFill / 100
 	for i, marks := range ref.cells() {
-		if len(marks) < need {
+		if len(marks) == 0 {
 			continue
 		}
 		c := cell{
@@ -44,6 +44,7 @@ func cellsAt(query, ref *Template, p pose) []cell {
 			cy: int32((i/cellsPerSide)*2*cellPixels + cellPixels - side),
 		}
 		g := correlateAt(query.raster(), marks, p)
+		all.add(g)
 		if g.n < need {
 			continue
 		}
@@ -56,7 +57,7 @@ func cellsAt(query, ref *Template, p pose) []cell {
 		}
 		out = append(out, c)
 	}
-	return out
+	return out, all
 }
 
 // try moves the cell by d beside its own pose so far, turning about its own

@@ -149,64 +149,93 @@ func (c *turningCode) turn(n int) {
 	}
 }
 
-// sweep scores every pose of a reference's code over a query's shifted codes by the
-// first n rings: into scores, turn by turn, one per shift. Where wanted is not nil it
-// leaves out eights of shifts that are not.
-func (c *shiftedCodes) sweep(k kernel, ref *polarCode, n int, wanted []bool, scores []float32) {
-	if n == 0 {
+// used is how many shifts an eight holds.
+func (c *shiftedCodes) used(e int) int { return min(lanes, c.shifts-e*lanes) }
+
+// sweepAll scores every pose of a reference's code over a query's shifted codes: into
+// scores, turn by turn, one per shift.
+func (c *shiftedCodes) sweepAll(k kernel, ref *polarCode, scores []float32) {
+	if len(c.rings) == 0 {
 		clear(scores)
 		return
 	}
 	turning := newTurningCode(ref, c.rings)
-	var acc [2 * lanes]uint64
+	var acc tallies
 	for turn := range turns {
 		row := scores[turn*c.shifts : (turn+1)*c.shifts]
 		for e, codes := range c.eights {
-			eight := row[e*lanes : min((e+1)*lanes, len(row))]
-			if wanted != nil && !wanted[turn*len(c.eights)+e] {
-				clear(eight)
-				continue
-			}
-			k.tally(&acc, &codes[0][0][0][0], &turning[0][0][0], n)
-			for i := range eight {
-				eight[i] = tally{int32(acc[i]), int32(acc[lanes+i])}.score()
-			}
+			k.tally(&acc, &codes[0][0][0][0], &turning[0][0][0], len(c.rings), c.used(e))
+			acc.score(row[e*lanes : e*lanes+c.used(e)])
 		}
-		turning.turn(n)
+		turning.turn(len(c.rings))
 	}
-}
-
-// sweepAll scores every pose by all rings.
-func (c *shiftedCodes) sweepAll(k kernel, ref *polarCode, scores []float32) {
-	c.sweep(k, ref, len(c.rings), nil, scores)
 }
 
 // sweepBest scores the poses that are the best at a glance by all rings; the others
 // score 0.
 func (c *shiftedCodes) sweepBest(k kernel, ref *polarCode, scores []float32) {
-	c.sweep(k, ref, c.glance, nil, scores)
+	clear(scores)
+	if c.glance == 0 {
+		return
+	}
 	// A histogram finds the best eights, those that score alike together.
 	const fine, levels = 8, 512
-	level := func(score float32) int { return min(max(int(score*fine), 0), levels-1) }
-	best := make([]uint16, turns*len(c.eights))
+	glanced := make([][2 * lanes]uint16, turns*len(c.eights)) // tallies
+	best := make([]uint16, len(glanced))
 	var counts [levels]int
-	for i := range best {
-		turn, e := i/len(c.eights), i%len(c.eights)
-		row := scores[turn*c.shifts : (turn+1)*c.shifts]
-		l := level(slices.Max(row[e*lanes : min((e+1)*lanes, len(row))]))
-		best[i] = uint16(l)
-		counts[l]++
+	turning := newTurningCode(ref, c.rings[:c.glance])
+	var acc tallies
+	for turn := range turns {
+		for e, codes := range c.eights {
+			i, used := turn*len(c.eights)+e, c.used(e)
+			k.tally(&acc, &codes[0][0][0][0], &turning[0][0][0], c.glance, used)
+			for j, n := range acc {
+				glanced[i][j] = uint16(n)
+			}
+			var at [lanes]float32
+			acc.score(at[:used])
+			level := min(max(int(slices.Max(at[:used])*fine), 0), levels-1)
+			best[i] = uint16(level)
+			counts[level]++
+		}
+		turning.turn(c.glance)
 	}
 	cut, above := levels-1, counts[levels-1]
 	for cut > 0 && above < len(best)/glanceShare {
 		cut--
 		above += counts[cut]
 	}
-	wanted := make([]bool, len(best))
-	for i, l := range best {
-		wanted[i] = int(l) >= cut
+
+	rest := len(c.rings) - c.glance
+	turning = newTurningCode(ref, c.rings[c.glance:])
+	for turn := range turns {
+		for e, codes := range c.eights {
+			i, used := turn*len(c.eights)+e, c.used(e)
+			if int(best[i]) < cut {
+				continue
+			}
+			acc = tallies{}
+			if rest > 0 {
+				k.tally(&acc, &codes[c.glance][0][0][0], &turning[0][0][0], rest, used)
+			}
+			for j, n := range glanced[i] {
+				acc[j] += uint64(n)
+			}
+			acc.score(scores[turn*c.shifts+e*lanes:][:used])
+		}
+		turning.turn(rest)
 	}
-	c.sweep(k, ref, len(c.rings), wanted, scores)
+}
+
+// tallies are what a kernel counts for lanes poses: common samples, then those that
+// differ.
+type tallies [2 * lanes]uint64
+
+// score is that of each of the first poses.
+func (t *tallies) score(out []float32) {
+	for i := range out {
+		out[i] = tally{int32(t[i]), int32(t[lanes+i])}.score()
+	}
 }
 
 // score is (agreeing − differing)/√(common): the excess over chance.

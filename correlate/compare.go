@@ -43,8 +43,8 @@ func Compare(a, b *Template) Comparison {
 	}
 	query, ref, swapped := roles(a, b)
 	how := effortFor(ref)
-	p, g := refine(query, ref, coarse(query, ref, how.poses), how)
-	cells := cellsAt(query, ref, p)
+	p := refine(query, ref, coarse(query, ref, how.poses), how)
+	cells, g := cellsAt(query, ref, p)
 	area := float64(float64(g.n) * pixelArea)
 	c := Comparison{R: g.r(), OverlapMM2: area, Cells: len(cells), Algorithm: a.sig.Algorithm()}
 	c.Score = score(c.R, area, searched(query, ref, p))

@@ -23,6 +23,13 @@ type agreement struct {
 	aa, bb, ab int64
 }
 
+func (g *agreement) add(h agreement) {
+	g.n += h.n
+	g.aa += h.aa
+	g.bb += h.bb
+	g.ab += h.ab
+}
+
 func (g agreement) r() float64 {
 	if g.aa == 0 || g.bb == 0 {
 		return 0
@@ -72,10 +79,17 @@ func (p pose) turnedAbout(at offset, d int32) pose {
 	return q
 }
 
-// climb improves a pose by coordinate descent in turn (about the pivot) and shift, halving the
-// steps after each round of at most sweeps.
-func climb(query *Template, marks []mark, p pose, pivot offset, turnStep, shift int32, rounds, sweeps int) (pose, float64) {
-	best := correlateAt(query.raster(), marks, p).evidence()
+// climb improves a pose, whose evidence is known, by coordinate descent in turn (about the pivot)
+// and shift, halving the steps after each round of at most sweeps.
+func climb(query *Template, marks []mark, p pose, best float64, pivot offset, turnStep, shift int32, rounds, sweeps int) (pose, float64) {
+	// After a step, the way back and neighbours that were tried before are met again:
+	// they are no better than they were.
+	var tried [12]pose
+	known := 0
+	note := func(p pose) {
+		tried[known%len(tried)] = p
+		known++
+	}
 	for range rounds {
 		for range sweeps {
 			moved := false
@@ -90,10 +104,15 @@ func climb(query *Template, marks []mark, p pose, pivot offset, turnStep, shift 
 					case 2:
 						c.shift.y += sign * shift
 					}
-					if e := correlateAt(query.raster(), marks, c).evidence(); e > best {
+					if slices.Contains(tried[:min(known, len(tried))], c) {
+						continue
+					}
+					if e := evidenceAt(query, marks, c); e > best {
+						note(p)
 						best, p, moved = e, c, true
 						break
 					}
+					note(c)
 				}
 			}
 			if !moved {
@@ -147,7 +166,7 @@ func effortFor(ref *Template) effort {
 }
 
 // refine finds the best pose of the reference over the query from coarse ones.
-func refine(query, ref *Template, start []pose, how effort) (pose, agreement) {
+func refine(query, ref *Template, start []pose, how effort) pose {
 	sample := func(n int) []mark { return ref.marks()[:min(len(ref.marks()), n)] }
 	type climbed struct {
 		pose
@@ -156,18 +175,28 @@ func refine(query, ref *Template, start []pose, how effort) (pose, agreement) {
 	pivot := ref.pivot()
 	field := make([]climbed, 0, len(start))
 	for _, s := range start {
-		p, e := climb(query, sample(how.few), s, pivot, 20, 26, 1, 1)
+		few := sample(how.few)
+		p, e := climb(query, few, s, evidenceAt(query, few, s), pivot, 20, 26, 1, 1)
 		field = append(field, climbed{p, e})
 	}
 	slices.SortStableFunc(field, func(a, b climbed) int { return cmp.Compare(b.evidence, a.evidence) })
 	var best pose
 	top := math.Inf(-1)
 	for _, c := range field[:min(len(field), how.climbed)] {
-		p, _ := climb(query, sample(how.some), c.pose, pivot, 12, 16, 2, 3)
-		if e := correlateAt(query.raster(), sample(how.many), p).evidence(); e > top {
+		some := sample(how.some)
+		p, _ := climb(query, some, c.pose, evidenceAt(query, some, c.pose), pivot, 12, 16, 2, 3)
+		if e := evidenceAt(query, sample(how.many), p); e > top {
 			best, top = p, e
 		}
 	}
-	best, _ = climb(query, sample(how.many), best, pivot, 8, 12, 2, 6)
-	return best, correlateAt(query.raster(), ref.marks(), best)
+	if len(field) == 0 {
+		top = evidenceAt(query, sample(how.many), best)
+	}
+	best, _ = climb(query, sample(how.many), best, top, pivot, 8, 12, 2, 6)
+	return best
+}
+
+// evidenceAt is the evidence of marks of the reference at a pose.
+func evidenceAt(query *Template, marks []mark, p pose) float64 {
+	return correlateAt(query.raster(), marks, p).evidence()
 }

@@ -11,7 +11,7 @@ import (
 //   - vote counts, for each of 64 × lanes poses, the spots of a code that do not
 //     agree with a column of a scan table, see votes;
 //   - tally counts what a turned polar code and eight shifted ones have in common
-//     and where they differ: acc is common × 8, differ × 8;
+//     and where they differ: acc is common × 8, differ × 8, told for the first so many of the eight;
 //   - agree correlates a whole number of sixteens of marks with a raster; its sums
 //     are n, aa, bb, ab of an agreement.
 //
@@ -88,14 +88,23 @@ func add(a, b, c uint64) (sum, carry uint64) {
 	return a ^ d, b&c | a&d
 }
 
-func tallyPlain(acc *[2 * lanes]uint64, query, ref *uint64, rings int) {
-	for lane := range lanes {
+// tallyPlain leaves out the lanes beyond used. It counts the words of a ring together:
+// each count of bits asks whether the processor can, and keeps registers free for where
+// it cannot.
+func tallyPlain(acc *tallies, query, ref *uint64, rings, used int) {
+	for lane := range used {
 		common, differ := 0, 0
-		for i := range rings * ringWords {
-			sign, mask := *word(ref, 2*i), *word(ref, 2*i+1)
-			both := *word(query, 2*lanes*i+lanes+lane) & mask
-			common += bits.OnesCount64(both)
-			differ += bits.OnesCount64((*word(query, 2*lanes*i+lane) ^ sign) & both)
+		q, r := word(query, lane), ref
+		for range rings {
+			m0 := *word(q, lanes) & *word(r, 1)
+			d0 := (*q ^ *r) & m0
+			m1 := *word(q, 3*lanes) & *word(r, 3)
+			d1 := (*word(q, 2*lanes) ^ *word(r, 2)) & m1
+			m2 := *word(q, 5*lanes) & *word(r, 5)
+			d2 := (*word(q, 4*lanes) ^ *word(r, 4)) & m2
+			common += bits.OnesCount64(m0) + bits.OnesCount64(m1) + bits.OnesCount64(m2)
+			differ += bits.OnesCount64(d0) + bits.OnesCount64(d1) + bits.OnesCount64(d2)
+			q, r = word(q, 2*lanes*ringWords), word(r, 2*ringWords)
 		}
 		acc[lane], acc[lanes+lane] = uint64(common), uint64(differ)
 	}
@@ -115,24 +124,25 @@ func agreePlain(sums *[4]int32, query *raster, marks *mark, n int, at *placing) 
 	perX := int64(at.x[0]) + int64(at.y[0])<<32
 	perY := int64(at.x[1]) + int64(at.y[1])<<32
 	origin := int64(at.tx) + bias + int64(at.ty)<<32
-	var count, bb, both int64
-	for _, m := range unsafe.Slice(marks, n) {
-		p := perX*int64(m.x) + perY*int64(m.y) + origin
+	var ofMarks, ofQuery int64 // aa and n, ab and bb
+	all := unsafe.Slice(marks, n)
+	for i := range all {
+		m := &all[i]
+		p := perX*int64(m.x) + (perY*int64(m.y) + origin)
 		x, y := uint32(p)>>14-bias>>14, uint32(uint64(p)>>46)
 		// A negative coordinate is a huge one here.
 		if x >= rasterSide || y >= rasterSide {
 			continue
 		}
-		b := int64(query[y*rasterSide+x])
+		// Both are on the raster: the compiler need not look again.
+		b := int64(*(*int8)(unsafe.Add(unsafe.Pointer(query), int(y)*rasterSide+int(x))))
 		// All ones where b is not missing: the branch would be hard to foresee.
 		valid := (b | -b) >> 63
-		a := int64(m.v) & valid
-		count -= valid
-		bb += b * b
-		both += a * (a<<32 + b)
+		high := int64(m.v) << 32
+		ofQuery += b * (high + b)
+		ofMarks += (high*int64(m.v) + 1) & valid
 	}
-	ab := int32(both)
-	*sums = [4]int32{int32(count), int32((both - int64(ab)) >> 32), int32(bb), ab}
+	*sums = [4]int32{int32(ofMarks), int32(ofMarks >> 32), int32(ofQuery), int32(ofQuery >> 32)}
 }
 
 const countedWords = 4096

@@ -25,14 +25,14 @@ func (k kernel) vote(v *votes, column *uint64, spots *[scanSpots]uint16) {
 	}
 }
 
-func (k kernel) tally(acc *[2 * lanes]uint64, query, ref *uint64, rings int) {
+func (k kernel) tally(acc *tallies, query, ref *uint64, rings, used int) {
 	switch k {
 	case kernelAVX512:
 		tallyAVX512(acc, query, ref, rings)
 	case kernelAVX2:
 		tallyAVX2(acc, query, ref, rings)
 	default:
-		tallyPlain(acc, query, ref, rings)
+		tallyPlain(acc, query, ref, rings, used)
 	}
 }
 
@@ -51,7 +51,7 @@ func (k kernel) agree(sums *[4]int32, query *raster, marks *mark, n int, at *pla
 func voteAVX512(v *votes, column *uint64, spots *[scanSpots]uint16)
 
 //go:noescape
-func tallyAVX512(acc *[2 * lanes]uint64, query, ref *uint64, rings int)
+func tallyAVX512(acc *tallies, query, ref *uint64, rings int)
 
 //go:noescape
 func agreeAVX512(sums *[4]int32, query *raster, marks *mark, n int, at *placing)
@@ -60,7 +60,7 @@ func agreeAVX512(sums *[4]int32, query *raster, marks *mark, n int, at *placing)
 func voteAVX2(v *votes, column *uint64, spots *[scanSpots]uint16)
 
 //go:noescape
-func tallyAVX2(acc *[2 * lanes]uint64, query, ref *uint64, rings int)
+func tallyAVX2(acc *tallies, query, ref *uint64, rings int)
 
 //go:noescape
 func agreeAVX2(sums *[4]int32, query *raster, marks *mark, n int, at *placing)

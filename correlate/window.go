@@ -193,7 +193,7 @@ const leastSamples = 45
 func (w window) sweep(k kernel, query *windows, ref *turnedSigns, scores []float32) {
 	width := w.width()
 	clear(scores[:turns*width*width])
-	var sum, acc [2 * lanes]uint64
+	var sum, acc tallies
 	for turn := range turns {
 		m := &ref.maps[turn]
 		if m.rows == 0 {
@@ -208,27 +208,27 @@ func (w window) sweep(k kernel, query *windows, ref *turnedSigns, scores []float
 			if rows <= 0 {
 				continue
 			}
+			half := int(math.Sqrt(float64(w.radius*w.radius - dy*dy)))
+			from, to := left+w.radius-half, left+w.radius+half
 			line := scores[(turn*width+dy+w.radius)*width:][:width]
-			for g := left >> 3; g <= (left+width-1)>>3; g++ {
+			for g := from >> 3; g <= to>>3; g++ {
+				used := min(lanes, to+1-g*lanes)
 				clear(sum[:])
 				for word := range int(m.words) {
 					at := g + word*gridWord
 					if at < 0 || at >= gridSpan {
 						continue
 					}
-					from := int(m.at) + word*(int(m.rows)+gridPad) + skip
-					k.tally(&acc, &query[at][start+skip][0][0], &ref.rows[from][0], (rows+gridPad)/ringWords)
+					row := int(m.at) + word*(int(m.rows)+gridPad) + skip
+					k.tally(&acc, &query[at][start+skip][0][0], &ref.rows[row][0], (rows+gridPad)/ringWords, used)
 					for i, v := range acc {
 						sum[i] += v
 					}
 				}
-				for lane := range lanes {
-					dx := g*lanes + lane - left
-					if dx < 0 || dx >= width || (dx-w.radius)*(dx-w.radius)+dy*dy > w.radius*w.radius {
-						continue
-					}
+				for at := max(from, g*lanes); at < g*lanes+used; at++ {
+					lane := at - g*lanes
 					if n := int32(sum[lane]); n >= leastSamples {
-						line[dx] = tally{n, int32(sum[lanes+lane])}.score()
+						line[at-left] = tally{n, int32(sum[lanes+lane])}.score()
 					}
 				}
 			}
