@@ -113,13 +113,19 @@ func localPower(v, weight []float64, nx, ny int, med float64) []float64 {
 // convolution. sigma is in points; the kernel ends at 3.5σ.
 func maskedGauss(z, weight []float64, nx, ny int, sigma float64) []float64 {
 	k := gaussKernel(sigma)
-	num := convolve(z, nx, ny, k)
-	den := convolve(weight, nx, ny, k)
-	for i, d := range den {
-		if d > 1e-9 {
-			num[i] /= d
-		} else {
-			num[i] = 0
+	num := make([]float64, nx*ny)
+	den := make([]float64, nx)
+	zRows, weightRows := alongRows(z, nx, ny, k, even), alongRows(weight, nx, ny, k, even)
+	for y := range ny {
+		out := num[y*nx : (y+1)*nx]
+		columnsAt(out, zRows, y, ny, k, even)
+		columnsAt(den, weightRows, y, ny, k, even)
+		for x, d := range den {
+			if d > 1e-9 {
+				out[x] /= d
+			} else {
+				out[x] = 0
+			}
 		}
 	}
 	return num
@@ -144,52 +150,66 @@ func gaussKernel(sigma float64) []float64 {
 	return k
 }
 
-// convolve applies the symmetric kernel along rows, then along columns; outside
-// the grid is zero.
-func convolve(z []float64, nx, ny int, k []float64) []float64 {
-	return alongColumns(alongRows(z, nx, ny, k, addPair), nx, ny, k, addPair)
-}
+// A parity tells how the points at equal distance on either side count: their sum for
+// a symmetric kernel, after less before for an antisymmetric one.
+type parity bool
 
-// alongRows applies half a kernel along rows, pair telling how the points at equal
-// distance on either side are added: addPair for a symmetric kernel, addDifference
-// for an antisymmetric one.
-func alongRows(z []float64, nx, ny int, k []float64, pair func(out, a, b []float64, w float64)) []float64 {
+const (
+	even parity = false
+	odd  parity = true
+)
+
+// alongRows applies half a kernel along rows; outside the grid is zero.
+func alongRows(z []float64, nx, ny int, k []float64, p parity) []float64 {
 	r := len(k) - 1
 	rows := make([]float64, nx*ny)
 	padded := make([]float64, nx+2*r)
+	line := func(d int) []float64 { return padded[r+d : r+d+nx] }
 	for y := range ny {
 		copy(padded[r:], z[y*nx:(y+1)*nx])
-		out := rows[y*nx : (y+1)*nx]
-		scaleInto(out, padded[r:r+nx], k[0])
-		for j := 1; j <= r; j++ {
-			pair(out, padded[r-j:r-j+nx], padded[r+j:r+j+nx], k[j])
-		}
+		p.apply(rows[y*nx:(y+1)*nx], k, line)
 	}
 	return rows
 }
 
-// alongColumns is alongRows along columns.
-func alongColumns(rows []float64, nx, ny int, k []float64, pair func(out, a, b []float64, w float64)) []float64 {
-	r := len(k) - 1
-	out := make([]float64, nx*ny)
-	zero := make([]float64, nx)
-	row := func(y int) []float64 {
-		if y < 0 || y >= ny {
+// columnsAt applies half a kernel along columns, for row y alone: what a caller needs
+// of several kernels at one point stays in the nearest cache.
+func columnsAt(out, rows []float64, y, ny int, k []float64, p parity) {
+	nx := len(out)
+	k = k[:min(len(k), max(y, ny-1-y)+1)]
+	var zero []float64
+	p.apply(out, k, func(d int) []float64 {
+		if y+d < 0 || y+d >= ny {
+			if zero == nil {
+				zero = make([]float64, nx)
+			}
 			return zero
 		}
-		return rows[y*nx : (y+1)*nx]
-	}
-	for y := range ny {
-		o := out[y*nx : (y+1)*nx]
-		scaleInto(o, row(y), k[0])
-		for j := 1; j <= r; j++ {
-			if y-j < 0 && y+j >= ny {
-				break
-			}
-			pair(o, row(y-j), row(y+j), k[j])
+		return rows[(y+d)*nx : (y+d+1)*nx]
+	})
+}
+
+// apply weighs lines with half a kernel; line(d) is the one d points on. Each sum is
+// made in the order of distance, four distances at a time.
+func (p parity) apply(out, k []float64, line func(d int) []float64) {
+	scaleInto(out, line(0), k[0])
+	j := 1
+	for ; j+3 < len(k); j += 4 {
+		before := [4][]float64{line(-j), line(-j - 1), line(-j - 2), line(-j - 3)}
+		after := [4][]float64{line(j), line(j + 1), line(j + 2), line(j + 3)}
+		if p == odd {
+			addDifferences(out, &before, &after, (*[4]float64)(k[j:]))
+		} else {
+			addPairs(out, &before, &after, (*[4]float64)(k[j:]))
 		}
 	}
-	return out
+	for ; j < len(k); j++ {
+		if p == odd {
+			addDifference(out, line(-j), line(j), k[j])
+		} else {
+			addPair(out, line(-j), line(j), k[j])
+		}
+	}
 }
 
 func scaleInto(out, a []float64, w float64) {
@@ -210,5 +230,31 @@ func addDifference(out, a, b []float64, w float64) {
 	a, b = a[:len(out)], b[:len(out)]
 	for i := range out {
 		out[i] += float64((b[i] - a[i]) * w)
+	}
+}
+
+func addPairs(out []float64, before, after *[4][]float64, w *[4]float64) {
+	n := len(out)
+	a, b, c, d := before[0][:n], before[1][:n], before[2][:n], before[3][:n]
+	e, f, g, h := after[0][:n], after[1][:n], after[2][:n], after[3][:n]
+	for i, sum := range out {
+		sum += float64((a[i] + e[i]) * w[0])
+		sum += float64((b[i] + f[i]) * w[1])
+		sum += float64((c[i] + g[i]) * w[2])
+		sum += float64((d[i] + h[i]) * w[3])
+		out[i] = sum
+	}
+}
+
+func addDifferences(out []float64, before, after *[4][]float64, w *[4]float64) {
+	n := len(out)
+	a, b, c, d := before[0][:n], before[1][:n], before[2][:n], before[3][:n]
+	e, f, g, h := after[0][:n], after[1][:n], after[2][:n], after[3][:n]
+	for i, sum := range out {
+		sum += float64((e[i] - a[i]) * w[0])
+		sum += float64((f[i] - b[i]) * w[1])
+		sum += float64((g[i] - c[i]) * w[2])
+		sum += float64((h[i] - d[i]) * w[3])
+		out[i] = sum
 	}
 }

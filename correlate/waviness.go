@@ -20,30 +20,43 @@ func waviness(z, weight []float64, nx, ny int, sigma float64) []float64 {
 		k1[i] = float64(k * float64(i))
 		k2[i] = float64(k * float64(i*i))
 	}
-	w0 := alongRows(weight, nx, ny, k0, addPair)
-	w1 := alongRows(weight, nx, ny, k1, addDifference)
-	z0 := alongRows(z, nx, ny, k0, addPair)
-	column := func(rows, k []float64) []float64 { return alongColumns(rows, nx, ny, k, addPair) }
-	odd := func(rows []float64) []float64 { return alongColumns(rows, nx, ny, k1, addDifference) }
-	w, wx, wy := column(w0, k0), column(w1, k0), odd(w0)
-	wxx, wxy, wyy := column(alongRows(weight, nx, ny, k2, addPair), k0), odd(w1), column(w0, k2)
-	h, hx, hy := column(z0, k0), column(alongRows(z, nx, ny, k1, addDifference), k0), odd(z0)
+	w0 := alongRows(weight, nx, ny, k0, even)
+	w1 := alongRows(weight, nx, ny, k1, odd)
+	w2 := alongRows(weight, nx, ny, k2, even)
+	z0 := alongRows(z, nx, ny, k0, even)
+	z1 := alongRows(z, nx, ny, k1, odd)
+	room := make([]float64, 9*nx)
+	line := func(i int) []float64 { return room[i*nx : (i+1)*nx] }
+	w, wx, wy, wxx, wxy, wyy, h, hx, hy := line(0), line(1), line(2), line(3), line(4), line(5), line(6), line(7), line(8)
 	out := make([]float64, len(z))
-	for i := range out {
-		if weight[i] == 0 {
-			continue
-		}
-		// In window widths, so that the equations are of one size.
-		sx, sy, sxy := wx[i]/sigma, wy[i]/sigma, wxy[i]/sigma/sigma
-		ridge := float64(slopeRidge * w[i])
-		out[i] = h[i] / w[i]
-		plane, ok := solve3([3][4]float64{
-			{w[i], sx, sy, h[i]},
-			{sx, wxx[i]/sigma/sigma + ridge, sxy, hx[i] / sigma},
-			{sy, sxy, wyy[i]/sigma/sigma + ridge, hy[i] / sigma},
-		})
-		if ok {
-			out[i] = plane[0]
+	for y := range ny {
+		at := func(to, rows, k []float64, p parity) { columnsAt(to, rows, y, ny, k, p) }
+		at(w, w0, k0, even)
+		at(wx, w1, k0, even)
+		at(wy, w0, k1, odd)
+		at(wxx, w2, k0, even)
+		at(wxy, w1, k1, odd)
+		at(wyy, w0, k2, even)
+		at(h, z0, k0, even)
+		at(hx, z1, k0, even)
+		at(hy, z0, k1, odd)
+		for i := range nx {
+			if weight[y*nx+i] == 0 {
+				continue
+			}
+			// In window widths, so that the equations are of one size.
+			sx, sy, sxy := wx[i]/sigma, wy[i]/sigma, wxy[i]/sigma/sigma
+			ridge := float64(slopeRidge * w[i])
+			long := h[i] / w[i]
+			plane, ok := solve3([3][4]float64{
+				{w[i], sx, sy, h[i]},
+				{sx, wxx[i]/sigma/sigma + ridge, sxy, hx[i] / sigma},
+				{sy, sxy, wyy[i]/sigma/sigma + ridge, hy[i] / sigma},
+			})
+			if ok {
+				long = plane[0]
+			}
+			out[y*nx+i] = long
 		}
 	}
 	return out
