@@ -108,7 +108,10 @@ func (c *stateCmd) Run(a *app) error {
 		if !s.Idle {
 			work = "correlating or delivering"
 		}
-		facts(w, "Node", fmt.Sprintf("%s (%s)", s.Country, s.Name), "Peer", s.PeerID, "Addresses", strings.Join(s.Addresses, "  "), "Roster", roster, "Work", work,
+		if !s.Index.Ready {
+			work = "the index is being filled; everything but correlation goes on"
+		}
+		facts(w, "Node", fmt.Sprintf("%s (%s)", s.Country, s.Name), "Peer", s.PeerID, "Addresses", strings.Join(s.Addresses, "  "), "Roster", roster, "Work", work, "Index", s.Index.String(),
 			"Calibrations", strings.Join(s.Calibrations, "; "))
 		for _, warning := range s.Warnings {
 			if s.Roster != "" {

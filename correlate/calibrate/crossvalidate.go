@@ -57,3 +57,17 @@ func CrossValidate(pairs []Pair) (log10LR []float64, folds int, err error) {
 	}
 	return log10LR, folds, nil
 }
+
+// Transfer returns log10 LR of the kept pairs from a model that was fitted on others.
+// That no firearm is in both is the caller's to see to. Errors wrap ErrTooFew.
+func Transfer(fitted, kept []Pair) ([]float64, error) {
+	var m Model
+	if err := m.fit(fitted); err != nil {
+		return nil, fmt.Errorf("fit on one part of the firearms: %w", err)
+	}
+	out := make([]float64, len(kept))
+	for i, p := range kept {
+		out[i] = m.Log10LR(p.Features)
+	}
+	return out, nil
+}

@@ -32,10 +32,6 @@ func Calibrate(ctx context.Context, folder fs.FS, set []Labelled, o Options, nam
 	about := calibrate.Model{Region: string(e.ROI), Algorithm: e.Algorithm}
 	p := &about.Population
 	p.Name, p.Version, p.Scans = name, version, e.Scans-e.Rejected
-	pairs := make([]calibrate.Pair, len(e.Pairs))
-	for i, x := range e.Pairs {
-		pairs[i] = x.Pair
-	}
 	for _, m := range e.marks {
 		if m.whole != nil {
 			p.Classes = append(p.Classes, calibrate.Class{Make: m.Make, Calibre: m.Calibre})
@@ -49,7 +45,7 @@ func Calibrate(ctx context.Context, folder fs.FS, set []Labelled, o Options, nam
 		fmt.Sprintf("%d firearms: pairs that share one are not independent, and the bounds are drawn for that", e.Sources),
 		"whole marks on the instruments of this population; partial or weaker marks and other instruments are not covered",
 	}, limits...)
-	m, err := calibrate.Fit(pairs, about)
+	m, err := calibrate.Fit(ofCalibration(e.Pairs), about)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -42,6 +42,7 @@ type Figures struct {
 	Cllr        *float64     `json:"cllr"`
 	CllrMin     *float64     `json:"cllr_min"`
 	Calibration *Calibration `json:"calibration,omitempty"`
+	Halves      *Halves      `json:"halves"` // fitted on half of the firearms, tested on the other
 
 	BytesMean       *float64 `json:"bytes_mean"`
 	BytesMax        *int     `json:"bytes_max"`

@@ -115,6 +115,12 @@ func evidenceSection(f *Figures) section {
 	if f.Cllr != nil {
 		w.facts = append(w.facts, [2]string{"Cllr, and at best (PAV)", fmt.Sprintf("%.4f, %.4f bits", *f.Cllr, *f.CllrMin)})
 	}
+	if h := f.Halves; h != nil {
+		w.facts = append(w.facts,
+			[2]string{"fitted on half of the firearms, tested on the other", fmt.Sprintf("%d tests, %d firearms to fit on: missed %s (worst test %s), false alarms %s (%s)",
+				h.Tests, h.Fitted, percent(h.Misses), percent(h.MissesWorst), percent(h.Alarms), percent(h.AlarmsWorst))},
+			[2]string{"Cllr of kept-back halves, mean and worst", fmt.Sprintf("%.4f, %.4f bits", h.Cllr, h.CllrWorst)})
+	}
 	if c.NotCalibrated > 0 {
 		w.facts = append(w.facts, [2]string{"pairs not calibrated", strconv.Itoa(c.NotCalibrated)})
 	}

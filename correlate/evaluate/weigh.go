@@ -23,11 +23,7 @@ func (e *Evaluation) weigh(model *calibrate.Model) error {
 	if model != nil {
 		e.weighBy(model, add)
 	} else {
-		pairs := make([]calibrate.Pair, len(e.Pairs))
-		for i, x := range e.Pairs {
-			pairs[i] = x.Pair
-		}
-		lr, folds, err := calibrate.CrossValidate(pairs)
+		lr, folds, err := calibrate.CrossValidate(ofCalibration(e.Pairs))
 		if errors.Is(err, calibrate.ErrTooFew) {
 			e.Notes = append(e.Notes, "No likelihood ratios: "+err.Error()+".")
 			return nil
@@ -37,6 +33,9 @@ func (e *Evaluation) weigh(model *calibrate.Model) error {
 		}
 		for i, x := range e.Pairs {
 			add(x.Mates, lr[i])
+		}
+		if e.Halves, err = halve(e.Pairs, e.Seed); err != nil {
+			return err
 		}
 		all := slices.Concat(e.evidence.same, e.evidence.different)
 		e.Calibration = &Calibration{Population: "this set, each pair weighed by a model fitted without its firearms", CrossFolds: folds, MaxLog10LR: slices.Max(all), MinLog10LR: slices.Min(all)}

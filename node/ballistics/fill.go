@@ -48,6 +48,16 @@ type Filling struct {
 	Of    int64 `json:"of"`
 }
 
+func (f Filling) String() string {
+	switch {
+	case f.Ready:
+		return fmt.Sprintf("whole, %d signatures", f.Held)
+	case f.Of == f.Held: // the database was not asked yet
+		return fmt.Sprintf("being read, %d signatures so far; nothing is correlated until it is whole", f.Held)
+	}
+	return fmt.Sprintf("being filled, %d of %d signatures (%d %%); nothing is correlated until it is whole", f.Held, f.Of, 100*f.Held/f.Of)
+}
+
 // filling is the index's way to being whole.
 type filling struct {
 	ready  chan struct{} // closed when it is

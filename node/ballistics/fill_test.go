@@ -340,3 +340,19 @@ func TestSnapshotsAreDueByChangesAndTime(t *testing.T) {
 		}
 	}
 }
+
+// A person reads how far the index is, and that nothing is correlated before it is whole.
+func TestFillingIsSaid(t *testing.T) {
+	for _, c := range []struct {
+		filling Filling
+		want    string
+	}{
+		{Filling{Ready: true, Held: 12, Of: 12}, "whole, 12 signatures"},
+		{Filling{Held: 250, Of: 1000}, "being filled, 250 of 1000 signatures (25 %); nothing is correlated until it is whole"},
+		{Filling{}, "being read, 0 signatures so far; nothing is correlated until it is whole"},
+	} {
+		if got := c.filling.String(); got != c.want {
+			t.Errorf("%+v is said as %q, want %q", c.filling, got, c.want)
+		}
+	}
+}

@@ -127,6 +127,8 @@ type Status struct {
 	Idle      bool             `json:"idle"` // nothing waits to be correlated or delivered
 
 	Calibrations []string `json:"calibrations"` // what likelihood ratios rest on
+
+	Index ballistics.Filling `json:"index"` // until it is whole, nothing is correlated
 }
 
 func (s *Server) routeFederation(mux *http.ServeMux) {
@@ -137,7 +139,7 @@ func (s *Server) routeFederation(mux *http.ServeMux) {
 		for _, c := range s.services.Ballistics.Calibrations() {
 			models = append(models, c.Name())
 		}
-		return Status{Calibrations: models, Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
+		return Status{Calibrations: models, Index: s.services.Ballistics.Filling(), Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
 			Warnings: m.Warnings(s.services.Now()), Now: s.services.Now(), Idle: idle}, err
 	})
 	handle(s, mux, "roster.install", func(ctx context.Context, c call, r InstallRequest) (*membership.Installed, error) {
