@@ -237,6 +237,21 @@ func (v *vectors) generate(t *testing.T) {
 	add(part)
 	add(arranged(second, Arrangement{Mirrored: true, Descending: true}))
 	add(strong(1, 2, 1.015))
+	v.addScarce(t, second)
+}
+
+// addScarce adds bullets that nothing can be counted with: one that two lands are left
+// of, and the lands of another as if the barrel had five.
+func (v *vectors) addScarce(t *testing.T, b *Bullet) {
+	two := &Bullet{make([]*Land, b.Count())}
+	two.lands[0], two.lands[2] = b.lands[0], b.lands[2]
+	for _, scarce := range []*Bullet{two, {b.lands[:5]}} {
+		raw, err := scarce.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Bullets = append(v.Bullets, hex.EncodeToString(raw))
+	}
 }
 
 // These values must come out on every architecture and at every level of
@@ -265,7 +280,7 @@ func TestVectors(t *testing.T) {
 	}
 	got := vectors{Bullets: want.Bullets, Scans: append([]scanVector(nil), want.Scans...)}
 	got.fill(t)
-	if len(want.Scans) != 3 || len(want.Bullets) != 6 || len(want.Pairs) != 30 || len(want.Refused) != 23 {
+	if len(want.Scans) != 3 || len(want.Bullets) != 8 || len(want.Pairs) != 56 || len(want.Refused) != 23 {
 		t.Fatalf("%d scans, %d bullets, %d pairs, %d refused", len(want.Scans), len(want.Bullets), len(want.Pairs), len(want.Refused))
 	}
 	for i := range want.Scans {
