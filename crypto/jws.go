@@ -21,6 +21,7 @@ const (
 	TypeDocument   = "proofmark-document+jws"
 	TypeBatch      = "proofmark-batch+jws"
 	TypeReceipt    = "proofmark-receipt+jws"
+	TypeStanding   = "proofmark-standing+jws"   // how far a node's log and its channels with one other are
 	TypeMember     = "proofmark-member+jws"     // a member's entry in the roster
 	TypeSuccession = "proofmark-succession+jws" // an old key's consent to a new entry
 	TypeRoster     = "proofmark-roster+jws"     // a key holder's signature over the roster

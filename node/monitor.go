@@ -64,5 +64,12 @@ func (n *Node) unready() (reasons []string) {
 	if err := n.store.Update(context.Background(), func(*store.Tx) error { return nil }); err != nil {
 		reasons = append(reasons, "the database takes no writes: "+err.Error())
 	}
+	stops, err := n.dispatch.Stopped()
+	if err != nil {
+		reasons = append(reasons, "the database cannot be read: "+err.Error())
+	}
+	for _, s := range stops {
+		reasons = append(reasons, "the exchange is stopped: "+s.Text)
+	}
 	return reasons
 }

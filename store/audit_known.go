@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -22,4 +23,24 @@ func (tx *Tx) AuditRootAt(size int64) (tlog.Hash, error) {
 		return tlog.Hash{}, fmt.Errorf("audit log with %d entries: %w: it has %d", size, ErrNotFound, head.size)
 	}
 	return tlog.TreeHash(size, tx.AuditHashes())
+}
+
+// ResumeOut takes an outgoing channel up behind a message that the database does not know, because it is older: the next message follows seq and hash,
+// which the peer has acknowledged with receipt. What was fixed here and not yet acknowledged lies before it. It never goes back (ErrSequence).
+func (tx *Tx) ResumeOut(peer, channel string, seq uint64, hash string, receipt []byte) error {
+	var st outState
+	if err := tx.readState(spaceOut, peer, channel, &st); err != nil {
+		return err
+	}
+	if seq < st.Seq {
+		return onChannel(peer, channel, fmt.Errorf("%w: to be resumed behind %d, it is at %d", ErrSequence, seq, st.Seq))
+	}
+	at := peer + "\x00" + channel + "\x00"
+	for n := st.Dropped + 1; n <= st.Seq; n++ {
+		if err := tx.del(spaceMessage + at + number(n)); err != nil {
+			return onChannel(peer, channel, err)
+		}
+	}
+	st.Seq, st.Head, st.Acked, st.AckedHead, st.Receipt, st.Dropped = seq, hash, seq, hash, receipt, seq
+	return errors.Join(tx.put(spaceSent+at+number(seq), []byte(hash)), tx.writeState(spaceOut, peer, channel, &st))
 }

@@ -56,6 +56,7 @@ type Dispatch struct {
 	bundleRoom int // bytes of batches in one bundle
 	quota      quota
 	refusals   refusals
+	givers     givers
 	keys       atomic.Pointer[rosterKeys]
 	receipts   sync.Mutex // orders the signing of receipts, so that none overtakes a newer one
 }

@@ -16,6 +16,9 @@ func (d *Dispatch) CurrentReceipt(ctx context.Context, from protocol.Country, ch
 	defer d.receipts.Unlock()
 	r := protocol.Receipt{From: from, To: d.Country, Channel: ch, At: d.Now().UTC()}
 	err := d.Store.View(func(tx *store.Tx) error {
+		if err := d.mayExchange(tx, from); err != nil {
+			return err
+		}
 		head, err := tx.InHead(string(from), string(ch))
 		r.UpTo, r.Head = head.Seq, head.Head
 		return err
@@ -61,6 +64,9 @@ func (d *Dispatch) acceptReceipt(ctx context.Context, peer protocol.Country, rec
 	d.witnessed(r.At)
 	var acked uint64
 	if err := d.Store.View(func(tx *store.Tx) error {
+		if err := d.mayExchange(tx, peer); err != nil {
+			return err
+		}
 		head, err := tx.OutHead(string(peer), string(r.Channel))
 		acked = head.Acked
 		return err

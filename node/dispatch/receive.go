@@ -28,7 +28,15 @@ func (d *Dispatch) AcceptBatch(ctx context.Context, from protocol.Country, manif
 	if err != nil {
 		return "", d.refused(ctx, from, "batch", fmt.Errorf("%s: %w", what, err))
 	}
-	err = d.Store.Update(ctx, func(tx *store.Tx) error { return d.apply(tx, from, m, list) })
+	err = d.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := d.mayExchange(tx, from); err != nil {
+			return err
+		}
+		if err := d.apply(tx, from, m, list); err != nil {
+			return err
+		}
+		return keepManifest(tx, from, m, manifest)
+	})
 	if err != nil && !errors.Is(err, ErrGap) {
 		return "", d.refused(ctx, from, "batch", fmt.Errorf("%s: %w", what, err))
 	}

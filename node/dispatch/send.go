@@ -56,6 +56,9 @@ func (d *Dispatch) NextBatch(ctx context.Context, peer protocol.Country, ch prot
 // unacknowledged reads one batch's worth of messages that are fixed; without any, whether intents wait.
 func (d *Dispatch) unacknowledged(peer protocol.Country, ch protocol.Channel) (msgs []store.StoredMessage, waiting bool, err error) {
 	err = d.Store.View(func(tx *store.Tx) error {
+		if err := d.mayExchange(tx, peer); err != nil {
+			return err
+		}
 		if msgs, err = tx.Messages(string(peer), string(ch), 0, protocol.MaxBatchCount, batchRoom); err != nil || len(msgs) > 0 {
 			return err
 		}
@@ -116,6 +119,9 @@ func (d *Dispatch) Prepare(ctx context.Context, peer protocol.Country, ch protoc
 func (d *Dispatch) form(ctx context.Context, peer protocol.Country, ch protocol.Channel, ahead *uint64) (some bool, err error) {
 	err = d.Store.Update(ctx, func(tx *store.Tx) error {
 		some = false // an act may be run again
+		if err := d.mayExchange(tx, peer); err != nil {
+			return err
+		}
 		if !d.isMember(peer, tx.Now()) {
 			return fmt.Errorf("%s: %w", peer, ErrNotMember)
 		}

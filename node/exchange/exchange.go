@@ -49,6 +49,7 @@ type Options struct {
 	Roster     func() *roster.Roster // in force now; nil: none yet, nobody is let in
 	RosterHash func() string
 	Mail       Mail
+	Standing   Standing // nil: nobody is asked where it stands
 	Now        func() time.Time
 	Log        *slog.Logger
 
@@ -131,6 +132,9 @@ func (x *Exchange) Run(ctx context.Context) error {
 	x.host.SetStreamHandler(Protocol, x.serve)
 	x.host.SetStreamHandler(ScanProtocol, x.serveScan)
 	x.host.SetStreamHandler(RosterProtocol, x.serveRosters)
+	if x.o.Standing != nil {
+		x.host.SetStreamHandler(StandingProtocol, x.serveStanding)
+	}
 	x.RosterChanged()
 	if x.o.Rosters != nil && x.begin() {
 		go func() {
@@ -167,6 +171,7 @@ func (x *Exchange) close() error {
 	x.host.RemoveStreamHandler(Protocol)
 	x.host.RemoveStreamHandler(ScanProtocol)
 	x.host.RemoveStreamHandler(RosterProtocol)
+	x.host.RemoveStreamHandler(StandingProtocol)
 	x.end()
 	// The host goes before the wait: closing the connections ends what still reads or writes.
 	err := errors.Join(x.dht.Close(), x.host.Close())

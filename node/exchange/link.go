@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,10 +38,15 @@ type link struct {
 	incoming atomic.Int32 // streams being served
 	report   report
 	tidings  tidings // of rosters
+
+	fresh      chan struct{} // a connection came up: the member is to be asked for its standing
+	asked      sync.Mutex    // one question of the member at a time
+	attested   atomic.Bool
+	lastAttest time.Time // of attest alone
 }
 
 func newLink(x *Exchange, m *member) *link {
-	l := &link{x: x, country: m.country, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+	l := &link{x: x, country: m.country, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), fresh: make(chan struct{}, 1),
 		senders: map[protocol.Channel]*sender{}, berths: map[protocol.Channel]*berth{}}
 	l.member.Store(m)
 	l.life, l.stop = context.WithCancel(x.life)
@@ -64,6 +70,13 @@ func (l *link) start() {
 		defer l.x.works.Done()
 		l.tend()
 	}()
+	if l.x.o.Standing != nil {
+		l.x.works.Add(1)
+		go func() {
+			defer l.x.works.Done()
+			l.attest()
+		}()
+	}
 	for _, s := range l.senders {
 		go func() {
 			defer l.x.works.Done()
@@ -92,6 +105,7 @@ func (l *link) update(m *member) {
 func (l *link) up(c network.Conn) {
 	signal(l.changed)
 	signal(l.tidings.due)
+	signal(l.fresh)
 	for _, s := range l.senders {
 		s.move(c)
 		signal(s.contact)

@@ -215,7 +215,7 @@ func tellable(err error) string {
 	switch {
 	case errors.Is(err, errNoMemory):
 		return errNoMemory.Error()
-	case isAny(err, dispatch.ErrGap, dispatch.ErrFork, dispatch.ErrForged, dispatch.ErrNotMember, dispatch.ErrQuota, dispatch.ErrClock, protocol.ErrBadMessage, errBusy, errVersion,
+	case isAny(err, dispatch.ErrGap, dispatch.ErrFork, dispatch.ErrForged, dispatch.ErrNotMember, dispatch.ErrQuota, dispatch.ErrClock, dispatch.ErrStopped, dispatch.ErrRestoring, protocol.ErrBadMessage, errBusy, errVersion,
 		errIdentity, errChannel, errTooMany, errClock):
 		return err.Error()
 	}

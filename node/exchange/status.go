@@ -219,7 +219,7 @@ func (r *report) snapshot() PeerStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := PeerStatus{LastContact: r.lastContact, OtherRoster: r.otherRoster}
-	for _, s := range []source{incoming, source(protocol.Bulk), source(protocol.Urgent), connecting} { // the last one found is the gravest
+	for _, s := range []source{incoming, source(protocol.Bulk), source(protocol.Urgent), comparing, connecting} { // the last one found is the gravest
 		if t, ok := r.troubles[s]; ok {
 			st.LastError, st.ToDo = t.text, t.todo
 			if st.NextTry.IsZero() || !t.next.IsZero() && t.next.Before(st.NextTry) {

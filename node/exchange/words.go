@@ -26,6 +26,8 @@ const (
 	doCall    = "call the member: its node rewrote or lost what both sides had signed; `proofmark audit query` shows the entry, and nothing more is taken on this channel until it is repaired"
 	doMember  = "tell the member: its node breaks the protocol or is used against it; `proofmark audit query` shows what was refused"
 	doQuota   = "update this node, if `proofmark audit query` shows documents of a type that it does not know; otherwise tell the member"
+	doStopped = "what the message says; `proofmark audit query --text stopped` shows both signed statements"
+	doWait    = "nothing: it is being asked for what came after the backup as soon as it is connected"
 	doTheirs  = "ask the member: its own log says more"
 	doOurs    = "see `proofmark doctor` and this node's log; it is tried again by itself, and everything waits in its queue"
 )
@@ -48,6 +50,10 @@ func explain(err error) (what, todo string) {
 		return short(err), doUpdate
 	case isAny(err, errClock, dispatch.ErrClock):
 		return short(err), doClock
+	case errors.Is(err, dispatch.ErrStopped):
+		return short(err), doStopped
+	case errors.Is(err, dispatch.ErrRestoring):
+		return short(err), doWait
 	case errors.Is(err, dispatch.ErrQuota):
 		return short(err), doQuota
 	case isAny(err, dispatch.ErrFork, dispatch.ErrFalseReceipt):

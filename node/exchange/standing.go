@@ -1,0 +1,232 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/multiformats/go-multistream"
+
+	"proofmark/node/dispatch"
+	"proofmark/protocol"
+)
+
+// StandingProtocol carries where two nodes stand towards each other: greeting and question of the one who asks, greeting and answer of the other, both signed;
+// then, if the asker was restored from a backup, question after question for what came after it. All frames.
+const StandingProtocol p2pprotocol.ID = "/proofmark/standing/1.0.0"
+
+// Standing judges what nodes say of themselves. *dispatch.Dispatch does it for a node.
+type Standing interface {
+	AskStanding(ctx context.Context, peer protocol.Country) (*dispatch.Asked, string, error)
+	AnswerStanding(ctx context.Context, from protocol.Country, ask string) (string, error)
+	TakeStanding(ctx context.Context, a *dispatch.Asked, answer string) (more bool, err error)
+	AskPage(a *dispatch.Asked) ([]byte, error)
+	AnswerPage(ctx context.Context, from protocol.Country, ask []byte) ([]byte, error)
+	TakePage(ctx context.Context, a *dispatch.Asked, page []byte) (more bool, err error)
+}
+
+var _ Standing = (*dispatch.Dispatch)(nil)
+
+const (
+	maxStanding = 2*protocol.MaxStanding + 512
+	maxAsk      = 1 << 10
+
+	standingEvery = 10 * time.Minute // between two questions to a member that is connected
+	standingAgain = 15 * time.Second // after one that failed
+)
+
+// comparing is where a standing goes wrong.
+const comparing source = "comparing"
+
+// serveStanding handles one incoming stream, on a goroutine of libp2p's.
+func (x *Exchange) serveStanding(s network.Stream) {
+	if !x.begin() {
+		_ = s.Reset()
+		return
+	}
+	defer x.works.Done()
+	l := x.linkOf(s.Conn())
+	if l == nil {
+		_ = s.Reset()
+		return
+	}
+	detach := context.AfterFunc(l.life, func() { _ = s.Reset() })
+	defer detach()
+	err := contained(func() error { return l.answerStanding(s) })
+	var said saidError
+	var broken panicError
+	switch {
+	case errors.As(err, &broken):
+		x.o.Log.Error("panic while answering for this node's standing", "peer", l.country, "panic", broken.value, "stack", string(broken.stack))
+	case err != nil:
+		x.o.Log.Debug("a member's question for this node's standing failed", "peer", l.country, "err", err)
+	}
+	if err != nil && !errors.As(err, &said) || s.Close() != nil {
+		_ = s.Reset()
+	}
+}
+
+func (l *link) answerStanding(s network.Stream) error {
+	if !l.asked.TryLock() {
+		return errTooMany
+	}
+	defer l.asked.Unlock()
+	p := within(s, l.x.pace.hello)
+	b, err := protocol.ReadFrame(p, protocol.MaxHello)
+	if err != nil {
+		return fmt.Errorf("wait for hello: %w", noEOF(err))
+	}
+	h, err := protocol.DecodeHello(b)
+	if err == nil {
+		err = checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now())
+	}
+	if err != nil {
+		return l.refuseHello(p, err)
+	}
+	ask, err := protocol.ReadFrame(p, maxStanding)
+	if err != nil {
+		return fmt.Errorf("wait for the question: %w", noEOF(err))
+	}
+	answer, err := l.x.o.Standing.AnswerStanding(l.life, l.country, string(ask))
+	if err != nil {
+		return l.refuseHello(within(s, l.x.pace.hello), err)
+	}
+	p = within(s, l.x.pace.hello)
+	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
+		return fmt.Errorf("say hello: %w", err)
+	}
+	if err := protocol.WriteFrame(p, []byte(answer)); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	l.greeted(h)
+	for {
+		ask, err := protocol.ReadFrame(within(s, l.x.pace.answer), maxAsk)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("wait for a question: %w", err)
+		}
+		page, err := l.x.o.Standing.AnswerPage(l.life, l.country, ask)
+		if err != nil {
+			return err
+		}
+		if err := protocol.WriteFrame(patient{pipe: s, progress: l.x.pace.progress, until: time.Now().Add(l.x.pace.batch)}, page); err != nil {
+			return fmt.Errorf("answer a question: %w", err)
+		}
+	}
+}
+
+// attest asks the member for its standing whenever the connection is new, and now and then.
+func (l *link) attest() {
+	next := time.NewTimer(0)
+	defer next.Stop()
+	var on network.Conn
+	for {
+		select {
+		case <-l.life.Done():
+			return
+		case <-l.fresh:
+		case <-next.C:
+		}
+		c := l.newest()
+		if c == nil {
+			next.Reset(standingEvery) // a new connection says so
+			continue
+		}
+		if on != nil && c.ID() == on.ID() && l.attested.Load() && time.Since(l.lastAttest) < standingEvery {
+			next.Reset(standingEvery)
+			continue
+		}
+		on = c
+		err := contained(func() error { return l.askStanding(c) })
+		l.lastAttest = time.Now()
+		l.attested.Store(err == nil)
+		wait := standingEvery
+		if err != nil {
+			wait = standingAgain
+			l.fault(comparing, fmt.Errorf("ask for its standing: %w", err), wait)
+		} else {
+			l.report.well(comparing, l.x.o.Now())
+		}
+		next.Reset(wait)
+	}
+}
+
+func (l *link) askStanding(c network.Conn) error {
+	asked, ask, err := l.x.o.Standing.AskStanding(l.life, l.country)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(l.life, l.x.pace.hello)
+	defer cancel()
+	stream, err := c.NewStream(ctx)
+	if err != nil {
+		return fmt.Errorf("open stream: %w", err)
+	}
+	detach := context.AfterFunc(l.life, func() { _ = stream.Reset() })
+	defer detach()
+	err = l.converse(stream, asked, ask)
+	if err != nil || stream.Close() != nil {
+		_ = stream.Reset()
+	}
+	return err
+}
+
+// converse asks on an open stream, and fetches what came after this node's backup where it was restored.
+func (l *link) converse(stream network.Stream, asked *dispatch.Asked, ask string) error {
+	if err := stream.SetProtocol(StandingProtocol); err != nil {
+		return fmt.Errorf("open stream: %w", err)
+	}
+	s := negotiated{LazyConn: multistream.NewMSSelect(stream, StandingProtocol), Stream: stream}
+	p := within(s, l.x.pace.hello)
+	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
+		return fmt.Errorf("say hello: %w", err)
+	}
+	if err := protocol.WriteFrame(p, []byte(ask)); err != nil {
+		return fmt.Errorf("ask: %w", err)
+	}
+	p = within(s, l.x.pace.answer)
+	b, err := protocol.ReadFrame(p, protocol.MaxHello)
+	if err != nil {
+		return fmt.Errorf("wait for hello: %w", noEOF(err))
+	}
+	h, err := protocol.DecodeHello(b)
+	if err == nil {
+		err = checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now())
+	}
+	if err != nil {
+		return err
+	}
+	l.greeted(h)
+	answer, err := protocol.ReadFrame(p, maxStanding)
+	if err != nil {
+		return fmt.Errorf("wait for the answer: %w", noEOF(err))
+	}
+	more, err := l.x.o.Standing.TakeStanding(l.life, asked, string(answer))
+	for err == nil && more {
+		more, err = l.fetchPage(s, asked)
+	}
+	return err
+}
+
+// fetchPage asks for one page of what came after this node's backup.
+func (l *link) fetchPage(s pipe, asked *dispatch.Asked) (more bool, err error) {
+	ask, err := l.x.o.Standing.AskPage(asked)
+	if err != nil {
+		return false, err
+	}
+	p := patient{pipe: s, progress: l.x.pace.answer, until: time.Now().Add(l.x.pace.batch)}
+	if err := protocol.WriteFrame(p, ask); err != nil {
+		return false, fmt.Errorf("ask for what came after the backup: %w", err)
+	}
+	page, err := protocol.ReadFrame(p, protocol.MaxRestorePage)
+	if err != nil {
+		return false, fmt.Errorf("what came after the backup: %w", noEOF(err))
+	}
+	return l.x.o.Standing.TakePage(l.life, asked, page)
+}
