@@ -33,7 +33,7 @@ var _ Standing = (*dispatch.Dispatch)(nil)
 
 const (
 	maxStanding = 2*protocol.MaxStanding + 512
-	maxAsk      = 1 << 10
+	maxPageAsk  = 1 << 10
 
 	standingEvery = 10 * time.Minute // between two questions to a member that is connected
 	standingAgain = 15 * time.Second // after one that failed
@@ -104,7 +104,7 @@ func (l *link) answerStanding(s network.Stream) error {
 	}
 	l.greeted(h)
 	for {
-		ask, err := protocol.ReadFrame(within(s, l.x.pace.answer), maxAsk)
+		ask, err := protocol.ReadFrame(within(s, l.x.pace.answer), maxPageAsk)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
