@@ -24,6 +24,14 @@ type Config struct {
 	Store   Store   `toml:"store"`
 	Log     Log     `toml:"log"`
 	Monitor Monitor `toml:"monitor"`
+
+	Exchange Exchange `toml:"exchange"`
+}
+
+// Exchange says what the node does for members that cannot reach each other.
+type Exchange struct {
+	Relay     bool `toml:"relay" comment:"serve as a relay: pass on, unread, what members that cannot reach each other send each other"`
+	UseRelays bool `toml:"use_relays" comment:"where members cannot reach this node: be reached, and reach others, through members that serve as relays"`
 }
 
 // Network says where members reach the node.

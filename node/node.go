@@ -181,7 +181,8 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		n.figures, figures = registry, registry
 	}
 	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.keys.HostKey(), Listen: n.Config.Network.Listen, Roster: n.membership.Current,
-		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, Rosters: n.rosters()})
+		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan,
+		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters()})
 	if err != nil {
 		return err
 	}

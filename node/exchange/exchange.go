@@ -16,6 +16,7 @@ import (
 	libp2pcrypto "github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"proofmark/crypto/roster"
@@ -59,6 +60,8 @@ type Options struct {
 	// Queues tells how far the outgoing channels are, for Peers alone; it may be nil.
 	Queues func() ([]dispatch.Queue, error)
 
+	Relaying Relaying
+
 	Figures prometheus.Registerer // takes libp2p's own figures; nil: none are kept
 
 	// OpenScan decides whether a member may have a scan now: ErrNoScan where it may not. Without it no scan is sent.
@@ -73,6 +76,7 @@ type Exchange struct {
 	host  host.Host
 	dht   *dht.IpfsDHT
 	dir   *atomic.Pointer[directory] // nil until Run: nobody is let in
+	relay *relay.Relay               // nil unless this node serves as one
 	lanes lanes
 	scans scanDesk
 
@@ -105,13 +109,19 @@ func New(o Options) (*Exchange, error) {
 	if err != nil {
 		return nil, err
 	}
+	var served *relay.Relay
+	if o.Relaying.Serve {
+		if served, err = openRelay(h, dir); err != nil {
+			return nil, errors.Join(err, h.Close())
+		}
+	}
 	held := &records{}
 	table, err := openDHT(h, dir, held)
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	life, end := context.WithCancel(context.Background())
-	x := &Exchange{o: o, pace: defaultPace, gate: gate, tidings: make(chan struct{}, 1), host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
+	x := &Exchange{o: o, relay: served, pace: defaultPace, gate: gate, tidings: make(chan struct{}, 1), host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
 	held.x.Store(x)
 	h.Network().Notify(&network.NotifyBundle{
 		ConnectedF:    func(_ network.Network, c network.Conn) { x.connected(c) },
@@ -136,6 +146,12 @@ func (x *Exchange) Run(ctx context.Context) error {
 		x.host.SetStreamHandler(StandingProtocol, x.serveStanding)
 	}
 	x.RosterChanged()
+	if x.o.Relaying.Use && x.begin() {
+		go func() {
+			defer x.works.Done()
+			x.reserve()
+		}()
+	}
 	if x.o.Rosters != nil && x.begin() {
 		go func() {
 			defer x.works.Done()
@@ -174,6 +190,9 @@ func (x *Exchange) close() error {
 	x.host.RemoveStreamHandler(StandingProtocol)
 	x.end()
 	// The host goes before the wait: closing the connections ends what still reads or writes.
+	if x.relay != nil {
+		_ = x.relay.Close() // its connections are the host's
+	}
 	err := errors.Join(x.dht.Close(), x.host.Close())
 	x.works.Wait()
 	if err != nil {

@@ -37,6 +37,10 @@ func openHost(o Options, g *gater) (host.Host, error) {
 		figures, unmeasured = libp2p.PrometheusRegisterer(o.Figures), nil
 		rcmgr.MustRegisterWith(o.Figures)
 	}
+	circuits := libp2p.DisableRelay()
+	if o.Relaying.Use {
+		circuits = libp2p.EnableRelay()
+	}
 	resources, err := limits(unmeasured...)
 	if err != nil {
 		return nil, fmt.Errorf("network limits: %w", err)
@@ -58,7 +62,7 @@ func openHost(o Options, g *gater) (host.Host, error) {
 		libp2p.ConnectionGater(g),
 		libp2p.UserAgent("proofmark"),
 		libp2p.ProtocolVersion("proofmark/1"),
-		libp2p.DisableRelay(),
+		circuits,
 		libp2p.ForceReachabilityPublic(), // no probing of our reachability through others
 		libp2p.DisableIdentifyAddressDiscovery(),
 		libp2p.Ping(false),

@@ -176,6 +176,7 @@ type node struct {
 	c      protocol.Country
 	keys   *crypto.Keys
 	post   *post
+	relay  Relaying
 	mail   Mail // instead of post
 	queues func() ([]dispatch.Queue, error)
 	listen []string
@@ -277,7 +278,7 @@ func (n *node) open() {
 		mail = n.mail
 	}
 	x, err := New(Options{Country: n.c, HostKey: n.keys.HostKey(), Listen: n.listen, Roster: n.f.ro.Load,
-		RosterHash: func() string { return n.f.hash.Load().(string) }, Mail: mail, Queues: n.queues, Now: n.time, Log: log})
+		RosterHash: func() string { return n.f.hash.Load().(string) }, Mail: mail, Queues: n.queues, Relaying: n.relay, Now: n.time, Log: log})
 	if err != nil {
 		n.f.t.Fatal(err)
 	}

@@ -244,6 +244,13 @@ func (l *link) dial() error {
 		}
 		errs = append(errs, err)
 	}
+	if l.x.o.Relaying.Use {
+		err := l.dialThrough(m)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 

@@ -17,6 +17,7 @@ type pace struct {
 	locate    time.Duration // for asking the other members
 	busy      time.Duration // a second stream for a channel waits this long for the first to end
 	yield     time.Duration // a bulk batch lets urgent ones go first for at most this long
+	reserve   time.Duration // between looks at which relays a place is to be had
 	reconcile time.Duration // between looks at which entries have begun or ended
 	retryMin  time.Duration
 	retryMax  time.Duration
@@ -40,6 +41,7 @@ var defaultPace = pace{
 	locate:    10 * time.Second,
 	busy:      time.Second,
 	yield:     5 * time.Second,
+	reserve:   10 * time.Second,
 	reconcile: 30 * time.Second,
 	retryMin:  200 * time.Millisecond,
 	retryMax:  time.Minute,
