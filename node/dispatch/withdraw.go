@@ -29,6 +29,7 @@ var withdrawnBy = map[protocol.Type]policy.Action{
 	protocol.TypeHit:          policy.HitConfirm,
 	protocol.TypeTraceRequest: policy.TraceNew,
 	protocol.TypeTraceAnswer:  policy.TraceRespond,
+	protocol.TypeScanRelease:  policy.ScanRefuse,
 }
 
 // WithdrawAction is the permission that withdrawing a document needs; of what cannot be withdrawn the error says why.
