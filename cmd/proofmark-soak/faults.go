@@ -120,9 +120,10 @@ func (f *faults) event(ctx context.Context, e *plan.Event) error {
 		return nil // the node has this fault already
 	}
 	f.say("%v", e)
+	over := time.Now().Add(e.For)
 	err := f.enter(ctx, e, b)
 	if err == nil {
-		wait(ctx, e.For)
+		wait(ctx, time.Until(over))
 	}
 	f.mu.Lock()
 	delete(f.active, e)
@@ -159,15 +160,15 @@ func (f *faults) enter(ctx context.Context, e *plan.Event, b *bureau.Bureau) err
 		if err := terrain.Fill(b.Disk(), bureau.ReserveMB<<20*3/4); err != nil {
 			return err
 		}
-		return f.watchReserve(ctx, b)
+		return f.watchReserve(ctx, b, e.For)
 	}
 	return nil
 }
 
 // watchReserve sees that a node below its reserve refuses to write with a clear error and goes on reading. A node that is being killed or comes up
 // meanwhile is not judged.
-func (f *faults) watchReserve(ctx context.Context, b *bureau.Bureau) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+func (f *faults) watchReserve(ctx context.Context, b *bureau.Bureau, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for ctx.Err() == nil {
 		err := bureau.Try(ctx, b.Worker, "case.add", ballistics.NewCase{Reference: "SOAK-FULL", Agency: "Soak", Title: "While the disk is full"})

@@ -16,7 +16,8 @@ import (
 )
 
 // types are the documents whose number must agree with what people were told.
-var types = []protocol.Type{protocol.TypeSignature, protocol.TypeTraceRequest, protocol.TypeTraceStatus, protocol.TypeTraceAnswer, protocol.TypeLead, protocol.TypeLeadAck, protocol.TypeFeedback}
+var types = []protocol.Type{protocol.TypeSignature, protocol.TypeTraceRequest, protocol.TypeTraceStatus, protocol.TypeTraceAnswer, protocol.TypeLead, protocol.TypeLeadAck, protocol.TypeFeedback,
+	protocol.TypeWithdrawal}
 
 // compare stops the nodes, reads their books and compares them; then it changes copies of the logs and sees that it is found.
 func (s *soak) compare(ctx context.Context) error {

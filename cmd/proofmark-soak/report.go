@@ -68,8 +68,8 @@ func (r *Report) print(w io.Writer) {
 	fmt.Fprintf(w, "Reserve:   writes were seen to stop %d times while reads went on\n", r.Reserve)
 	fmt.Fprintf(w, "Drained:   %.0f s after the last fault\n", r.Drained)
 	t := r.Totals
-	fmt.Fprintf(w, "Compared:  %d directions of channels, %d messages sent, %d received, %d receipted (%v); %d effects; %d audit entries\n", t.Lanes, t.Messages, t.Received, t.Receipted,
-		t.ByChannel, t.Effects, t.Entries)
+	fmt.Fprintf(w, "Compared:  %d directions of channels, %d messages sent, %d received, %d receipted (%v); %d effects; %d copies withdrawn; %d audit entries\n", t.Lanes, t.Messages, t.Received, t.Receipted,
+		t.ByChannel, t.Effects, t.Erased, t.Entries)
 	for _, m := range r.Mutations {
 		found := m.Found
 		if found == "" {
@@ -81,8 +81,8 @@ func (r *Report) print(w io.Writer) {
 	for _, f := range r.Findings {
 		classes[f.Class]++
 	}
-	fmt.Fprintf(w, "Result:    %d lost, %d duplicated, %d out of order, %d tampered with undetected, %d without receipt, %d refused; %d faults of logs, %d of acts\n", classes[ledger.Lost],
-		classes[ledger.Duplicated], classes[ledger.Disordered], classes[ledger.Tampered], classes[ledger.Unreceipted], classes[ledger.Refused], classes[ledger.Log], classes[ledger.Acts])
+	fmt.Fprintf(w, "Result:    %d lost, %d duplicated, %d out of order, %d tampered with undetected, %d without receipt, %d refused, %d withdrawn and not erased; %d faults of logs, %d of acts\n", classes[ledger.Lost],
+		classes[ledger.Duplicated], classes[ledger.Disordered], classes[ledger.Tampered], classes[ledger.Unreceipted], classes[ledger.Refused], classes[ledger.Unerased], classes[ledger.Log], classes[ledger.Acts])
 	for i, f := range r.Findings {
 		if i == mostShown {
 			fmt.Fprintf(w, "           … and %d more\n", len(r.Findings)-mostShown)

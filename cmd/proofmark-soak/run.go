@@ -218,7 +218,7 @@ func (s *soak) meet(ctx context.Context) error {
 // work does what people do while the faults come.
 func (s *soak) work(ctx context.Context) error {
 	s.load = &load.Load{Bureaus: s.bureaus, Seed: s.o.Seed, Journal: load.NewJournal(),
-		Pace: load.Pace{Acquire: 8 * time.Second, Trace: 1500 * time.Millisecond, Answer: 700 * time.Millisecond, Lead: 6 * time.Second}}
+		Pace: load.Pace{Acquire: 8 * time.Second, Trace: 1500 * time.Millisecond, Answer: 700 * time.Millisecond, Lead: 6 * time.Second, Withdraw: 20 * time.Second}}
 	for i := range scans {
 		var w bytes.Buffer
 		if err := x3p.Write(&w, synth.NewMaker(s.o.Seed).Firearm(uint64(i)).Fire(s.o.Seed, synth.Shot{})); err != nil {

@@ -20,7 +20,7 @@ func Compare(books map[protocol.Country]*Books) (Totals, []Finding) {
 			c.find(Log, string(b.Country), "the database contradicts itself: %s", b.IndexFault)
 		}
 		for _, d := range b.Documents {
-			if d.Status != "own" && d.Status != "accepted" {
+			if d.Status != "own" && d.Status != "withdrawn" && d.Status != "accepted" {
 				c.find(Refused, fmt.Sprintf("%s from %s", b.Country, d.Issuer), "%s %s is %s: %s", d.Type, d.Named, d.Status, d.Reason)
 			}
 		}
@@ -145,16 +145,40 @@ func (c *comparison) document(l Lane, id string) {
 	if ok {
 		c.totals.ByType[string(own.Type)]++
 	}
+	if own.Withdrawal != "" {
+		c.withdrawn(l, id, own.Withdrawal)
+		return
+	}
 	switch {
 	case !ok:
 		c.find(Lost, l.String(), "document %s was sent, and its owner does not hold it", id)
 	case !has:
 		c.find(Lost, l.String(), "document %s (%s) was delivered, and its recipient does not hold it", id, own.Type)
-	case own.JWS == "" && held.JWS == "": // withdrawn
-		c.totals.Erased++
 	case own.JWS != "" && own.JWS != held.JWS && held.JWS != "":
 		c.find(Tampered, l.String(), "document %s is not the one that was issued", id)
 	}
+}
+
+// withdrawn: the holder has the withdrawal and nothing of the document, and its owner has the confirmation.
+func (c *comparison) withdrawn(l Lane, id, withdrawal string) {
+	to := c.books[l.To]
+	if _, held := to.Documents[id]; held {
+		c.find(Unerased, l.String(), "document %s was withdrawn, and its recipient holds it still", id)
+	}
+	if stone := to.Stones[id]; stone.Withdrawal != withdrawal {
+		c.find(Unerased, l.String(), "document %s was withdrawn by %s, its recipient knows of %q", id, withdrawal, stone.Withdrawal)
+	}
+	for _, d := range c.books[l.From].Deliveries {
+		if d.Document == withdrawal && d.Lane.To == l.To {
+			if d.Outcome == "ERASED" || d.Outcome == "NOT_HELD" {
+				c.totals.Erased++
+				return
+			}
+			c.find(Unerased, l.String(), "the withdrawal %s of document %s is %s, and its recipient has confirmed %q", withdrawal, id, d.State, d.Outcome)
+			return
+		}
+	}
+	c.find(Unerased, l.String(), "the recipient of document %s was never told of its withdrawal", id)
 }
 
 // receipts: each says the hash of the message it goes up to, no document is acknowledged twice, and the last one is for everything.
@@ -207,6 +231,7 @@ func (c *comparison) deliveries(l Lane, sent []Entry) {
 		known[d.Document] = true
 		switch {
 		case d.State == "denied":
+		case d.State == "withdrawn" && seq[d.Document] == 0 && c.books[l.From].Documents[d.Document].Withdrawal != "": // before it left
 		case d.State != "delivered":
 			c.find(Lost, l.String(), "document %s stands as %s", d.Document, d.State)
 		case d.Seq != seq[d.Document]:

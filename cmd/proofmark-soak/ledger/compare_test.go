@@ -20,7 +20,7 @@ func balanced() map[protocol.Country]*Books {
 	books := map[protocol.Country]*Books{}
 	for _, c := range []protocol.Country{pt, es} {
 		books[c] = &Books{Country: c, Sent: map[Lane][]Entry{}, Receipts: map[Lane][]Entry{}, Received: map[Lane][]Entry{}, Out: map[Lane]Head{}, In: map[Lane]Head{},
-			Hashes: map[Lane][]string{}, Documents: map[string]Document{}}
+			Hashes: map[Lane][]string{}, Documents: map[string]Document{}, Stones: map[string]Stone{}}
 	}
 	from, to := books[pt], books[es]
 	for i := 1; i <= n; i++ {
@@ -30,7 +30,7 @@ func balanced() map[protocol.Country]*Books {
 		from.Hashes[lane] = append(from.Hashes[lane], hash)
 		from.Documents[id] = Document{Status: "own", Type: "trace-request", Issuer: pt, JWS: "jws of " + id}
 		to.Documents[id] = Document{Status: "accepted", Type: "trace-request", Issuer: pt, JWS: "jws of " + id}
-		from.Deliveries = append(from.Deliveries, Delivery{id, lane, "delivered", uint64(i)})
+		from.Deliveries = append(from.Deliveries, Delivery{Document: id, Lane: lane, State: "delivered", Seq: uint64(i)})
 		if i%3 == 0 {
 			from.Receipts[lane] = append(from.Receipts[lane], Entry{int64(10*i + 5), uint64(i), hash, []string{fmt.Sprintf("doc-%d", i-2), fmt.Sprintf("doc-%d", i-1), id}})
 		}
@@ -42,6 +42,12 @@ func balanced() map[protocol.Country]*Books {
 		}
 		b.Effects = Effects{Traces: map[string]Effect{"doc-1": {with, "COMPLETED", []string{"acknowledge", "complete", "submit"}}}, Leads: map[string]Effect{"pair": {with, "", []string{"from PT doc-2"}}}}
 	}
+	// The last document withdraws the first.
+	w := fmt.Sprintf("doc-%d", n)
+	from.Documents["doc-1"] = Document{Status: "withdrawn", Type: "trace-request", Issuer: pt, JWS: "jws of doc-1", Withdrawal: w}
+	delete(to.Documents, "doc-1")
+	to.Stones["doc-1"] = Stone{w, true}
+	from.Deliveries[n-1].Outcome = "ERASED"
 	last := from.Hashes[lane][n-1]
 	from.Out[lane], to.In[lane] = Head{Seq: n, Hash: last, Acked: n}, Head{Seq: n, Hash: last}
 	return books
@@ -49,7 +55,7 @@ func balanced() map[protocol.Country]*Books {
 
 func TestBalancedBooks(t *testing.T) {
 	totals, findings := Compare(balanced())
-	if len(findings) != 0 || totals.Messages != n || totals.Received != n || totals.Receipted != n || totals.Lanes != 1 || totals.ByType["trace-request"] != n {
+	if len(findings) != 0 || totals.Messages != n || totals.Received != n || totals.Receipted != n || totals.Lanes != 1 || totals.Erased != 1 || totals.ByType["trace-request"] != n {
 		t.Errorf("%+v %v", totals, findings)
 	}
 }
@@ -89,6 +95,10 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		"no receipt":                {Unreceipted, func(from, _ *Books) { delete(from.Receipts, lane) }},
 		"last receipt missing":      {Unreceipted, func(from, _ *Books) { from.Receipts[lane] = from.Receipts[lane][:1] }},
 		"channel not acknowledged":  {Unreceipted, func(from, _ *Books) { h := from.Out[lane]; h.Acked = n - 1; from.Out[lane] = h }},
+		"withdrawn and still held":  {Unerased, func(_, to *Books) { to.Documents["doc-1"] = Document{Status: "accepted", JWS: "jws of doc-1"} }},
+		"withdrawal unknown":        {Unerased, func(_, to *Books) { delete(to.Stones, "doc-1") }},
+		"erasure not confirmed":     {Unerased, func(from, _ *Books) { from.Deliveries[n-1].Outcome = "" }},
+		"holder never told":         {Unerased, func(from, _ *Books) { from.Deliveries = from.Deliveries[:n-1] }},
 		"effect unknown":            {Lost, func(_, to *Books) { delete(to.Effects.Leads, "pair") }},
 		"effect different":          {Lost, func(_, to *Books) { to.Effects.Traces["doc-1"] = Effect{pt, "SUBMITTED", []string{"submit"}} }},
 		"effect with a stranger":    {Lost, func(from, _ *Books) { from.Effects.Leads["pair"] = Effect{"XX", "", nil} }},

@@ -109,7 +109,7 @@ func CompareActs(books map[protocol.Country]*Books, acts []Act) []Finding {
 	for _, a := range acts {
 		n := 0
 		for _, d := range books[a.Country].Documents {
-			if d.Status == "own" && d.Type == a.Type {
+			if (d.Status == "own" || d.Status == "withdrawn") && d.Type == a.Type {
 				n++
 			}
 		}

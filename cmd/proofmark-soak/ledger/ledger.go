@@ -41,6 +41,14 @@ type Document struct {
 	JWS    string
 	Reason string
 	Named  string // what a document that was not accepted says its id is
+
+	Withdrawal string // of an own document that was taken back: the withdrawal's id
+}
+
+// Stone is what a holder keeps of a foreign document that its owner withdrew.
+type Stone struct {
+	Withdrawal string
+	Erased     bool
 }
 
 // Delivery is what the sender has written down about one document's way.
@@ -49,6 +57,7 @@ type Delivery struct {
 	Lane     Lane
 	State    string
 	Seq      uint64
+	Outcome  string // of a withdrawal: what the holder confirmed
 }
 
 // Books are what one node has written down.
@@ -61,6 +70,7 @@ type Books struct {
 	In         map[Lane]Head
 	Hashes     map[Lane][]string // of the messages sent, from number 1
 	Documents  map[string]Document
+	Stones     map[string]Stone
 	Deliveries []Delivery
 	Effects    Effects
 	Entries    int64 // of the audit log
@@ -70,7 +80,7 @@ type Books struct {
 
 // Finding is one discrepancy.
 type Finding struct {
-	Class string `json:"class"` // lost, duplicated, disordered, tampered, unreceipted, refused, log, acts
+	Class string `json:"class"` // lost, duplicated, disordered, tampered, unreceipted, refused, unerased, log, acts
 	Where string `json:"where"`
 	Text  string `json:"text"`
 }
@@ -85,6 +95,7 @@ const (
 	Tampered    = "tampered"
 	Unreceipted = "unreceipted"
 	Refused     = "refused"
+	Unerased    = "unerased" // withdrawn, and not erased or not confirmed
 	Log         = "log"
 	Acts        = "acts"
 )
@@ -99,5 +110,5 @@ type Totals struct {
 	ByType    map[string]int `json:"documents_by_type"`
 	ByChannel map[string]int `json:"messages_by_channel"`
 	Effects   int            `json:"effects"` // traces and leads, at each of their ends
-	Erased    int            `json:"erased"`  // documents that withdrawals took from their holders
+	Erased    int            `json:"erased"`  // copies that withdrawals took from their holders, confirmed
 }

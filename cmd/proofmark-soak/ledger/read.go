@@ -78,7 +78,7 @@ func Read(ctx context.Context, f Folder) (*Books, error) {
 
 func read(ctx context.Context, s *store.Store, verifier note.Verifier, country protocol.Country) (*Books, error) {
 	b := &Books{Country: country, Sent: map[Lane][]Entry{}, Receipts: map[Lane][]Entry{}, Received: map[Lane][]Entry{}, Out: map[Lane]Head{}, In: map[Lane]Head{},
-		Hashes: map[Lane][]string{}, Documents: map[string]Document{}}
+		Hashes: map[Lane][]string{}, Documents: map[string]Document{}, Stones: map[string]Stone{}}
 	report, err := s.VerifyAudit(ctx, verifier, nil)
 	var fault *store.AuditFault
 	switch {
@@ -184,10 +184,21 @@ func (b *Books) readRecords(tx *store.Tx) error {
 		}
 	}
 	for id, d := range dispatch.Documents.All(tx) {
-		b.Documents[id] = Document{Status: string(d.Status), Type: d.Type, Issuer: d.Issuer, JWS: d.JWS, Reason: d.Reason, Named: d.Document}
+		doc := Document{Status: string(d.Status), Type: d.Type, Issuer: d.Issuer, JWS: d.JWS, Reason: d.Reason, Named: d.Document}
+		if d.Status == dispatch.Recalled && d.Withdrawn != nil {
+			doc.Withdrawal = d.Withdrawn.Document
+		}
+		b.Documents[id] = doc
+	}
+	for id, t := range dispatch.Tombstones.All(tx) {
+		b.Stones[id] = Stone{Withdrawal: t.Withdrawal, Erased: !t.Erased.IsZero()}
 	}
 	for _, d := range dispatch.Deliveries.All(tx) {
-		b.Deliveries = append(b.Deliveries, Delivery{Document: d.Document, Lane: Lane{b.Country, d.Peer, d.Channel}, State: d.State, Seq: d.Seq})
+		one := Delivery{Document: d.Document, Lane: Lane{b.Country, d.Peer, d.Channel}, State: d.State, Seq: d.Seq}
+		if d.Confirmed != nil {
+			one.Outcome = d.Confirmed.Outcome
+		}
+		b.Deliveries = append(b.Deliveries, one)
 	}
 	return b.readEffects(tx)
 }

@@ -4,19 +4,21 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"proofmark/cmd/proofmark-soak/bureau"
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
+	"proofmark/node/dispatch"
 	"proofmark/node/tracing"
 	"proofmark/protocol"
 )
 
 // Pace is how long each node's people wait between two acts of a kind, on the average.
 type Pace struct {
-	Acquire, Trace, Answer, Lead time.Duration
+	Acquire, Trace, Answer, Lead, Withdraw time.Duration
 }
 
 // Load is the work at all nodes.
@@ -26,6 +28,9 @@ type Load struct {
 	Pace    Pace
 	Seed    uint64
 	Journal *Journal
+
+	mu         sync.Mutex
+	signatures map[protocol.Country][]string // published and not withdrawn
 }
 
 // Run works until ctx ends, and returns when every command under way has ended.
@@ -35,7 +40,7 @@ func (l *Load) Run(ctx context.Context) {
 		for j, job := range []struct {
 			pace time.Duration
 			do   func(context.Context, *bureau.Bureau, *rand.Rand, int)
-		}{{l.Pace.Acquire, l.acquire}, {l.Pace.Trace, l.ask}, {l.Pace.Trace, l.ask}, {l.Pace.Answer, l.answer}, {l.Pace.Lead, l.leads}, {l.Pace.Lead, l.reply}} {
+		}{{l.Pace.Acquire, l.acquire}, {l.Pace.Trace, l.ask}, {l.Pace.Trace, l.ask}, {l.Pace.Answer, l.answer}, {l.Pace.Lead, l.leads}, {l.Pace.Lead, l.reply}, {l.Pace.Withdraw, l.withdraw}} {
 			r := rand.New(rand.NewPCG(l.Seed, uint64(100*i+j+10)))
 			wg.Go(func() {
 				for n := 0; ; n++ {
@@ -83,9 +88,33 @@ func (l *Load) acquire(ctx context.Context, b *bureau.Bureau, r *rand.Rand, n in
 		l.Journal.note(b, "exhibit", err)
 		return
 	}
-	_, err = bureau.Upload[*ballistics.Acquisition](ctx, b.Worker, "acquire", ballistics.NewAcquisition{Exhibit: number, ROI: "breech-face",
+	a, err := bureau.Upload[*ballistics.Acquisition](ctx, b.Worker, "acquire", ballistics.NewAcquisition{Exhibit: number, ROI: "breech-face",
 		Scans: []ballistics.File{{Name: number + ".x3p", Size: int64(len(scan))}}}, scan)
-	l.Journal.note(b, protocol.TypeSignature, err)
+	if l.Journal.note(b, protocol.TypeSignature, err) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.signatures == nil {
+			l.signatures = map[protocol.Country][]string{}
+		}
+		l.signatures[b.Country] = append(l.signatures[b.Country], a.Signature)
+	}
+}
+
+// withdraw takes back one of the own signatures.
+func (l *Load) withdraw(ctx context.Context, b *bureau.Bureau, r *rand.Rand, _ int) {
+	l.mu.Lock()
+	list := l.signatures[b.Country]
+	if len(list) < 2 {
+		l.mu.Unlock()
+		return
+	}
+	i := r.IntN(len(list))
+	id := list[i]
+	l.signatures[b.Country] = slices.Delete(list, i, i+1)
+	l.mu.Unlock()
+	req := control.WithdrawRequest{Ref: id, Withdrawal: dispatch.Withdrawal{Reason: protocol.ReasonEnteredInError}}
+	_, err := bureau.Do[*dispatch.Recall](ctx, b.Worker, "document.withdraw", req)
+	l.Journal.note(b, protocol.TypeWithdrawal, err)
 }
 
 // ask sends a trace request to another country.
