@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,8 +14,6 @@ import (
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
 	"proofmark/store"
-
-	"errors"
 )
 
 // faults makes the plan happen.
