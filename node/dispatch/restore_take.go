@@ -138,36 +138,13 @@ func (d *Dispatch) takeDocuments(ctx context.Context, a *Asked, p *protocol.Rest
 		docs = append(docs, doc)
 	}
 	return d.Store.Update(ctx, func(tx *store.Tx) error {
-		queued, err := d.queuedFor(tx, a.peer)
-		if err != nil {
-			return err
-		}
 		for i, doc := range docs {
 			if err := d.putBack(tx, a, doc, p.Documents[i]); err != nil {
 				return fmt.Errorf("%s: %w", doc.ID, err)
 			}
-			if in, ok := queued[doc.ID]; ok { // it went out after the backup
-				if err := tx.RemoveIntent(string(a.peer), string(protocol.ChannelOf(doc.Type)), in); err != nil {
-					return err
-				}
-			}
 		}
 		return nil
 	})
-}
-
-func (d *Dispatch) queuedFor(tx *store.Tx, peer protocol.Country) (map[string]store.Intent, error) {
-	out := map[string]store.Intent{}
-	for _, ch := range protocol.Channels {
-		list, err := tx.Intents(string(peer), string(ch), 0)
-		if err != nil {
-			return nil, err
-		}
-		for _, in := range list {
-			out[in.Document] = in
-		}
-	}
-	return out, nil
 }
 
 func (d *Dispatch) putBack(tx *store.Tx, a *Asked, doc *protocol.Document, r protocol.RestoredDocument) error {
@@ -183,10 +160,22 @@ func (d *Dispatch) putBack(tx *store.Tx, a *Asked, doc *protocol.Document, r pro
 				Documents: []string{doc.ID}, Handling: r.Terms.Handling}})
 	case err != nil:
 		return err
-	case rec.Status != Own || rec.JWS != r.JWS:
+	case rec.Status != Own && rec.Status != Recalled || rec.JWS != r.JWS:
 		return fmt.Errorf("%w: another document has its id here", ErrForged)
 	default:
 		rec.Disclosures = union(rec.Disclosures, r.Disclosures)
+	}
+	if err := Documents.Put(tx, doc.ID, rec); err != nil {
+		return err
+	}
+	if doc.Type == protocol.TypeWithdrawal {
+		if err := d.withdrawAgain(tx, rec, doc); err != nil {
+			return err
+		}
+	}
+	// It went out after the backup: what is queued there goes no more.
+	if _, err := tx.Unqueue(string(a.peer), string(protocol.ChannelOf(doc.Type)), doc.ID); err != nil {
+		return err
 	}
 	id := deliveryID(doc.ID, a.peer)
 	dl, err := Deliveries.Get(tx, id)
@@ -196,7 +185,38 @@ func (d *Dispatch) putBack(tx *store.Tx, a *Asked, doc *protocol.Document, r pro
 	if dl == nil || dl.State != Delivered {
 		dl = &Delivery{Document: doc.ID, Peer: a.peer, Channel: protocol.ChannelOf(doc.Type), State: Delivered, Terms: r.Terms, Queued: doc.Issued, Sent: doc.Issued, Received: tx.Now()}
 	}
-	return errors.Join(Documents.Put(tx, doc.ID, rec), Deliveries.Put(tx, id, dl))
+	return Deliveries.Put(tx, id, dl)
+}
+
+// withdrawAgain takes back what this country had taken back after its backup: otherwise a member that joins later would be offered it. Every holder that
+// the backup knows is told once more, which changes nothing where it was told before.
+func (d *Dispatch) withdrawAgain(tx *store.Tx, notice *Record, doc *protocol.Document) error {
+	var body protocol.WithdrawalBody
+	if err := json.Unmarshal(doc.Body, &body); err != nil {
+		return fmt.Errorf("%w: %w", protocol.ErrBadDocument, err)
+	}
+	rec, err := Documents.Get(tx, body.Document)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (rec.Status != Own || protocol.DocumentHash(rec.JWS) != body.SHA256) {
+		return nil // issued after the backup and erased everywhere since, or taken back here too
+	}
+	if err != nil {
+		return err
+	}
+	if _, _, err := d.tellHolders(tx, rec, notice); err != nil {
+		return err
+	}
+	opened := d.opened(rec)
+	rec.Status = Recalled
+	rec.Withdrawn = &Withdrawn{Document: doc.ID, Reason: body.Reason, Note: body.Note, At: doc.Issued, By: "node"}
+	if err := Documents.Put(tx, rec.ID, rec); err != nil {
+		return err
+	}
+	tx.Audit(protocol.AuditEntry{
+		AuditHeader: protocol.AuditHeader{Action: protocol.ActAlter, Decision: "permit", Ground: groundWithdrawal},
+		AuditBody: protocol.AuditBody{Actor: "node", Kind: string(rec.Type), Object: rec.ID, Case: caseOf(rec), Documents: []string{rec.ID, doc.ID},
+			Event: "withdrawn again after the restore: " + body.Reason}})
+	_, err = d.end(tx, Ending{ID: rec.ID, Type: rec.Type, Issuer: d.Country, Own: true, Cause: CauseWithdrawn, Reason: body.Reason, Document: opened})
+	return err
 }
 
 // helped ends the restore towards one peer: numbering goes on behind what the peer has received, by its signature, and the log says what was lost.

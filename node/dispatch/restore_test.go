@@ -349,3 +349,36 @@ func elsewhere(b []byte) []byte {
 	m.Prev = strings.Repeat("0", 64)
 	return must(json.Marshal(m))
 }
+
+// TestAWithdrawalAfterTheBackupHolds restores a backup that does not know of a withdrawal.
+func TestAWithdrawalAfterTheBackupHolds(t *testing.T) {
+	f := newFederation(t, "PT", "ES")
+	pt, es := f.bureaus["PT"], f.bureaus["ES"]
+	id := pt.publish(signature("Elvas"), attributes())
+	deliver(pt, es, protocol.Bulk)
+	old := pt.copyOf()
+	pt.withdraw(id)
+	deliver(pt, es, protocol.Urgent)
+	deliver(es, pt, protocol.Urgent) // the confirmation
+	pt.putOld(old)
+	if pt.record(id).Status != Own {
+		t.Fatal("the copy knows of the withdrawal")
+	}
+	pt.update(func(tx *store.Tx) error {
+		cp, err := tx.Checkpoint()
+		return errors.Join(err, DeclareRestore(tx, f.clock.now(), string(cp)))
+	})
+	attest(t, pt, es)
+	if rec := pt.record(id); rec == nil || rec.Status != Recalled || rec.Withdrawn == nil {
+		t.Errorf("after the restore %s is %+v: it would be offered again", id, rec)
+	}
+	compare(t, pt, es)
+	for _, ch := range protocol.Channels {
+		deliver(pt, es, ch)
+		deliver(es, pt, ch)
+	}
+	if rec := es.record(id); rec != nil {
+		t.Errorf("ES holds it again: %+v", rec)
+	}
+	compare(t, pt, es)
+}
