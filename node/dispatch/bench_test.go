@@ -10,33 +10,39 @@ import (
 	"proofmark/store"
 )
 
-// Memory must not grow with the backlog: forming a batch in front of 5,000 waiting documents allocates what it does in front of 500.
+// Memory must not grow with the backlog: forming a batch in front of 20,000 waiting documents, and counting them, allocates what it does in front of
+// 2,000.
 func TestMemoryDoesNotGrowWithTheBacklog(t *testing.T) {
-	cost := func(backlog int) (bytes uint64) {
+	cost := func(backlog int) (batch, count uint64) {
 		f := newFederation(t, "PT", "ES")
 		pt := f.bureaus["PT"]
 		pt.publishMany(2 * protocol.MaxBatchCount)
-		pt.update(func(tx *store.Tx) error { // behind them nothing is read: their intents are enough
-			for i := 2 * protocol.MaxBatchCount; i < backlog; i++ {
-				if err := tx.Enqueue("ES", "bulk", fmt.Sprintf("document-%d", i)); err != nil {
-					return err
+		for queued := 2 * protocol.MaxBatchCount; queued < backlog; queued += 1000 {
+			pt.update(func(tx *store.Tx) error { // behind them nothing is read: their intents are enough
+				for i := queued; i < min(backlog, queued+1000); i++ {
+					if err := tx.Enqueue("ES", "bulk", fmt.Sprintf("document-%d", i)); err != nil {
+						return err
+					}
 				}
-			}
-			return nil
-		})
-		var before, after runtime.MemStats
+				return nil
+			})
+		}
+		var before, formed, counted runtime.MemStats
 		runtime.ReadMemStats(&before)
 		b := must(pt.NextBatch(t.Context(), "ES", protocol.Bulk))
-		runtime.ReadMemStats(&after)
-		if b.Last != protocol.MaxBatchCount {
-			t.Fatalf("%+v", b)
+		runtime.ReadMemStats(&formed)
+		queues := must(pt.Queues())
+		runtime.ReadMemStats(&counted)
+		if b.Last != protocol.MaxBatchCount || len(queues) != 1 || queues[0].Waits() != backlog {
+			t.Fatalf("batch up to %d, queues %+v", b.Last, queues)
 		}
-		return after.TotalAlloc - before.TotalAlloc
+		return formed.TotalAlloc - before.TotalAlloc, counted.TotalAlloc - formed.TotalAlloc
 	}
-	small, large := cost(500), cost(5000)
-	t.Logf("a batch of %d in front of 500: %d KiB, of 5,000: %d KiB", protocol.MaxBatchCount, small>>10, large>>10)
-	if large > 2*small {
-		t.Errorf("a batch in front of 500 documents costs %d bytes, in front of 5,000 %d", small, large)
+	small, count := cost(2_000)
+	large, countLarge := cost(20_000)
+	t.Logf("a batch of %d in front of 2,000: %d KiB, of 20,000: %d KiB; counting them: %d and %d KiB", protocol.MaxBatchCount, small>>10, large>>10, count>>10, countLarge>>10)
+	if large > 2*small || countLarge > 2*count+64<<10 {
+		t.Errorf("in front of 2,000 documents a batch costs %d bytes and their count %d, in front of 20,000 %d and %d", small, count, large, countLarge)
 	}
 }
 

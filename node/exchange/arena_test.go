@@ -388,7 +388,11 @@ func (a *arena) suffer(attacks []attack) {
 				}
 				return out
 			}
-			eventually(t, "its entry in the log", func() bool { return k.ground == "" || grounds()[k.ground] > 0 })
+			for end := time.Now().Add(time.Minute); k.ground != "" && grounds()[k.ground] == 0; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("no entry of %q in the log within a minute, only %v; the attacker was told %.600q; kept as refused: %+v", k.ground, grounds(), got, a.pt.refusedOf()[kept:])
+				}
+			}
 			if g := grounds(); k.ground == "" && len(g) > 0 || len(g) > 1 {
 				t.Errorf("entries by their grounds %v, want %q", g, k.ground)
 			}
