@@ -29,6 +29,10 @@ const (
 type Keys struct {
 	signing, host, log ed25519.PrivateKey
 	sealing            *ecdh.PrivateKey
+
+	// What was used before, the youngest first: it opens, and is known by, what was made with it.
+	olderSigning, olderHost []ed25519.PrivateKey
+	olderSealing            []*ecdh.PrivateKey
 }
 
 // keySeeds is the plain form inside the sealed file: 32 bytes each, in base64.
@@ -37,6 +41,10 @@ type keySeeds struct {
 	Sealing []byte `json:"sealing"`
 	Host    []byte `json:"host"`
 	Log     []byte `json:"log"`
+
+	OlderSigning [][]byte `json:"older_signing,omitempty"`
+	OlderSealing [][]byte `json:"older_sealing,omitempty"`
+	OlderHost    [][]byte `json:"older_host,omitempty"`
 }
 
 // GenerateKeys makes new keys from 128 bytes of random.
@@ -46,7 +54,7 @@ func GenerateKeys(random io.Reader) (*Keys, error) {
 		return nil, fmt.Errorf("generate keys: %w", err)
 	}
 	defer clear(b)
-	return keysFromSeeds(keySeeds{b[:32], b[32:64], b[64:96], b[96:]})
+	return keysFromSeeds(keySeeds{Signing: b[:32], Sealing: b[32:64], Host: b[64:96], Log: b[96:]})
 }
 
 func keysFromSeeds(s keySeeds) (*Keys, error) {
@@ -59,12 +67,13 @@ func keysFromSeeds(s keySeeds) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealing key: %w", err)
 	}
-	return &Keys{
+	k := &Keys{
 		signing: ed25519.NewKeyFromSeed(s.Signing),
 		sealing: sealing,
 		host:    ed25519.NewKeyFromSeed(s.Host),
 		log:     ed25519.NewKeyFromSeed(s.Log),
-	}, nil
+	}
+	return k, k.addOlder(s)
 }
 
 // Format keeps private keys out of logs, whatever the verb.
@@ -73,7 +82,7 @@ func (k *Keys) Format(f fmt.State, _ rune) { io.WriteString(f, "[private keys]")
 // Seal encrypts the keys for the keys file: versioned JSON, XChaCha20-Poly1305 under the master key's "keys" derivation. The nonce
 // is derived from the key material itself (an SIV construction), so equal keys seal to equal files and no nonce can repeat.
 func (k *Keys) Seal(master MasterKey) ([]byte, error) {
-	plain, err := json.Marshal(keySeeds{k.signing.Seed(), k.sealing.Bytes(), k.host.Seed(), k.log.Seed()})
+	plain, err := json.Marshal(k.seeds())
 	if err != nil {
 		return nil, fmt.Errorf("seal keys: %w", err)
 	}

@@ -43,8 +43,18 @@ func SealFor(recipient json.RawMessage, typ string, plain []byte) (string, error
 
 // Unseal opens what SealFor made for this country, of at most maxSize bytes. Everything but the exact headers that SealFor writes is refused before any
 // computation with the key: no other algorithm, no compression.
+// What was sealed for an older key of this country opens too.
 func (k *Keys) Unseal(compact, typ string, maxSize int) ([]byte, error) {
-	return unseal(k.sealing, compact, typ, maxSize)
+	plain, err := unseal(k.sealing, compact, typ, maxSize)
+	for _, old := range k.olderSealing {
+		if !errors.Is(err, ErrNotForUs) {
+			break
+		}
+		if b, oldErr := unseal(old, compact, typ, maxSize); !errors.Is(oldErr, ErrNotForUs) {
+			plain, err = b, oldErr
+		}
+	}
+	return plain, err
 }
 
 func unseal(private *ecdh.PrivateKey, compact, typ string, maxSize int) ([]byte, error) {

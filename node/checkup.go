@@ -130,7 +130,11 @@ func examineEntry(dir string, c Config, now time.Time) Finding {
 	if err != nil {
 		return Finding{"entry", Warn, err.Error(), "Bring it back from a copy; it is public."}
 	}
-	m, err := roster.OpenMember(strings.TrimSpace(string(b)))
+	var m roster.Member
+	entry, _, err := roster.ParseMemberFile(b)
+	if err == nil {
+		m, err = roster.OpenMember(entry)
+	}
 	switch {
 	case err != nil:
 		return Finding{"entry", Bad, fmt.Sprintf("%s cannot be read: %v", memberFile, err), "Bring it back from a copy; it is public."}
@@ -139,7 +143,7 @@ func examineEntry(dir string, c Config, now time.Time) Finding {
 	case !m.ValidAt(now):
 		return Finding{"entry", Bad, fmt.Sprintf("It is not valid now (%s to %s).", m.ValidFrom.Format(time.DateOnly), m.ValidUntil.Format(time.DateOnly)), "Check the clock; otherwise send a new entry to the key holders."}
 	case !m.ValidAt(now.Add(soonOver)):
-		return Finding{"entry", Warn, "It ends on " + m.ValidUntil.Format(time.DateOnly) + ".", "Send a new entry to the key holders."}
+		return Finding{"entry", Warn, "It ends on " + m.ValidUntil.Format(time.DateOnly) + ".", "Make a new entry with proofmark key renew and send it to the key holders."}
 	}
 	return Finding{"entry", Good, "It is valid until " + m.ValidUntil.Format(time.DateOnly) + ".", ""}
 }

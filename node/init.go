@@ -127,17 +127,23 @@ func lay(dir string, o InitOptions) error {
 	return keepPrivate(filepath.Join(dir, policyDir))
 }
 
+// announcedAddresses are those under which the configuration says that others reach the node.
+func announcedAddresses(c Config) ([]string, error) {
+	if len(c.Network.Announce) > 0 {
+		return c.Network.Announce, nil
+	}
+	return reachable(c.Network.Listen)
+}
+
 // MemberEntry signs what a node says of itself for the roster.
 func MemberEntry(c Config, keys *crypto.Keys, now time.Time) (string, error) {
 	id, err := peerID(keys)
 	if err != nil {
 		return "", err
 	}
-	addresses := c.Network.Announce
-	if len(addresses) == 0 {
-		if addresses, err = reachable(c.Network.Listen); err != nil {
-			return "", err
-		}
+	addresses, err := announcedAddresses(c)
+	if err != nil {
+		return "", err
 	}
 	return roster.SignMember(roster.Member{
 		Country: c.Country, Name: c.Name, PeerIDs: []string{id}, Addresses: addresses,

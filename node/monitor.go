@@ -46,7 +46,8 @@ func (n *Node) sources() monitor.Sources {
 			return queues, err
 		},
 		Entries: n.store.AuditSize, Spare: n.store.Spare, Signatures: n.ballistics.Held, Waiting: n.ballistics.Waiting, Refused: n.dispatch.Refused, Ready: n.unready,
-		Store: n.store.Figures, Network: n.figures,
+		Roster: func() monitor.Roster { return monitor.Roster(n.membership.Figures()) },
+		Store:  n.store.Figures, Network: n.figures,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	libp2pcrypto "github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/mod/sumdb/note"
 
@@ -23,6 +24,7 @@ import (
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/exchange"
+	"proofmark/node/identity"
 	"proofmark/node/membership"
 	"proofmark/node/people"
 	"proofmark/node/release"
@@ -56,6 +58,8 @@ type Node struct {
 	desk       *desk.Desk
 	people     *people.Service
 	membership *membership.Service
+	identity   *identity.Service
+	hostKey    libp2pcrypto.PrivKey // that the host was opened with
 	dispatch   *dispatch.Dispatch
 	exchange   *exchange.Exchange
 	ballistics *ballistics.Service
@@ -153,15 +157,16 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	country := protocol.Country(n.Config.Country)
 	n.desk = &desk.Desk{Store: n.store, Policy: n.policy.Load, Country: country, Log: n.log}
 	n.people = people.New(n.desk, o.Cost)
-	id, err := peerID(n.keys)
+	var err error
+	n.membership, err = membership.New(n.desk, membership.WithSelf(n.self))
 	if err != nil {
 		return err
 	}
-	n.membership, err = membership.New(n.desk, membership.WithSelf(func() membership.Self { return membership.Self{KeyID: n.keys.Signer().KeyID(), PeerID: id} }))
-	if err != nil {
-		return err
-	}
-	n.dispatch = dispatch.New(dispatch.Options{Country: country, Store: n.store, Signer: n.keys.Signer(), Policy: n.policy.Load, Roster: n.membership.Current,
+	n.identity = identity.New(identity.Options{Desk: n.desk, Keys: n.keys, Seal: func(k *crypto.Keys) ([]byte, error) { return k.Seal(master) },
+		KeysPath: filepath.Join(n.dir, keysFile), MemberPath: MemberPath(n.dir), Name: n.Config.Name, LogOrigin: LogOrigin(n.Config.Country),
+		Addresses: func() ([]string, error) { return announcedAddresses(n.Config) }, Roster: n.membership.Current, Now: o.Now, Random: rand.Reader})
+	n.hostKey = n.identity.HostKey()
+	n.dispatch = dispatch.New(dispatch.Options{Country: country, Store: n.store, Signing: n.identity.Signer, Policy: n.policy.Load, Roster: n.membership.Current,
 		Now: o.Now, Random: rand.Reader, Log: n.log.With("part", "dispatch"), OnQueued: func(peer protocol.Country, ch protocol.Channel) {
 			if n.exchange != nil {
 				n.exchange.Wake(peer, ch)
@@ -171,7 +176,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	n.ballistics = ballistics.New(n.desk, n.dispatch, o.Now)
 	n.ballistics.KeepSnapshot(ballistics.Snapshot{Path: filepath.Join(n.dir, indexFile), Key: master.Derive("index"), Random: rand.Reader})
 	n.release = n.newRelease(o)
-	n.backup = backup.New(backup.Options{Desk: n.desk, Signer: n.keys.Signer, Master: master, Files: n.backupFiles, Now: o.Now, Random: rand.Reader})
+	n.backup = backup.New(backup.Options{Desk: n.desk, Signer: n.identity.Signer, Master: master, Files: n.backupFiles, Now: o.Now, Random: rand.Reader})
 	if o.offline {
 		return nil
 	}
@@ -180,7 +185,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		registry := prometheus.NewRegistry()
 		n.figures, figures = registry, registry
 	}
-	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.keys.HostKey(), Listen: n.Config.Network.Listen, Roster: n.membership.Current,
+	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.hostKey, Listen: n.Config.Network.Listen, Roster: n.membership.Current,
 		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan,
 		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters()})
 	if err != nil {
@@ -309,9 +314,9 @@ func (n *Node) SocketPath() string { return filepath.Join(n.dir, socketFile) }
 func (n *Node) services() control.Services {
 	return control.Services{
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
-		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
+		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Identity: n.identity, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
 		Backup:  n.backup,
-		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.keys),
+		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.identity.Keys),
 		Sharing: sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
 		LogVerifier: func() (note.Verifier, error) {
 			return note.NewVerifier(n.keys.LogVerifierKey(LogOrigin(n.Config.Country)))

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"proofmark/crypto/roster"
 	"proofmark/node/exchange"
+	"proofmark/node/membership"
 	"proofmark/protocol"
 )
 
@@ -46,3 +49,15 @@ func (n *Node) rosters() *exchange.Rosters {
 }
 
 var errNoRoster = errors.New("no roster is in force")
+
+// self is what the node uses of its keys now.
+func (n *Node) self() membership.Self {
+	if n.identity == nil {
+		return membership.Self{}
+	}
+	id, err := peer.IDFromPrivateKey(n.hostKey)
+	if err != nil {
+		n.log.Error("peer id", "error", err)
+	}
+	return membership.Self{KeyID: n.identity.Signer().KeyID(), PeerID: id.String()}
+}

@@ -62,7 +62,8 @@ func (a *app) federation(s control.Status) []node.Finding {
 	var out []node.Finding
 	for _, w := range force.Warnings {
 		grade := node.Bad
-		if strings.Contains(w, " expires on ") || strings.Contains(w, " announce other keys for ") { // it has not yet
+		if strings.Contains(w, " expires on ") || strings.Contains(w, " announce other keys for ") || strings.Contains(w, " waits until a roster lists it") ||
+			strings.Contains(w, "The node still goes by its old host key") { // nothing has ended yet
 			grade = node.Warn
 		}
 		out = append(out, node.Finding{Check: "roster", Grade: grade, Says: w})

@@ -47,6 +47,9 @@ type cli struct {
 	Join   joinCmd   `cmd:"" help:"Come into a federation with its anchor, which you were given, and a roster from a file or a member." group:"federation"`
 	Roster rosterCmd `cmd:"" help:"Make, sign, show and install the list of members." group:"federation"`
 
+	Key     keyCmd     `cmd:"" help:"Rotate this node's keys, and renew its entry in the roster." group:"federation"`
+	Address addressCmd `cmd:"" help:"Announce new addresses of this node." group:"federation"`
+
 	Document documentCmd `cmd:"" help:"List, show and save signed documents; verify them anywhere." group:"federation"`
 	Policy   policyCmd   `cmd:"" help:"Check, test, explain and compare sharing policies." group:"federation"`
 	Bundle   bundleCmd   `cmd:"" help:"Carry the exchange on a medium where no network reaches." group:"federation"`

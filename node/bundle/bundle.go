@@ -27,11 +27,11 @@ type Service struct {
 	desk     *desk.Desk
 	dispatch *dispatch.Dispatch
 	roster   func() *roster.Roster // nil while none is installed
-	keys     *crypto.Keys
+	keys     func() *crypto.Keys
 }
 
 // New returns a Service.
-func New(d *desk.Desk, mail *dispatch.Dispatch, r func() *roster.Roster, keys *crypto.Keys) *Service {
+func New(d *desk.Desk, mail *dispatch.Dispatch, r func() *roster.Roster, keys func() *crypto.Keys) *Service {
 	return &Service{desk: d, dispatch: mail, roster: r, keys: keys}
 }
 
@@ -103,7 +103,7 @@ func (s *Service) Import(ctx context.Context, who desk.Actor, file []byte) (*Imp
 	if _, err := desk.Read(ctx, s.desk, act, entry, func(*store.Tx) (struct{}, error) { return struct{}{}, nil }); err != nil {
 		return nil, err
 	}
-	plain, err := s.keys.Unseal(sealed, crypto.TypeBundle, MaxFile)
+	plain, err := s.keys().Unseal(sealed, crypto.TypeBundle, MaxFile)
 	switch {
 	case errors.Is(err, crypto.ErrNotForUs):
 		return nil, desk.Invalid("this bundle is sealed for another country, or for a key that was replaced: ask its sender for one for %s", s.desk.Country)

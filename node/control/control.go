@@ -16,6 +16,7 @@ import (
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/exchange"
+	"proofmark/node/identity"
 	"proofmark/node/membership"
 	"proofmark/node/people"
 	"proofmark/node/release"
@@ -35,6 +36,7 @@ type Services struct {
 	Store       *store.Store
 	People      *people.Service
 	Membership  *membership.Service
+	Identity    *identity.Service
 	Ballistics  *ballistics.Service
 	Tracing     *tracing.Service
 	Release     *release.Service

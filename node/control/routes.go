@@ -22,6 +22,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routePeople(mux)
 	s.routeFederation(mux)
 	s.routeRosters(mux)
+	s.routeIdentity(mux)
 	s.routeBundles(mux)
 	s.routeDocuments(mux)
 	s.routePolicy(mux)
@@ -140,14 +141,14 @@ func (s *Server) routeFederation(mux *http.ServeMux) {
 			models = append(models, c.Name())
 		}
 		return Status{Calibrations: models, Index: s.services.Ballistics.Filling(), Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
-			Warnings: m.Warnings(s.services.Now()), Now: s.services.Now(), Idle: idle}, err
+			Warnings: s.warnings(), Now: s.services.Now(), Idle: idle}, err
 	})
 	handle(s, mux, "roster.install", func(ctx context.Context, c call, r InstallRequest) (*membership.Installed, error) {
 		return m.Install(ctx, c.actor, c.key, r.Documents, r.Anchor)
 	})
 	handle(s, mux, "roster.show", func(ctx context.Context, c call, _ None) (RosterInForce, error) {
 		return read1(ctx, s, c, policy.RosterView, policy.KindRoster, "roster viewed", func(*store.Tx) (RosterInForce, error) {
-			return RosterInForce{Document: m.Document(), Hash: m.Hash(), Anchor: m.Anchor(), Warnings: m.Warnings(s.services.Now()),
+			return RosterInForce{Document: m.Document(), Hash: m.Hash(), Anchor: m.Anchor(), Warnings: s.warnings(),
 				Forks: m.Forks(), Announced: m.Announced(s.services.Now())}, nil
 		})
 	})

@@ -37,6 +37,7 @@ type Options struct {
 	Country  protocol.Country
 	Store    *store.Store
 	Signer   *crypto.Signer
+	Signing  func() *crypto.Signer // the key in use, where that changes; nil: always Signer
 	Policy   func() *policy.Engine
 	Roster   func() *roster.Roster // nil while none is installed
 	Now      func() time.Time
@@ -133,6 +134,25 @@ func (d *Dispatch) keysOf(c protocol.Country, now time.Time) (crypto.KeySet, err
 type rosterKeys struct {
 	of   *roster.Roster
 	sets sync.Map // protocol.Country → crypto.KeySet
+}
+
+func (d *Dispatch) signer() *crypto.Signer {
+	if d.Signing != nil {
+		return d.Signing()
+	}
+	return d.Signer
+}
+
+// inUse refuses what a member signed with a key after that key's end.
+func (d *Dispatch) inUse(c protocol.Country, kid string, at time.Time) error {
+	r := d.Roster()
+	if r == nil {
+		return nil
+	}
+	if m, ok := r.ByCountry(string(c)); ok && m.Ended(kid, at) {
+		return fmt.Errorf("%w: signed on %s with key %.64s of %s, which had ended", ErrForged, at.Format(time.DateOnly), kid, c)
+	}
+	return nil
 }
 
 // isMember tells whether a country is an active member other than this one.

@@ -139,7 +139,7 @@ func (d *Dispatch) Save(tx *store.Tx, id string) (*Saved, error) {
 
 // keyFor finds the key under which a document verifies.
 func (d *Dispatch) keyFor(r *Record) (json.RawMessage, error) {
-	candidates := []json.RawMessage{d.Signer.JWK()}
+	candidates := []json.RawMessage{d.signer().JWK()}
 	if r.Status != Own && r.Status != Recalled {
 		candidates = nil
 		if now := d.Roster(); now != nil {

@@ -53,7 +53,7 @@ func (d *Dispatch) compose(tx *store.Tx, id string, t protocol.Type, body protoc
 	if err != nil {
 		return nil, desk.Invalid("%v", err)
 	}
-	jws, err := d.Signer.Sign(crypto.TypeDocument, payload)
+	jws, err := d.signer().Sign(crypto.TypeDocument, payload)
 	if err != nil {
 		return nil, fmt.Errorf("issue %s: %w", t, err)
 	}

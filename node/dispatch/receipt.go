@@ -30,7 +30,7 @@ func (d *Dispatch) CurrentReceipt(ctx context.Context, from protocol.Country, ch
 	if err != nil {
 		return "", fmt.Errorf("receipt for %s: %w", from, err)
 	}
-	return d.Signer.Sign(crypto.TypeReceipt, b)
+	return d.signer().Sign(crypto.TypeReceipt, b)
 }
 
 // acknowledgedAtOnce bounds how many messages one transaction marks as delivered.
@@ -50,9 +50,12 @@ func (d *Dispatch) acceptReceipt(ctx context.Context, peer protocol.Country, rec
 	if err != nil {
 		return err
 	}
-	payload, _, err := crypto.Verify(receipt, crypto.TypeReceipt, keys, 2*protocol.MaxReceipt)
+	payload, kid, err := crypto.Verify(receipt, crypto.TypeReceipt, keys, 2*protocol.MaxReceipt)
 	if err != nil {
 		return fmt.Errorf("receipt of %s: %w: %w", peer, ErrForged, err)
+	}
+	if err := d.inUse(peer, kid, d.Now()); err != nil {
+		return fmt.Errorf("receipt of %s: %w", peer, err)
 	}
 	r, err := protocol.DecodeReceipt(payload)
 	if err != nil {

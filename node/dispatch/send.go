@@ -84,7 +84,7 @@ func (d *Dispatch) pack(peer protocol.Country, ch protocol.Channel, msgs []store
 	if err != nil {
 		return nil, fmt.Errorf("batch for %s: %w", peer, err)
 	}
-	signed, err := d.Signer.Sign(crypto.TypeBatch, manifest)
+	signed, err := d.signer().Sign(crypto.TypeBatch, manifest)
 	if err != nil {
 		return nil, fmt.Errorf("batch for %s: %w", peer, err)
 	}

@@ -35,9 +35,12 @@ type incoming struct {
 }
 
 func (d *Dispatch) openManifest(from protocol.Country, keys crypto.KeySet, manifest string) (*protocol.Manifest, error) {
-	b, _, err := crypto.Verify(manifest, crypto.TypeBatch, keys, 2*protocol.MaxManifest)
+	b, kid, err := crypto.Verify(manifest, crypto.TypeBatch, keys, 2*protocol.MaxManifest)
 	if err != nil {
 		return nil, fmt.Errorf("batch from %s: %w: %w", from, ErrForged, err)
+	}
+	if err := d.inUse(from, kid, d.Now()); err != nil {
+		return nil, fmt.Errorf("batch from %s: %w", from, err)
 	}
 	m, err := protocol.DecodeManifest(b)
 	if err != nil {
@@ -91,12 +94,12 @@ func (d *Dispatch) openBatch(m *protocol.Manifest, keys crypto.KeySet, payload [
 	if out[len(out)-1].hash != m.Head {
 		return nil, fmt.Errorf("%w: the last message is not the head that was signed", ErrForged)
 	}
-	openDocuments(out, keys)
+	openDocuments(out, keys, func(kid string, at time.Time) error { return d.inUse(m.From, kid, at) })
 	return out, nil
 }
 
 // openDocuments opens the documents of a batch on all processors: nearly all of a batch's time goes into their signatures.
-func openDocuments(list []incoming, keys crypto.KeySet) {
+func openDocuments(list []incoming, keys crypto.KeySet, inUse func(kid string, at time.Time) error) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	var broken atomic.Value
@@ -109,7 +112,7 @@ func openDocuments(list []incoming, keys crypto.KeySet) {
 			}()
 			for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
 				in := &list[i]
-				in.header, in.opened, in.fault = openDocument(in.msg, keys)
+				in.header, in.opened, in.fault = openDocument(in.msg, keys, inUse)
 			}
 		})
 	}
@@ -120,8 +123,8 @@ func openDocuments(list []incoming, keys crypto.KeySet) {
 }
 
 // openDocument verifies the issuer's signature and opens the document with the disclosures that came with it.
-func openDocument(msg *protocol.Message, keys crypto.KeySet) (protocol.Header, opened, error) {
-	payload, _, err := crypto.Verify(msg.Document, crypto.TypeDocument, keys, 2*protocol.MaxDocument)
+func openDocument(msg *protocol.Message, keys crypto.KeySet, inUse func(kid string, at time.Time) error) (protocol.Header, opened, error) {
+	payload, kid, err := crypto.Verify(msg.Document, crypto.TypeDocument, keys, 2*protocol.MaxDocument)
 	if err != nil {
 		return protocol.Header{}, opened{}, fmt.Errorf("document: %w: %w", ErrForged, err)
 	}
@@ -133,6 +136,9 @@ func openDocument(msg *protocol.Message, keys crypto.KeySet) (protocol.Header, o
 		return doc.Header, opened{}, fmt.Errorf("document: %w: issued by %s, sent by %s", ErrForged, doc.Issuer, msg.From)
 	case err != nil:
 		return doc.Header, opened{}, err
+	}
+	if err := inUse(kid, doc.Issued); err != nil { // an old key proves what was issued before its end, and nothing after
+		return doc.Header, opened{}, fmt.Errorf("document: %w", err)
 	}
 	return doc.Header, opened{payload, doc}, nil
 }

@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"proofmark/node/exchange"
@@ -14,14 +16,30 @@ type Sources struct {
 	Entries    func() (int64, error)  // of the audit log
 	Spare      func() (uint64, error) // bytes of disk beside the reserve
 	Store      func() (store.Figures, error)
-	Signatures func() map[string]int     // held, by region
-	Waiting    func() (int, error)       // signatures that wait to be correlated
-	Refused    func() map[string]uint64  // batches and receipts refused since the start, by ground
+	Signatures func() map[string]int    // held, by region
+	Waiting    func() (int, error)      // signatures that wait to be correlated
+	Refused    func() map[string]uint64 // batches and receipts refused since the start, by ground
+	Roster     func() Roster
 	Ready      func() (reasons []string) // why the node is not ready; empty when it is
 	Network    prometheus.Gatherer       // libp2p's own figures; nil: none
 }
 
+// Roster is what is watched of the roster in force; the zero value where there is none.
+type Roster struct {
+	Version                int
+	ValidUntil, EntryUntil time.Time // of the roster, and of this country's entry; zero if it is not listed
+	Forks, Overrides       int       // open; announced
+	Held                   bool      // documents wait for a new version
+}
+
 var (
+	rosterVersion   = describe("roster_version", "Version of the roster in force; 0 without one.")
+	rosterUntil     = describe("roster_valid_until_timestamp_seconds", "When the roster in force ends.")
+	entryUntil      = describe("roster_entry_valid_until_timestamp_seconds", "When this country's entry ends.")
+	rosterForks     = describe("roster_forks", "Rosters beside the one in force, signed by enough key holders, that nobody has decided about. Above 0: call the key holders.")
+	rosterOverrides = describe("roster_overrides", "Members for whom the key holders announce other keys.")
+	rosterHeld      = describe("roster_held", "Whether documents wait because the roster and its grace have ended.")
+
 	connected = describe("peer_connected", "Whether a connection to the member stands.", "peer")
 	contact   = describe("peer_last_contact_timestamp_seconds", "When the member was last spoken with.", "peer")
 	failing   = describe("peer_failing", "Whether something fails with the member; proofmark peers says what.", "peer")
@@ -115,6 +133,19 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for ground, n := range c.Refused() {
 		total(refused, float64(n), ground)
+	}
+	if c.Roster != nil {
+		r := c.Roster()
+		gauge(rosterVersion, float64(r.Version))
+		if r.Version > 0 {
+			gauge(rosterUntil, float64(r.ValidUntil.Unix()))
+		}
+		if !r.EntryUntil.IsZero() {
+			gauge(entryUntil, float64(r.EntryUntil.Unix()))
+		}
+		gauge(rosterForks, float64(r.Forks))
+		gauge(rosterOverrides, float64(r.Overrides))
+		gauge(rosterHeld, truth(r.Held))
 	}
 	gauge(ready, truth(len(c.Ready()) == 0))
 }

@@ -30,10 +30,13 @@ func sources() Sources {
 		Entries:    func() (int64, error) { return 42, nil },
 		Spare:      func() (uint64, error) { return 0, errors.New("no disk") },
 		Signatures: func() map[string]int { return map[string]int{"breech-face": 100} },
-		Waiting:    func() (int, error) { return 5, nil },
-		Refused:    func() map[string]uint64 { return map[string]uint64{"forged": 2} },
-		Ready:      func() []string { return []string{"no roster is installed"} },
-		Store:      func() (store.Figures, error) { return store.Figures{Commits: 3, Acts: 9, Tables: 1 << 20}, nil },
+		Roster: func() Roster {
+			return Roster{Version: 7, ValidUntil: time.Unix(1_800_000_000, 0), Forks: 1, Overrides: 2, Held: true}
+		},
+		Waiting: func() (int, error) { return 5, nil },
+		Refused: func() map[string]uint64 { return map[string]uint64{"forged": 2} },
+		Ready:   func() []string { return []string{"no roster is installed"} },
+		Store:   func() (store.Figures, error) { return store.Figures{Commits: 3, Acts: 9, Tables: 1 << 20}, nil },
 	}
 }
 
@@ -87,6 +90,7 @@ func TestFigures(t *testing.T) {
 		`proofmark_peer_last_contact_timestamp_seconds{peer="ES"} 1.7e+09`, `proofmark_delivered_messages_total{channel="bulk",peer="ES"} 12`,
 		`proofmark_peer_lag_seconds{channel="bulk",peer="ES"} 90`, `proofmark_peer_initial_sync_ratio{peer="ES"} 0.25`, `proofmark_peer_transport{peer="ES",transport="quic"} 1`,
 		`proofmark_queue_documents{channel="bulk",peer="FR"} 7`, `proofmark_unacknowledged_messages{channel="bulk",peer="FR"} 3`, `proofmark_audit_entries 42`,
+		`proofmark_roster_version 7`, `proofmark_roster_valid_until_timestamp_seconds 1.8e+09`, `proofmark_roster_forks 1`, `proofmark_roster_overrides 2`, `proofmark_roster_held 1`,
 		`proofmark_signatures_held{region="breech-face"} 100`, `proofmark_correlations_waiting 5`, `proofmark_refused_total{ground="forged"} 2`, `proofmark_ready 0`,
 		`proofmark_figure_failed{figure="disk"} 1`, `proofmark_store_acts_total 9`, `proofmark_store_bytes{part="tables"} 1.048576e+06`, "go_goroutines ", "process_resident_memory_bytes ",
 	} {
