@@ -91,7 +91,7 @@ func (d *Dispatch) takeMessages(ctx context.Context, a *Asked, ch protocol.Chann
 			return fmt.Errorf("message %d: %w: it belongs to %s>%s/%s %d", m.Seq, ErrForged, msg.From, msg.To, msg.Channel, msg.Seq)
 		}
 		list[i].msg = msg
-		list[i].header, list[i].opened, list[i].fault = openDocument(msg, keys)
+		list[i].header, list[i].opened, list[i].fault = d.openDocument(msg, keys)
 	}
 	return d.Store.Update(ctx, func(tx *store.Tx) error {
 		for i, m := range p.Messages {

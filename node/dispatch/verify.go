@@ -94,12 +94,12 @@ func (d *Dispatch) openBatch(m *protocol.Manifest, keys crypto.KeySet, payload [
 	if out[len(out)-1].hash != m.Head {
 		return nil, fmt.Errorf("%w: the last message is not the head that was signed", ErrForged)
 	}
-	openDocuments(out, keys, func(kid string, at time.Time) error { return d.inUse(m.From, kid, at) })
+	d.openDocuments(out, keys)
 	return out, nil
 }
 
 // openDocuments opens the documents of a batch on all processors: nearly all of a batch's time goes into their signatures.
-func openDocuments(list []incoming, keys crypto.KeySet, inUse func(kid string, at time.Time) error) {
+func (d *Dispatch) openDocuments(list []incoming, keys crypto.KeySet) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	var broken atomic.Value
@@ -112,7 +112,7 @@ func openDocuments(list []incoming, keys crypto.KeySet, inUse func(kid string, a
 			}()
 			for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
 				in := &list[i]
-				in.header, in.opened, in.fault = openDocument(in.msg, keys, inUse)
+				in.header, in.opened, in.fault = d.openDocument(in.msg, keys)
 			}
 		})
 	}
@@ -123,7 +123,7 @@ func openDocuments(list []incoming, keys crypto.KeySet, inUse func(kid string, a
 }
 
 // openDocument verifies the issuer's signature and opens the document with the disclosures that came with it.
-func openDocument(msg *protocol.Message, keys crypto.KeySet, inUse func(kid string, at time.Time) error) (protocol.Header, opened, error) {
+func (d *Dispatch) openDocument(msg *protocol.Message, keys crypto.KeySet) (protocol.Header, opened, error) {
 	payload, kid, err := crypto.Verify(msg.Document, crypto.TypeDocument, keys, 2*protocol.MaxDocument)
 	if err != nil {
 		return protocol.Header{}, opened{}, fmt.Errorf("document: %w: %w", ErrForged, err)
@@ -137,7 +137,7 @@ func openDocument(msg *protocol.Message, keys crypto.KeySet, inUse func(kid stri
 	case err != nil:
 		return doc.Header, opened{}, err
 	}
-	if err := inUse(kid, doc.Issued); err != nil { // an old key proves what was issued before its end, and nothing after
+	if err := d.inUse(msg.From, kid, doc.Issued); err != nil { // an old key proves what was issued before its end, and nothing after
 		return doc.Header, opened{}, fmt.Errorf("document: %w", err)
 	}
 	return doc.Header, opened{payload, doc}, nil
