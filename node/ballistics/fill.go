@@ -81,6 +81,9 @@ func (s *Service) Filling() Filling {
 // Load fills the index: from its snapshot where there is a good one, and with what the database has beside it.
 func (s *Service) Load(ctx context.Context) error {
 	began := s.now()
+	if err := s.renew(ctx); err != nil {
+		return err
+	}
 	from := "the database"
 	if s.snapshot.Path != "" {
 		switch err := s.index.RestoreFile(s.snapshot.Path, s.snapshot.Key); {
