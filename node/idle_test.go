@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -10,9 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"runtime"
-	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,64 +33,69 @@ var (
 	idleMembers    = flag.Int("idle-members", 200, "members that BenchmarkIdle's node knows")
 )
 
-// idleFolder names the data folder in the process that is measured.
-const idleFolder = "PROOFMARK_IDLE_FOLDER"
-
-// BenchmarkIdle says what a node with many signatures and members holds in memory when nothing happens, in a process of its own: after a start that builds
-// the index from the database, and after one that reads it from its snapshot. The members do not answer, so that it keeps trying to reach them.
+// BenchmarkIdle says what the daemon with many signatures and members holds in memory when nothing happens: after a start that builds the index from the
+// database, and after one that reads it from its snapshot. The members do not answer, so that it keeps trying to reach them. An iteration builds the
+// database anew: -benchtime=1x.
 func BenchmarkIdle(b *testing.B) {
-	if dir := os.Getenv(idleFolder); dir != "" {
-		idle(b, dir)
-		return
+	program := filepath.Join(b.TempDir(), "proofmark")
+	if out, err := exec.Command("go", "build", "-o", program, "../cmd/proofmark").CombinedOutput(); err != nil {
+		b.Fatalf("build the daemon: %v\n%s", err, out)
 	}
-	if b.N > 1 {
-		return // measured once is enough
-	}
-	pt := newBureau(b, "PT")
-	pt.start()
-	pt.login(nil)
-	pt.know(*idleMembers)
-	pt.hold(*idleSignatures)
-	pt.halt()
-	for _, start := range []string{"built", "restored"} {
-		cmd := exec.Command(os.Args[0], "-test.run", "^$", "-test.bench", "^BenchmarkIdle$", "-test.benchtime", "1x")
-		cmd.Env = append(os.Environ(), idleFolder+"="+pt.dir)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-		for _, m := range idleFigure.FindAllSubmatch(out, -1) {
-			mb, err := strconv.ParseFloat(string(m[2]), 64)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportMetric(mb, "MB-"+string(m[1])+"-"+start)
+	for b.Loop() {
+		pt := newBureau(b, "PT")
+		pt.start()
+		pt.login(nil)
+		pt.know(*idleMembers)
+		pt.hold(*idleSignatures)
+		pt.halt()
+		for _, start := range []string{"built", "restored"} {
+			filled, rest := pt.residentAtRest(program)
+			b.ReportMetric(filled, "MB-filled-"+start)
+			b.ReportMetric(rest, "MB-rest-"+start)
 		}
 	}
 }
 
-var idleFigure = regexp.MustCompile(`idle (\w+): ([\d.]+) MB`)
-
-// idle opens the node in this process and waits until it has come to rest.
-func idle(b *testing.B, dir string) {
-	if b.N > 1 {
-		return
+// residentAtRest runs the daemon until its memory has come to rest: what it held when its index was whole, and then.
+func (b *bureau) residentAtRest(program string) (filled, rest float64) {
+	b.t.Helper()
+	secret := filepath.Join(b.dir, "passphrase.txt")
+	if err := os.WriteFile(secret, []byte(testPassphrase), 0o600); err != nil {
+		b.t.Fatal(err)
 	}
-	pt := &bureau{t: b, country: "PT", dir: dir, people: map[string]*control.Client{}}
-	pt.start()
-	wait(b, "the index is whole", func() bool { return pt.node.ballistics.Filling().Ready })
-	fmt.Printf("idle filled: %.0f MB\n", residentMB(b))
-	last, since := 1e9, time.Now()
-	wait(b, "memory comes to rest", func() bool {
-		if mb := residentMB(b); mb < last-1 {
-			last, since = mb, time.Now()
+	cmd := exec.Command(program, "--data", b.dir, "run", "--passphrase-file", secret)
+	said, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	whole := make(chan bool, 1)
+	go func() {
+		for lines := bufio.NewScanner(said); lines.Scan(); {
+			if strings.Contains(lines.Text(), "the index is ready") {
+				whole <- true
+			}
 		}
-		return time.Since(since) > 20*time.Second
-	})
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	fmt.Printf("idle rest: %.0f MB\nidle heap: %.0f MB\n", residentMB(b), float64(m.HeapAlloc)/(1<<20))
-	pt.halt()
+		whole <- false
+	}()
+	if !<-whole {
+		b.t.Fatalf("the daemon ended before its index was whole: %v", cmd.Wait())
+	}
+	filled = residentMB(b.t, cmd.Process.Pid)
+	for least, since := filled, time.Now(); time.Since(since) < 40*time.Second; time.Sleep(time.Second) {
+		if rest = residentMB(b.t, cmd.Process.Pid); rest < least-2 {
+			least, since = rest, time.Now()
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		b.t.Fatalf("the daemon: %v", err)
+	}
+	return filled, rest
 }
 
 // know installs a roster of so many members, which have addresses where nobody answers.

@@ -85,6 +85,7 @@ func (c *runCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	go boundGarbage(a.ctx)
 	return n.Run(a.ctx, func() {
 		fmt.Fprintf(a.out, "%s (%s) is running. Stop it with Ctrl-C or SIGTERM.\n", n.Config.Country, n.Config.Name)
 	})
