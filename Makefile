@@ -40,7 +40,7 @@ bench: ## every benchmark, with allocations; BENCH=regexp and TIME=1s choose
 	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime $(or $(TIME),1s) -benchmem ./...
 
 bench-exchange: ## deliveries between two processes, beside NATS JetStream (fetched for it); ARGS go to the program
-	cd bench/exchange && $(GO) build -o ../../bin/bench-exchange . && ../../bin/bench-exchange $(ARGS)
+	cd bench/exchange && $(GO) build -mod=mod -o ../../bin/bench-exchange . && ../../bin/bench-exchange $(ARGS)
 
 lint: ## go vet, gofmt, staticcheck and govulncheck, the last two where they can be had
 	@scripts/lint
