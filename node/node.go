@@ -227,7 +227,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if err := n.dispatch.Resume(ctx); err != nil {
 		return errors.Join(err, n.Close())
 	}
-	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "upkeep": n.upkeep}
+	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "tracing": n.tracing.Run, "upkeep": n.upkeep}
 	if n.Config.Monitor.Listen != "" {
 		page, err := n.monitor()
 		if err != nil {

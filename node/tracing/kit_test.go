@@ -136,6 +136,9 @@ func deliver(t *testing.T, from, to *bureau) int {
 			if again := ok[string](t)(to.mail.AcceptBatch(t.Context(), from.country, batch.Manifest, batch.Payload)); again == "" {
 				t.Fatal("the same batch again has no receipt")
 			}
+			if err := to.SearchArrived(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			if err := from.mail.AcceptReceipt(t.Context(), to.country, receipt); err != nil {
 				t.Fatal(err)
 			}

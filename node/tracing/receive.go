@@ -1,8 +1,10 @@
 package tracing
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
@@ -13,10 +15,11 @@ import (
 
 const (
 	maxMatches        = 20  // own records proposed for an incoming request
-	examinedOnArrival = 500 // records compared for it: it runs in the store's writer, where everybody waits (about 40 µs each)
+	examinedOnArrival = 500 // records compared for it (about 40 µs each)
 )
 
-// receiveRequest keeps a request of another country with the own records that the ladder proposes for it. It answers nothing.
+// receiveRequest keeps a request of another country. It answers nothing and searches nothing: the receipt that goes back after it must not tell by its
+// time whether, or how many, own records agree with a serial number. SearchArrived does that afterwards.
 func (s *Service) receiveRequest(tx *store.Tx, in dispatch.Received) error {
 	body, err := protocol.BodyOf[protocol.TraceRequestBody](in.Document)
 	if err != nil {
@@ -38,14 +41,76 @@ func (s *Service) receiveRequest(tx *store.Tx, in dispatch.Received) error {
 		return err
 	}
 	tr.note(received, Step{At: tx.Now(), By: desk.Node.Name})
-	if err := propose(tx, tr); err != nil {
+	tr.Unsearched, tr.MatchNote = true, "own records are being searched"
+	tx.OnCommit(s.wake)
+	return traces.Insert(tx, tr.ID, tr)
+}
+
+// wake has arrived requests searched for.
+func (s *Service) wake() {
+	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// Run searches own records for what arrives, until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := s.SearchArrived(ctx); err != nil && ctx.Err() == nil {
+			s.desk.Log.Error("search own records for an incoming trace request", "error", err)
+		}
+		timer := time.NewTimer(time.Minute)
+		select {
+		case <-ctx.Done():
+		case <-s.arrived:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// SearchArrived proposes own records for every request that has arrived since the last time. The search is done beside the store's writer, where nobody
+// waits for it.
+func (s *Service) SearchArrived(ctx context.Context) error {
+	for ctx.Err() == nil {
+		var tr *Trace
+		err := s.desk.Store.View(func(tx *store.Tx) error {
+			for _, t := range traces.By(tx, "unsearched", "") {
+				tr = t
+				break
+			}
+			if tr == nil || tx.Err() != nil {
+				return tx.Err()
+			}
+			return propose(tx, tr)
+		})
+		if err != nil || tr == nil {
+			return err
+		}
+		if err := s.desk.Store.Update(ctx, func(tx *store.Tx) error { return s.proposed(tx, tr) }); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// proposed writes down what a search found.
+func (s *Service) proposed(tx *store.Tx, found *Trace) error {
+	tr, err := traces.Get(tx, found.ID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !tr.Unsearched {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
+	tr.Unsearched, tr.Matches, tr.MatchNote = false, found.Matches, found.MatchNote
 	tr.note(searchedOnArrive, Step{At: tx.Now(), By: desk.Node.Name, Note: tr.MatchNote})
 	e := entry(protocol.ActConsult, desk.Node.Name, policy.KindTrace, tr.ID, "", string(searchedOnArrive), "number", tr.Number, "proposals", count(len(tr.Matches)))
-	e.Counterpart, e.Documents = string(in.From), []string{tr.ID}
+	e.Counterpart, e.Documents = string(tr.Counterpart), []string{tr.ID}
 	tx.Audit(e)
-	return traces.Insert(tx, tr.ID, tr)
+	return traces.Put(tx, tr.ID, tr)
 }
 
 // widen takes in what a later release of the same request discloses; the same request again changes nothing.

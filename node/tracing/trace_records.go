@@ -32,10 +32,12 @@ type Trace struct {
 	Timeline    []Step                    `json:"timeline"`
 	Advice      []string                  `json:"advice,omitempty"` // what would make an answer likelier
 
-	Matches   []Match                   `json:"matches,omitempty"` // own records proposed for an incoming request; a person decides
-	MatchNote string                    `json:"match_note,omitempty"`
-	Record    string                    `json:"record,omitempty"` // own record that an incoming trace was answered from, by reference
-	Answer    *protocol.TraceAnswerBody `json:"answer,omitempty"`
+	Matches   []Match `json:"matches,omitempty"` // own records proposed for an incoming request; a person decides
+	MatchNote string  `json:"match_note,omitempty"`
+	// Unsearched: own records have not been searched yet for an incoming request.
+	Unsearched bool                      `json:"unsearched,omitempty"`
+	Record     string                    `json:"record,omitempty"` // own record that an incoming trace was answered from, by reference
+	Answer     *protocol.TraceAnswerBody `json:"answer,omitempty"`
 
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
@@ -66,7 +68,13 @@ type Match struct {
 }
 
 var traces = store.NewCollection("trace",
-	store.Index[Trace]{Name: "number", Keys: func(t *Trace) []string { return []string{t.Number} }})
+	store.Index[Trace]{Name: "number", Keys: func(t *Trace) []string { return []string{t.Number} }},
+	store.Index[Trace]{Name: "unsearched", Keys: func(t *Trace) []string {
+		if !t.Unsearched {
+			return nil
+		}
+		return []string{""}
+	}})
 
 // advance applies an event to a trace and puts it into the timeline.
 func (t *Trace) advance(e Event, s Step) error {

@@ -115,6 +115,9 @@ func (s *Service) send(tx *store.Tx, who desk.Actor, n NewTrace) (*Trace, error)
 
 // Acknowledge tells the requester that its request has arrived and is looked at.
 func (s *Service) Acknowledge(ctx context.Context, who desk.Actor, key, ref, note string) (*Trace, error) {
+	if err := s.SearchArrived(ctx); err != nil { // the person is shown what it found
+		return nil, err
+	}
 	act := s.act(who, key, policy.TraceAck, ref, []string{ref, note})
 	return s.answering(ctx, act, ref, func(tx *store.Tx, tr *Trace) error {
 		if _, err := next(tr.State, Acknowledge); err != nil {
@@ -198,6 +201,9 @@ func (s *Service) ListTraces(ctx context.Context, who desk.Actor, f TraceFilter)
 
 // Trace shows one trace, by its number or id.
 func (s *Service) Trace(ctx context.Context, who desk.Actor, ref string) (*Trace, error) {
+	if err := s.SearchArrived(ctx); err != nil {
+		return nil, err
+	}
 	act := s.act(who, "", policy.TraceView, ref, nil)
 	e := entry(protocol.ActConsult, who.Name, policy.KindTrace, s.idOf(ref), "", "trace viewed")
 	return desk.Read(ctx, s.desk, act, e, func(tx *store.Tx) (*Trace, error) { return findTrace(tx, ref) })

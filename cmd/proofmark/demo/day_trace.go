@@ -29,7 +29,7 @@ func (f *federation) trace(ctx context.Context) error {
 		return err
 	}
 	f.say("%s (investigator in ES) asks FR where the pistol with the serial number %s, as read, was sold: trace %s.", asker.investigator.full, serialRead, asks.Number)
-	got, err := f.traceAt(ctx, asked.operator, asks.ID, "the trace request arrives", func(*tracing.Trace) bool { return true })
+	got, err := f.traceAt(ctx, asked.operator, asks.ID, "the trace request arrives", func(t *tracing.Trace) bool { return !t.Unsearched })
 	if err != nil {
 		return err
 	}
