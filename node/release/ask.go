@@ -107,6 +107,7 @@ func (s *Service) receiveRelease(tx *store.Tx, in dispatch.Received) error {
 	slices.Sort(r.Handling)
 	r.Handling = slices.Compact(r.Handling)
 	r.RetainUntil = earlier(in.Terms.RetainUntil, body.RetainUntil)
+	r.Sooner = !r.RetainUntil.Equal(in.Terms.RetainUntil)
 	if again {
 		return requests.Put(tx, r.ID, r)
 	}

@@ -152,10 +152,13 @@ func TestHiddenAnswersAreAlike(t *testing.T) {
 	}
 }
 
-// withdraw takes an own publication back, as far as this package can see.
-func withdraw(t *testing.T, b *bureau, signature string) {
+// withdraw takes an own document back.
+func withdraw(t *testing.T, b *bureau, id string) {
 	t.Helper()
-	err := b.store.Update(t.Context(), func(tx *store.Tx) error { return dispatch.Documents.Delete(tx, signature) })
+	err := b.store.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := b.out.Withdraw(tx, exam1, id, dispatch.Withdrawal{Reason: protocol.ReasonCourtOrder})
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,11 +31,12 @@ const (
 	Received  State = "received"          // outgoing: every scan is here; incoming: every scan is there
 	Failed    State = "failed"            // outgoing: the bytes are not what was released
 	Lapsed    State = "lapsed"            // the release expired before everything was fetched
-	Erased    State = "erased"            // outgoing: retention ended, the scans are erased
+	Erased    State = "erased"            // outgoing: retention ended, or the owner took them back: the scans are erased
+	Withdrawn State = "withdrawn"         // incoming: the signature or the release was taken back
 )
 
 // States lists them in their order.
-var States = []State{Requested, Filed, Awaiting, Refusing, Refused, Released, Received, Failed, Lapsed, Erased}
+var States = []State{Requested, Filed, Awaiting, Refusing, Refused, Released, Received, Failed, Lapsed, Erased, Withdrawn}
 
 // Request is a request for the scans behind a signature, as one of its two countries keeps it. Its id is that of the request's document.
 type Request struct {
@@ -63,6 +64,7 @@ type Request struct {
 	Files       []File    `json:"files,omitempty"`
 	Handling    []string  `json:"handling,omitempty"`
 	RetainUntil time.Time `json:"retain_until,omitzero"` // of received scans: they are erased then
+	Sooner      bool      `json:"sooner,omitempty"`      // that is before the release's own terms end, with which they are erased otherwise
 	Timeline    []Step    `json:"timeline"`
 }
 
@@ -135,7 +137,7 @@ var requests = store.NewCollection("scan-request",
 		case r.State == Released:
 			return when(true, r.Release.Expires)
 		case r.State == Received && r.Direction == Outgoing:
-			return when(!r.RetainUntil.IsZero(), r.RetainUntil)
+			return when(r.Sooner, r.RetainUntil)
 		}
 		return nil
 	}})

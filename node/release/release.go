@@ -92,8 +92,9 @@ func New(o Options) *Service {
 	o.Out.Handle(protocol.TypeScanRequest, s.receiveRequest)
 	o.Out.Handle(protocol.TypeScanRelease, s.receiveRelease)
 	o.Out.Handle(protocol.TypeScanRefusal, s.receiveRefusal)
-	o.Out.HandleEnding(protocol.TypeSignature, s.ending)
-	o.Out.HandleEnding(protocol.TypeScanRelease, s.ending)
+	o.Out.HandleEnding(protocol.TypeSignature, s.endSignature)
+	o.Out.HandleEnding(protocol.TypeScanRelease, s.endRelease)
+	o.Out.HandleEnding(protocol.TypeScanRequest, s.endRequest)
 	return s
 }
 

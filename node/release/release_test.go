@@ -14,10 +14,11 @@ import (
 )
 
 // granted brings a request to its release by two people, and delivers it.
-func granted(t *testing.T) (f *federation, id string) {
+func granted(t *testing.T, more ...string) (f *federation, id string) {
 	t.Helper()
 	f, signature, _ := hidden(t)
 	es, pt := f.bureaus["ES"], f.bureaus["PT"]
+	es.engine = rules(t, strings.Join(more, "\n"))
 	r := pt.ask(signature, "ES")
 	if _, err := es.Approve(t.Context(), exam1, "k1", r.Number, "seen"); err != nil {
 		t.Fatal(err)
@@ -376,13 +377,18 @@ func TestTimesEnd(t *testing.T) {
 	}
 	chunksGone(t, pt, id)
 
-	f, id = granted(t)
+	f, id = granted(t, "@retain(\"P300D\")\npermit (principal is Country, action == Action::\"answer\", resource is Scan);")
 	es, pt = f.bureaus["ES"], f.bureaus["PT"]
 	if err := pt.fetchRound(t, "ES"); err != nil {
 		t.Fatal(err)
 	}
 	hash := pt.show(id).Files[0].SHA256
-	f.clock.set(begin.AddDate(0, 0, 365))
+	f.clock.set(begin.AddDate(0, 0, 300).Add(-time.Second))
+	expire()
+	if s := pt.show(id).State; s != Received {
+		t.Fatalf("a second before its end it is %s", s)
+	}
+	f.clock.set(begin.AddDate(0, 0, 300))
 	expire()
 	if s := pt.show(id).State; s != Erased {
 		t.Fatalf("it is %s", s)
@@ -447,5 +453,41 @@ func TestForeignAnswers(t *testing.T) {
 	}
 	if _, err := pt.Request(t.Context(), ncb, "", Ask{Signature: r.Signature, Reason: "y"}); !errors.Is(err, desk.ErrForbidden) {
 		t.Errorf("an operator asked: %v", err)
+	}
+}
+
+// TestWithdrawal: what its owner takes back, the signature or the release alone, is sent no further, and erased where it was fetched, with both logs
+// telling so; what nobody has decided yet is answered as if it had never been.
+func TestWithdrawal(t *testing.T) {
+	for _, what := range []string{"signature", "release"} {
+		t.Run(what, func(t *testing.T) {
+			f, id := granted(t)
+			es, pt := f.bureaus["ES"], f.bureaus["PT"]
+			if err := pt.fetchRound(t, "ES"); err != nil {
+				t.Fatal(err)
+			}
+			r := must1(t, es, id)
+			hash := r.Files[0].SHA256
+			taken := map[string]string{"signature": r.Signature, "release": r.Release.Document}[what]
+			withdraw(t, es, taken)
+			if _, err := es.Open(t.Context(), "PT", r.Release.Document, hash, 0); !errors.Is(err, ErrNotReleased) {
+				t.Errorf("it can still be fetched: %v", err)
+			}
+			f.carry("ES", "PT")
+			if a, b := es.show(id).State, pt.show(id).State; a != Withdrawn || b != Erased {
+				t.Errorf("%s at the owner, %s at the holder", a, b)
+			}
+			if _, err := pt.Save(t.Context(), exam1, id, 0); !errors.Is(err, desk.ErrConflict) {
+				t.Errorf("saved: %v", err)
+			}
+		})
+	}
+	f, signature, _ := hidden(t)
+	es, pt := f.bureaus["ES"], f.bureaus["PT"]
+	r := pt.ask(signature, "ES")
+	f.clock.set(begin.Add(time.Hour))
+	withdraw(t, es, signature)
+	if got := es.show(r.ID); got.State != Refusing || got.Refusal.Code != protocol.ScanUnknown || !got.Due.Equal(time.Date(2026, 3, 1, 13, 0, 30, 0, time.UTC)) {
+		t.Errorf("undecided at the owner: %+v", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"proofmark/node/desk"
+	"proofmark/node/dispatch"
 	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -108,8 +109,8 @@ func received(tx *store.Tx, ref string, land int) (*Request, *File, error) {
 		f := &r.Files[i]
 		switch {
 		case land != 0 && f.Land != land:
-		case r.State == Erased:
-			return nil, nil, desk.Conflict("the scan of request %s was erased: its retention ended", r.Number)
+		case r.State == Erased || r.State == Withdrawn:
+			return nil, nil, desk.Conflict("the scan of request %s was erased: %s", r.Number, r.Timeline[len(r.Timeline)-1].Event)
 		case f.Received.IsZero():
 			return nil, nil, desk.Conflict("the scan of request %s is not here yet (%s): `proofmark scan fetch %s`", r.Number, r.State, r.Number)
 		default:
@@ -226,6 +227,11 @@ func (s *Service) end(tx *store.Tx, id string) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if doc, err := dispatch.Documents.Get(tx, r.Release.Document); err == nil && doc.Hold != nil && r.State == Received {
+		return nil // a legal hold
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	if r.State == Released {
