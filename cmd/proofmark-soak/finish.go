@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"proofmark/cmd/proofmark-soak/bureau"
@@ -57,7 +56,7 @@ func (s *soak) compare(ctx context.Context) error {
 			acts = append(acts, ledger.Act{Country: b.Country, Type: t, Confirmed: n.Confirmed, Unknown: n.Unknown})
 		}
 	}
-	s.report.Findings = slices.Concat(s.report.Findings, findings, ledger.CompareActs(books, acts))
+	s.report.Findings = append(append(s.report.Findings, findings...), ledger.CompareActs(books, acts)...)
 	if s.report.Totals.Messages == 0 {
 		return errors.New("not one message was sent: the run proves nothing")
 	}
