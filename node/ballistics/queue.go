@@ -15,6 +15,7 @@ const (
 	searchesAtOnce = 4
 	searchLimit    = 2 * time.Minute // a search of a million takes seconds
 	searchTries    = 3               // each with four times the time of the one before
+	roomAgain      = 5 * time.Second // between looks whether there is disk space again
 )
 
 // queue is what is known in memory of the jobs; the jobs themselves are in the database.
@@ -26,6 +27,7 @@ type queue struct {
 	running map[string]bool // by signature
 	late    map[string]int  // how often the time did not suffice: such jobs come after all others
 	failed  map[string]bool // they are tried again after a restart
+	full    bool            // the disk has no room for what is found: nothing is searched for the moment
 }
 
 func newQueue() queue {
@@ -71,14 +73,19 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// upkeep writes snapshots that are due.
+// upkeep writes snapshots that are due, and has the queue go on where the disk was full.
 func (s *Service) upkeep(ctx context.Context) {
-	sweep := time.NewTicker(time.Minute)
+	sweep, room := time.NewTicker(time.Minute), time.NewTicker(roomAgain)
 	defer sweep.Stop()
+	defer room.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-room.C:
+			if s.queue.tryAgain() {
+				s.nudge()
+			}
 		case <-sweep.C:
 			held, _ := s.index.Len("", "")
 			if due(held, s.index.Changes(), time.Duration(s.now().UnixNano()-s.saved.Load())) {
@@ -97,6 +104,15 @@ func (q *queue) hire() bool {
 	}
 	q.workers++
 	return true
+}
+
+// tryAgain has what the full disk held up searched once more, and says whether anything was.
+func (q *queue) tryAgain() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	held := q.full
+	q.full = false
+	return held
 }
 
 // correlateAll works off the queue until it is empty.
@@ -134,6 +150,9 @@ func (s *Service) next() (*Signature, error) {
 	q := &s.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.full {
+		return nil, nil
+	}
 	var next *Signature
 	err := s.desk.Store.View(func(tx *store.Tx) error {
 		best, tries := "", searchTries
@@ -167,13 +186,24 @@ func (s *Service) work(ctx context.Context, sig *Signature) {
 	timed, stop := context.WithTimeout(ctx, limit)
 	err := s.correlate(timed, sig)
 	stop()
+	s.ended(sig, err, ctx.Err() != nil, limit)
+}
+
+// ended decides what becomes of a job: it is done, or tried again now, later, or after a restart.
+func (s *Service) ended(sig *Signature, err error, stopping bool, limit time.Duration) {
+	q := &s.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.running, sig.ID)
 	switch {
 	case err == nil:
 		delete(q.late, sig.ID)
-	case ctx.Err() != nil:
+	case stopping:
+	case errors.Is(err, store.ErrDiskReserve):
+		if !q.full {
+			q.full = true
+			s.desk.Log.Warn("a correlation waits for free disk space", "signature", sig.ID, "error", err)
+		}
 	case errors.Is(err, context.DeadlineExceeded) && q.late[sig.ID]+1 < searchTries:
 		q.late[sig.ID]++
 		s.desk.Log.Warn("a correlation took too long and is tried again with more time, after all others", "signature", sig.ID, "limit", limit.String())

@@ -3,6 +3,7 @@ package ballistics
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,26 @@ func TestALateSearchComesAfterTheOthers(t *testing.T) {
 		t.Errorf("failed %v, waiting %v", b.queue.failed, b.waiting(t))
 	}
 	b.queue = newQueue() // as after a restart
+	b.correlated(t)
+}
+
+// What fails because the disk has no room is no failure of the job: it waits until there is room, and no restart is needed.
+func TestAJobWaitsForDiskSpace(t *testing.T) {
+	b := openBench(t, t.TempDir())
+	defer b.close(t)
+	b.load(t)
+	b.enrol(t, 0, "ES", "e", correlate.BreechFace, printed()[0], "")
+	job, err := b.next()
+	if err != nil || job == nil {
+		t.Fatalf("%v, %v", job, err)
+	}
+	b.ended(job, fmt.Errorf("keep candidates: %w", store.ErrDiskReserve), false, time.Minute)
+	if next, err := b.next(); next != nil || err != nil || len(b.queue.failed) != 0 || !strings.Contains(b.said(), "waits for free disk space") {
+		t.Errorf("while the disk is full: %v, %v, failed %v", next, err, b.queue.failed)
+	}
+	if !b.queue.tryAgain() || b.queue.tryAgain() {
+		t.Error("the queue does not go on once, and only once")
+	}
 	b.correlated(t)
 }
 
