@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"golang.org/x/time/rate"
 
 	"proofmark/crypto/roster"
@@ -392,6 +393,9 @@ func (x *Exchange) Visit(ctx context.Context, address string, after int) (docume
 	stop := context.AfterFunc(x.life, cancel)
 	defer stop()
 	x.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.TempAddrTTL)
+	if s, ok := x.host.Network().(*swarm.Swarm); ok {
+		s.Backoff().Clear(info.ID) // a person waits; that it did not answer a moment ago is no reason not to try
+	}
 	c, err := x.host.Network().DialPeer(ctx, info.ID)
 	if err != nil {
 		return nil, 0, fmt.Errorf("connect: %s: %w", plain(err), err)

@@ -325,6 +325,7 @@ func TestVisit(t *testing.T) {
 	es.run()
 	pt.run()
 	ctx := context.Background()
+	eventually(t, "ES lets members in", func() bool { return es.x.dir.Load() != nil })
 	docs, versions, err := pt.x.Visit(ctx, es.x.Addresses()[0], 0)
 	if err != nil || versions != 3 || len(docs) != 3 {
 		t.Fatalf("visit: %d documents of %d versions, %v", len(docs), versions, err)
