@@ -94,8 +94,8 @@ func add(a, b, c uint64) (sum, carry uint64) {
 func tallyPlain(acc *tallies, query, ref *uint64, rings, used int) {
 	for lane := range used {
 		common, differ := 0, 0
-		q, r := word(query, lane), ref
-		for range rings {
+		for ring := range rings {
+			q, r := word(query, 2*lanes*ringWords*ring+lane), word(ref, 2*ringWords*ring)
 			m0 := *word(q, lanes) & *word(r, 1)
 			d0 := (*q ^ *r) & m0
 			m1 := *word(q, 3*lanes) & *word(r, 3)
@@ -104,7 +104,6 @@ func tallyPlain(acc *tallies, query, ref *uint64, rings, used int) {
 			d2 := (*word(q, 4*lanes) ^ *word(r, 4)) & m2
 			common += bits.OnesCount64(m0) + bits.OnesCount64(m1) + bits.OnesCount64(m2)
 			differ += bits.OnesCount64(d0) + bits.OnesCount64(d1) + bits.OnesCount64(d2)
-			q, r = word(q, 2*lanes*ringWords), word(r, 2*ringWords)
 		}
 		acc[lane], acc[lanes+lane] = uint64(common), uint64(differ)
 	}
