@@ -84,7 +84,7 @@ func (d *Dispatch) signStanding(s *protocol.Standing) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("standing for %s: %w", s.To, err)
 	}
-	return d.Signer.Sign(crypto.TypeStanding, b)
+	return d.signer().Sign(crypto.TypeStanding, b)
 }
 
 func (d *Dispatch) openStanding(peer protocol.Country, signed string) (*protocol.Standing, error) {
@@ -253,7 +253,7 @@ func (d *Dispatch) forgotten(tx *store.Tx, peer protocol.Country, signed string)
 // ownSigned opens what this country signed, with its key of today or one that the roster lists.
 func (d *Dispatch) ownSigned(signed, typ string) ([]byte, bool) {
 	limit := 2 * protocol.MaxDocument
-	if own, err := crypto.NewKeySet(d.Signer.JWK()); err == nil {
+	if own, err := crypto.NewKeySet(d.signer().JWK()); err == nil {
 		if payload, _, err := crypto.Verify(signed, typ, own, limit); err == nil {
 			return payload, true
 		}
