@@ -24,7 +24,7 @@ type policyCmd struct {
 	Approve   policyApproveCmd   `cmd:"" help:"Put a policy in force that somebody else proposed."`
 	Reject    policyRejectCmd    `cmd:"" help:"Reject a proposed policy, or take back an own one."`
 
-	Schema  policySchemaCmd  `cmd:"" help:"Print the schema: every name that a policy may use, with comments."`
+	Schema policySchemaCmd `cmd:"" help:"Print the schema: every name that a policy may use, with comments."`
 }
 
 // errPolicy: a policy is wrong, or does not decide as its cases say.
