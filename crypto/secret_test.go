@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 const frozenDerivation = "4f1c117270a77a79d5c88a440d4487f2ecd9d5d20705df5c912c67b2a0d73fa4"
@@ -96,13 +95,12 @@ func TestUnwrapHostileFile(t *testing.T) {
 			}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			start := time.Now()
 			if _, err := UnwrapMasterKey(b, []byte("pass")); err == nil {
 				t.Error("opened")
 			}
 			runtime.ReadMemStats(&after)
-			if grown := after.TotalAlloc - before.TotalAlloc; grown > 4<<20 || time.Since(start) > time.Second {
-				t.Errorf("the refusal took %d bytes and %s", grown, time.Since(start))
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 4<<20 { // argon2 fills what it was asked for, so it was not run
+				t.Errorf("the refusal took %d bytes", grown)
 			}
 		})
 	}
@@ -166,25 +164,25 @@ func TestSecretHashesRefused(t *testing.T) {
 }
 
 // The check of an unknown user does the same work as that of a known one. Times are compared loosely, as the least of several runs.
-func TestUnknownUserTakesTheSameTime(t *testing.T) {
+// Whoever tries names must not learn from the time which of them exist: a name that nobody has costs the same work. What argon2 does is known by the memory
+// it fills, which load does not change.
+func TestUnknownUserTakesTheSameWork(t *testing.T) {
 	cost := ArgonCost{Time: 2, Memory: 4 << 10, Threads: 1}
 	encoded, err := HashSecret([]byte("s3cret"), seeded(1), cost)
 	if err != nil {
 		t.Fatal(err)
 	}
-	least := func(f func()) time.Duration {
-		best := time.Hour
-		for range 15 {
-			start := time.Now()
-			f()
-			best = min(best, time.Since(start))
-		}
-		return best
+	filled := func(f func()) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
 	}
-	known := least(func() { CheckSecret(encoded, []byte("wrong")) })
-	unknown := least(func() { CheckUnknown([]byte("wrong"), cost) })
-	if ratio := float64(known) / float64(unknown); ratio < 0.5 || ratio > 2 {
-		t.Errorf("known user %s, unknown user %s", known, unknown)
+	known := filled(func() { CheckSecret(encoded, []byte("wrong")) })
+	unknown := filled(func() { CheckUnknown([]byte("wrong"), cost) })
+	if least := uint64(cost.Memory) << 10; known < least || unknown < least || max(known, unknown)-min(known, unknown) > least/20 {
+		t.Errorf("a known user's secret fills %d bytes, an unknown user's %d", known, unknown)
 	}
 }
 

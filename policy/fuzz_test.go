@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
-	"time"
 )
 
 // FuzzLoad loads arbitrary text: no panic, no endless work, every error with a
@@ -40,11 +39,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		start := time.Now()
-		e, err := Load(folder(map[string]string{"x.cedar": text}))
-		if took := time.Since(start); took > 10*time.Second {
-			t.Fatalf("loading took %v", took)
-		}
+		e, err := Load(folder(map[string]string{"x.cedar": text})) // go test ends an input that takes ten seconds
 		if err != nil {
 			var p *Problem
 			if !errors.Is(err, ErrNoPolicies) && (!errors.As(err, &p) || p.File != "x.cedar" || p.Line < 1 || p.Line > 1+strings.Count(text, "\n") || p.Message == "") {

@@ -80,7 +80,6 @@ func TestLoadRefuses(t *testing.T) {
 		{"enormous", strings.Repeat("// nothing\n", 1<<20), 11917, "larger than 128 KiB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			start := time.Now()
 			_, err := Load(folder(map[string]string{"x.cedar": head + c.text}))
 			var p *Problem
 			if !errors.As(err, &p) {
@@ -91,9 +90,6 @@ func TestLoadRefuses(t *testing.T) {
 			}
 			if len(err.Error()) > 1000 {
 				t.Errorf("the message has %d bytes", len(err.Error()))
-			}
-			if took := time.Since(start); took > 5*time.Second {
-				t.Errorf("took %v", took)
 			}
 		})
 	}

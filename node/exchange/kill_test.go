@@ -170,7 +170,8 @@ func TestComesBackFromElsewhere(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t, "PT", "ES")
 	pt, es := f.nodes["PT"], f.nodes["ES"]
-	pt.pace = defaultPace // its patience is long: only the new connection can tell it
+	pt.pace = defaultPace
+	pt.pace.answer, pt.pace.progress = time.Hour, time.Hour // its patience is long: only the new connection can tell it
 	pt.pace.crossing = 20 * time.Millisecond
 	dead := newDead(t, f, "ES")
 	pt.open()
@@ -181,11 +182,7 @@ func TestComesBackFromElsewhere(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	es.open()
 	es.run()
-	begun := time.Now()
 	f.delivered("PT", "ES", protocol.Urgent, []string{"a"})
-	if d := time.Since(begun); d > 5*time.Second {
-		t.Errorf("delivered %s after the member came back", d)
-	}
 	eventually(t, "one connection is left", func() bool {
 		return !slices.ContainsFunc(pt.x.host.Network().ConnsToPeer(es.x.host.ID()), func(c network.Conn) bool { return c.RemoteMultiaddr().String() == dead.addrs[0] })
 	})
