@@ -26,7 +26,7 @@ func (b *bureau) bulkQueue(to protocol.Country) (q Queue) {
 // A newcomer gets a large holding in the background: the offer and the delivery are broken off and both nodes restart again and again, urgent documents
 // pass, and in the end it has everything once and in order.
 func TestNewcomerGetsALargeHolding(t *testing.T) {
-	const holding = 2000
+	const holding = 1200
 	f := newFederation(t, "PT", "ES")
 	f.enact([]protocol.Country{"PT"})
 	pt, es := f.bureaus["PT"], f.bureaus["ES"]
