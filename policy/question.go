@@ -228,3 +228,27 @@ func shorten(s string) string {
 	}
 	return s[:most] + "…"
 }
+
+// Native gives attributes the Go types that policy knows, whether they went through JSON or not: whole numbers and lists of strings. What is
+// empty is nil in both cases, so that policy is told the same when a document is issued and when it leaves.
+func Native(v any) any {
+	switch v := v.(type) {
+	case []string:
+		if v == nil {
+			return nil
+		}
+	case float64:
+		return int64(v)
+	case int:
+		return int64(v)
+	case []any:
+		out := make([]string, 0, len(v))
+		for _, e := range v {
+			if s, ok := e.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return v
+}

@@ -67,7 +67,7 @@ func (d *Dispatch) Explain(tx *store.Tx, id string, to protocol.Country) (*Expla
 	if err != nil {
 		return nil, err
 	}
-	already, _ := native(rec.Facts.Attributes["handling"]).([]string)
+	already, _ := policy.Native(rec.Facts.Attributes["handling"]).([]string)
 	t := terms(dec, already, tx.Now())
 	out.Terms, out.Withheld = &t, withheld
 	payload, _, err := crypto.Unverified(rec.JWS, crypto.TypeDocument, 2*protocol.MaxDocument) // its own signature, verified when it was made

@@ -115,7 +115,7 @@ func judge(engine *policy.Engine, rec *Record, q policy.Request) policy.Decision
 func (d *Dispatch) question(tx *store.Tx, rec *Record, peer protocol.Country) policy.Request {
 	attrs := map[string]any{"owner": string(d.Country)}
 	for k, v := range rec.Facts.Attributes {
-		if v = native(v); v != nil {
+		if v = policy.Native(v); v != nil {
 			attrs[k] = v
 		}
 	}
@@ -135,30 +135,6 @@ func (d *Dispatch) question(tx *store.Tx, rec *Record, peer protocol.Country) po
 		Purpose:   rec.Facts.Purpose,
 		Now:       tx.Now(),
 	}
-}
-
-// native gives attributes the Go types that policy knows, whether they went through JSON or not: whole numbers and lists of strings. What is
-// empty is nil in both cases, so that policy is told the same when a document is issued and when it leaves.
-func native(v any) any {
-	switch v := v.(type) {
-	case []string:
-		if v == nil {
-			return nil
-		}
-	case float64:
-		return int64(v)
-	case int:
-		return int64(v)
-	case []any:
-		out := make([]string, 0, len(v))
-		for _, e := range v {
-			if s, ok := e.(string); ok {
-				out = append(out, s)
-			}
-		}
-		return out
-	}
-	return v
 }
 
 func (d *Dispatch) entry(rec *Record, peer protocol.Country, dec policy.Decision) protocol.AuditEntry {

@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"proofmark/crypto"
+	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -192,7 +193,7 @@ func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch prot
 	if err != nil {
 		return err
 	}
-	already, _ := native(rec.Facts.Attributes["handling"]).([]string)
+	already, _ := policy.Native(rec.Facts.Attributes["handling"]).([]string)
 	t := terms(dec, already, tx.Now())
 	head, err := tx.OutHead(string(peer), string(ch))
 	if err != nil {

@@ -110,7 +110,7 @@ func (s *Service) look(tx *store.Tx, r *Request) (*findings, error) {
 	if f.own {
 		f.event = doc.Facts.Event
 		for k, v := range doc.Facts.Attributes {
-			if v = plain(v); v != nil {
+			if v = policy.Native(v); v != nil {
 				f.attrs[k] = v
 			}
 		}
@@ -142,25 +142,6 @@ func (s *Service) decide(tx *store.Tx, r *Request, f *findings, action policy.Ac
 	}
 	return s.desk.Policy().Decide(policy.Request{Principal: policy.Principal{Country: string(r.Counterpart)}, Action: action,
 		Resource: policy.Resource{Type: policy.Scan, ID: r.Signature, Attributes: attrs}, Purpose: r.Purpose, Now: tx.Now()})
-}
-
-// plain gives an attribute that went through JSON the type that policy knows.
-func plain(v any) any {
-	switch v := v.(type) {
-	case float64:
-		return int64(v)
-	case int:
-		return int64(v)
-	case []any:
-		out := make([]string, 0, len(v))
-		for _, e := range v {
-			if t, ok := e.(string); ok {
-				out = append(out, t)
-			}
-		}
-		return out
-	}
-	return v
 }
 
 // Judge judges every request that is filed, the oldest first.
