@@ -10,6 +10,8 @@ import (
 const (
 	// TypeBackup is the typ header of a backup's signed head.
 	TypeBackup = "proofmark-backup+jws"
+	// TypeCustody is the typ header of what a member signs for a copy of a backup that it keeps.
+	TypeCustody = "proofmark-custody+jws"
 	// TypeBackupKey is the typ header of the key of a backup's content, sealed for the recovery key.
 	TypeBackupKey = "proofmark-backup-key+jwe"
 

@@ -52,7 +52,7 @@ func TestEveryCommandNeedsASession(t *testing.T) {
 	for _, name := range []string{"whoami", "logout", "user.list", "user.add", "roster.install", "roster.show", "peers", "case.add", "case.list", "incident.add", "incident.list",
 		"exhibit.add", "exhibit.list", "exhibit.show", "acquire", "candidates.list", "candidates.fused", "candidates.show", "candidates.picture", "candidates.review", "lead.release", "lead.list", "lead.show",
 		"lead.ack", "lead.retract", "lead.feedback", "hit.confirm", "firearm.add", "firearm.import", "firearm.search", "firearm.list", "firearm.show",
-		"scan.request", "scan.list", "scan.show", "scan.approve", "scan.refuse", "scan.fetch", "scan.save", "trace.new", "trace.list", "trace.show", "trace.ack", "trace.answer", "audit.verify", "audit.query", "bundle.export", "bundle.import", "document.list", "document.show", "document.save", "recovery.set", "recovery.show", "backup.create"} {
+		"scan.request", "scan.list", "scan.show", "scan.approve", "scan.refuse", "scan.fetch", "scan.save", "trace.new", "trace.list", "trace.show", "trace.ack", "trace.answer", "audit.verify", "audit.query", "bundle.export", "bundle.import", "document.list", "document.show", "document.save", "recovery.set", "recovery.show", "backup.create", "custody.send", "custody.status", "custody.list", "custody.begin", "custody.fetch"} {
 		for _, bad := range []string{"", "made-up", token + "x", strings.ToUpper(token)} {
 			if status, text := b.raw("POST", "/v1/"+name, bad, "{}"); status != http.StatusUnauthorized && status != http.StatusForbidden || strings.Contains(text, `"result"`) {
 				t.Errorf("%s with the token %q: %d %s", name, bad, status, text)

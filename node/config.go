@@ -26,6 +26,12 @@ type Config struct {
 	Monitor Monitor `toml:"monitor"`
 
 	Exchange Exchange `toml:"exchange"`
+	Custody  Custody  `toml:"custody,omitempty"`
+}
+
+// Custody says for which countries the node keeps sealed copies of backups.
+type Custody struct {
+	For map[string]string `toml:"for,omitempty" comment:"country = size: how much room each country's sealed backups may take here, such as PT = \"2GB\""`
 }
 
 // Exchange says what the node does for members that cannot reach each other.
@@ -133,7 +139,8 @@ func (c Config) Check() error {
 	if _, err := c.level(); err != nil {
 		return fmt.Errorf("log.level: %w", err)
 	}
-	return nil
+	_, err := c.grants()
+	return err
 }
 
 func (c Config) level() (slog.Level, error) {

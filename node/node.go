@@ -21,6 +21,7 @@ import (
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
 	"proofmark/node/control"
+	"proofmark/node/custody"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/exchange"
@@ -66,6 +67,7 @@ type Node struct {
 	tracing    *tracing.Service
 	release    *release.Service
 	backup     *backup.Service
+	custody    *custody.Service
 
 	figures prometheus.Gatherer // libp2p's; nil where nobody asks for figures
 
@@ -177,8 +179,8 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	n.ballistics.KeepSnapshot(ballistics.Snapshot{Path: filepath.Join(n.dir, indexFile), Key: master.Derive("index"), Random: rand.Reader})
 	n.release = n.newRelease(o)
 	n.backup = backup.New(backup.Options{Desk: n.desk, Signer: n.identity.Signer, Master: master, Files: n.backupFiles, Now: o.Now, Random: rand.Reader})
-	if o.offline {
-		return nil
+	if n.custody, err = n.newCustody(); err != nil || o.offline {
+		return err
 	}
 	var figures prometheus.Registerer
 	if n.Config.Monitor.Listen != "" {
@@ -186,7 +188,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		n.figures, figures = registry, registry
 	}
 	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.hostKey, Listen: n.Config.Network.Listen, Roster: n.membership.Current,
-		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan,
+		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, TakeCopy: n.takeCopy,
 		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters()})
 	if err != nil {
 		return err
@@ -316,6 +318,7 @@ func (n *Node) services() control.Services {
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
 		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Identity: n.identity, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
 		Backup:  n.backup,
+		Custody: n.custody,
 		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.identity.Keys),
 		Sharing: sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
 		LogVerifier: func() (note.Verifier, error) {

@@ -15,6 +15,7 @@ import (
 	"proofmark/crypto"
 	"proofmark/node/backup"
 	"proofmark/node/control"
+	"proofmark/node/custody"
 	"proofmark/node/desk"
 )
 
@@ -27,6 +28,8 @@ type backupMakeCmd struct {
 	To    string `arg:"" help:"File to make, never overwritten; or folder (one that exists, or a name that ends with a slash), in which the first backup is full and each later one holds what changed." placeholder:"FILE|FOLDER"`
 	Since string `help:"Into a file: hold only what changed since the backup in this file." type:"path" placeholder:"FILE"`
 	Full  bool   `help:"Into a folder: begin a new chain with a full backup."`
+
+	At []string `help:"Into a folder: send what they lack of its chain to these members, which keep sealed copies." placeholder:"COUNTRY,…"`
 }
 
 // maker writes one backup and keeps what is half-written under a name that nobody takes for one.
@@ -49,6 +52,8 @@ func (c *backupMakeCmd) Run(a *app) error {
 		return errors.New("--since is for a single file: a folder knows its last backup")
 	case !folder && c.Full:
 		return errors.New("--full is for a folder: a single file without --since is full")
+	case !folder && len(c.At) > 0:
+		return errors.New("--at is for a folder: its chain is what members keep")
 	case folder:
 		return c.intoFolder(a)
 	}
@@ -79,7 +84,7 @@ func (c *backupMakeCmd) intoFile(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.showBackup(made, c.To)
+	return a.showBackup(made, c.To, nil)
 }
 
 func (c *backupMakeCmd) intoFolder(a *app) error {
@@ -128,7 +133,16 @@ func (c *backupMakeCmd) intoFolder(a *app) error {
 	if err != nil {
 		return fmt.Errorf("the backup %s is made, but the folder's index could not be written: %w", name, err)
 	}
-	return a.showBackup(made, filepath.Join(c.To, name))
+	var sent []custody.Sent
+	if len(c.At) > 0 {
+		if sent, err = a.sendCopies(c.To, c.At); err != nil {
+			return fmt.Errorf("the backup %s is made, but it was sent to nobody: %w", name, err)
+		}
+	}
+	if err := a.showBackup(made, filepath.Join(c.To, name), sent); err != nil {
+		return err
+	}
+	return notAtAll(sent, c.To)
 }
 
 // newMaker removes what killed backups left in a folder. A folder of backups is locked: two at once would make two ends of one chain.
@@ -205,16 +219,18 @@ func syncFolder(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func (a *app) showBackup(m *backup.Made, path string) error {
+func (a *app) showBackup(m *backup.Made, path string, sent []custody.Sent) error {
 	return a.show(struct {
 		*backup.Made
-		File string `json:"file"`
-	}{m, path}, func(w io.Writer) {
+		File string         `json:"file"`
+		At   []custody.Sent `json:"at,omitempty"`
+	}{m, path, sent}, func(w io.Writer) {
 		what := "everything"
 		if m.Number > 0 {
 			what = fmt.Sprintf("what changed since number %d", m.Number-1)
 		}
 		fmt.Fprintf(w, "%s holds %s: %s of the database, %d of the audit log; %d bytes, for the recovery key %s.\n", printable(path), what, count(int(m.Records.Written), "record"), m.Entries, m.Size, m.Recovery)
+		showSent(w, sent)
 	})
 }
 

@@ -38,6 +38,7 @@ type cli struct {
 	Backup   backupCmd   `cmd:"" help:"Back up the running node, encrypted for its recovery key; check backups." group:"node"`
 	Restore  restoreCmd  `cmd:"" help:"Make a node from backups and the recovery key." group:"node"`
 	Recovery recoveryCmd `cmd:"" help:"Make and show the key that opens backups." group:"node"`
+	Custody  custodyCmd  `cmd:"" help:"Sealed copies of backups at members: those of this node, and those that it keeps for others." group:"node"`
 
 	Login  loginCmd  `cmd:"" help:"Open a session with your own secret." group:"people"`
 	Logout logoutCmd `cmd:"" help:"End the session." group:"people"`

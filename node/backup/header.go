@@ -125,6 +125,18 @@ func ReadHead(r io.Reader) (*Head, error) {
 	return h, nil
 }
 
+// ParseHead reads and verifies a head by itself, as JWS gives it out.
+func ParseHead(jws string) (*Head, error) {
+	h, err := parseHead(jws)
+	if err != nil {
+		return nil, fmt.Errorf("%w: head: %w", ErrForm, err)
+	}
+	return h, nil
+}
+
+// JWS is the head as the country signed it, a compact JWS of at most 16 KiB.
+func (h *Head) JWS() string { return h.raw }
+
 func parseHead(jws string) (*Head, error) {
 	payload, _, err := crypto.Unverified(jws, crypto.TypeBackup, maxHead)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"proofmark/node/backup"
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
+	"proofmark/node/custody"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/exchange"
@@ -45,6 +46,7 @@ type Services struct {
 	Sharing     *sharing.Service
 	Bundles     *bundle.Service
 	Backup      *backup.Service
+	Custody     *custody.Service
 	LogVerifier func() (note.Verifier, error)
 }
 

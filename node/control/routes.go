@@ -34,6 +34,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeScans(mux)
 	s.routeAudit(mux)
 	s.routeBackup(mux)
+	s.routeCustody(mux)
 }
 
 // LoginRequest opens a session; with a code it is the first login, which sets the person's own secret.

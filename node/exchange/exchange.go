@@ -66,6 +66,9 @@ type Options struct {
 
 	// OpenScan decides whether a member may have a scan now: ErrNoScan where it may not. Without it no scan is sent.
 	OpenScan func(ctx context.Context, peer protocol.Country, ask ScanAsk) (*ScanSource, error)
+
+	// TakeCopy decides whether a member's sealed copy is kept here: RefusedCopy where the member is told why not. Without it none is.
+	TakeCopy func(ctx context.Context, peer protocol.Country, offer CopyOffer) (*CopyIntake, error)
 }
 
 // Exchange is one country's end of the network.
@@ -79,6 +82,8 @@ type Exchange struct {
 	relay *relay.Relay               // nil unless this node serves as one
 	lanes lanes
 	scans scanDesk
+
+	copies copyDesk
 
 	life  context.Context // ends when the exchange closes; bounds every stream and link
 	end   context.CancelFunc
@@ -141,6 +146,7 @@ func (x *Exchange) Run(ctx context.Context) error {
 	x.mu.Unlock()
 	x.host.SetStreamHandler(Protocol, x.serve)
 	x.host.SetStreamHandler(ScanProtocol, x.serveScan)
+	x.host.SetStreamHandler(CustodyProtocol, x.serveCustody)
 	x.host.SetStreamHandler(RosterProtocol, x.serveRosters)
 	if x.o.Standing != nil {
 		x.host.SetStreamHandler(StandingProtocol, x.serveStanding)
@@ -186,6 +192,7 @@ func (x *Exchange) close() error {
 	x.mu.Unlock()
 	x.host.RemoveStreamHandler(Protocol)
 	x.host.RemoveStreamHandler(ScanProtocol)
+	x.host.RemoveStreamHandler(CustodyProtocol)
 	x.host.RemoveStreamHandler(RosterProtocol)
 	x.host.RemoveStreamHandler(StandingProtocol)
 	x.end()

@@ -1,0 +1,67 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"proofmark/node/custody"
+	"proofmark/node/exchange"
+	"proofmark/protocol"
+)
+
+// custodyDir is where sealed copies of other countries' backups are kept. It is not in this node's own backups.
+const custodyDir = "custody"
+
+// grants reads how many bytes each country's copies may take; Check has made sure that they can be read.
+func (c Config) grants() (map[protocol.Country]int64, error) {
+	out := map[protocol.Country]int64{}
+	for code, size := range c.Custody.For {
+		country, err := protocol.ParseCountry(code)
+		if err != nil {
+			return nil, fmt.Errorf("custody.for: %w", err)
+		}
+		if code == c.Country {
+			return nil, fmt.Errorf("custody.for: %s is this node's own country: a copy of its own does not outlive it", code)
+		}
+		if out[country], err = custody.ParseSize(size); err != nil {
+			return nil, fmt.Errorf("custody.for: %s: %w", code, err)
+		}
+	}
+	return out, nil
+}
+
+func (n *Node) newCustody() (*custody.Service, error) {
+	grants, err := n.Config.grants()
+	if err != nil {
+		return nil, err
+	}
+	return custody.New(custody.Options{Desk: n.desk, Signer: n.identity.Signer, Roster: n.membership.Current, Dir: filepath.Join(n.dir, custodyDir), Grants: grants, Now: n.now, Send: n.sendCopy}), nil
+}
+
+func (n *Node) sendCopy(ctx context.Context, to protocol.Country, o custody.Offer, file io.ReaderAt, progress func(int64)) (string, int64, error) {
+	return n.exchange.SendCopy(ctx, to, exchange.CopyOffer(o), file, progress)
+}
+
+// takeCopy asks whether a member's copy is kept here; of faults of this node the member is told nothing.
+func (n *Node) takeCopy(ctx context.Context, peer protocol.Country, o exchange.CopyOffer) (*exchange.CopyIntake, error) {
+	in, err := n.custody.Take(ctx, peer, custody.Offer(o))
+	if err != nil {
+		return nil, told(err)
+	}
+	return &exchange.CopyIntake{Receipt: in.Receipt, Have: in.Have, Prefix: in.Prefix, Start: in.Start, Close: in.Close,
+		Take: func(b []byte) error { return told(in.Add(b)) },
+		Done: func() (string, error) {
+			receipt, err := in.Done(ctx)
+			return receipt, told(err)
+		}}, nil
+}
+
+func told(err error) error {
+	if refusal, ok := errors.AsType[custody.Refusal](err); ok {
+		return exchange.RefusedCopy{Reason: refusal}
+	}
+	return err
+}

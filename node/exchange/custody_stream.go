@@ -1,0 +1,298 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
+
+	"proofmark/protocol"
+)
+
+// CustodyProtocol carries one sealed copy to a member that keeps it. The owner: greeting and offer. The holder: greeting, and how much of the file it has,
+// with the hash of that, or the receipt where it has all. The owner: where it begins, then frames of bytes to the file's end. The holder: its receipt.
+const CustodyProtocol p2pprotocol.ID = "/proofmark/custody/1.0.0"
+
+// Bounds of custody streams at the holder's side.
+const (
+	maxCopyStreams = 4       // of all members together; a member has one
+	copyPiece      = 4 << 20 // bytes that may take as long as a batch may
+	maxCopyOffer   = 32 << 10
+	maxCopyWord    = 8 << 10
+	maxCopyStart   = 64
+)
+
+var (
+	errCopyOffer = errors.New("malformed offer of a copy")
+	errCopyData  = errors.New("the copy does not arrive as it was offered")
+	errCopyRoom  = errors.New("this node takes as many copies as it can now; try again in a moment")
+)
+
+// CopyOffer says which file is offered for keeping.
+type CopyOffer struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`   // bytes
+	SHA256 string `json:"sha256"` // of the whole file, hex
+	Head   string `json:"head"`   // what the file says of itself, signed by its owner: a compact JWS
+}
+
+// CopyIntake takes in one file at the holder.
+type CopyIntake struct {
+	Receipt string // where the whole file is here already; the rest is unused then
+	Have    int64  // bytes that are here already
+	Prefix  string // their SHA-256, hex
+
+	Start func(offset int64) error // what is here behind the offset is dropped
+	Take  func(b []byte) error     // the next bytes; they must not be kept
+	Done  func() (receipt string, err error)
+	Close func() // always called; what was taken so far stays
+}
+
+// RefusedCopy is a reason for which a copy is not taken that its owner is told in full.
+type RefusedCopy struct{ Reason error }
+
+func (r RefusedCopy) Error() string { return r.Reason.Error() }
+func (r RefusedCopy) Unwrap() error { return r.Reason }
+
+// copyWord is what the holder answers to the offer and at the end.
+type copyWord struct {
+	Receipt string `json:"receipt,omitempty"`
+	Have    int64  `json:"have,omitempty"`
+	Prefix  string `json:"prefix,omitempty"`
+	Refusal string `json:"refusal,omitempty"`
+}
+
+type copyStart struct {
+	Offset int64 `json:"offset"`
+}
+
+// copyDesk bounds what is taken at once.
+type copyDesk struct {
+	mu    sync.Mutex
+	peers map[protocol.Country]bool
+}
+
+func (d *copyDesk) enter(c protocol.Country) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.peers == nil {
+		d.peers = map[protocol.Country]bool{}
+	}
+	if d.peers[c] {
+		return errTooMany
+	}
+	if len(d.peers) >= maxCopyStreams {
+		return errCopyRoom
+	}
+	d.peers[c] = true
+	return nil
+}
+
+func (d *copyDesk) leave(c protocol.Country) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.peers, c)
+}
+
+// serveCustody handles one incoming stream of CustodyProtocol, on a goroutine of libp2p's.
+func (x *Exchange) serveCustody(s network.Stream) {
+	if !x.begin() {
+		_ = s.Reset()
+		return
+	}
+	defer x.works.Done()
+	l := x.linkOf(s.Conn())
+	if l == nil || x.o.TakeCopy == nil {
+		_ = s.Reset()
+		return
+	}
+	detach := context.AfterFunc(l.life, func() { _ = s.Reset() })
+	defer detach()
+	err := contained(func() error { return l.takeCopy(s) })
+	var (
+		broken panicError
+		said   saidError
+	)
+	switch {
+	case errors.As(err, &broken):
+		x.o.Log.Error("panic while taking a copy", "peer", l.country, "panic", broken.value, "stack", string(broken.stack))
+	case err != nil:
+		x.o.Log.Debug("a member's copy was not taken", "peer", l.country, "err", err)
+	}
+	if err != nil && !errors.As(err, &said) || s.Close() != nil {
+		_ = s.Reset()
+	}
+}
+
+func (l *link) takeCopy(s network.Stream) error {
+	x := l.x
+	p := within(s, x.pace.hello)
+	offer, err := l.readCopyOffer(p)
+	if err != nil {
+		return err
+	}
+	if err := x.copies.enter(l.country); err != nil {
+		return refuseCopy(p, err)
+	}
+	defer x.copies.leave(l.country)
+	in, err := x.o.TakeCopy(l.life, l.country, offer)
+	if err != nil {
+		return refuseCopy(p, err)
+	}
+	defer in.Close()
+	p = within(s, x.pace.hello)
+	if err := writeJSON(p, copyWord{Receipt: in.Receipt, Have: in.Have, Prefix: in.Prefix}); err != nil {
+		return fmt.Errorf("say how much of %s is here: %w", offer.Name, err)
+	}
+	if in.Receipt != "" {
+		return nil
+	}
+	b, err := protocol.ReadFrame(within(s, x.pace.answer), maxCopyStart) // the owner hashes what is here
+	if err != nil {
+		return fmt.Errorf("wait for where %s begins: %w", offer.Name, noEOF(err))
+	}
+	start, err := decodeCopyStart(b)
+	if err == nil && start.Offset != 0 && start.Offset != in.Have {
+		err = fmt.Errorf("%w: it begins at %d, %d bytes are here", errCopyData, start.Offset, in.Have)
+	}
+	if err == nil {
+		err = in.Start(start.Offset)
+	}
+	if err == nil {
+		err = readCopy(s, x.pace, offer.Size-start.Offset, in.Take)
+	}
+	if err != nil {
+		return refuseCopy(within(s, x.pace.hello), fmt.Errorf("take %s: %w", offer.Name, err))
+	}
+	receipt, err := in.Done()
+	if err != nil {
+		return refuseCopy(within(s, x.pace.hello), err)
+	}
+	if err := writeJSON(within(s, x.pace.hello), copyWord{Receipt: receipt}); err != nil {
+		return fmt.Errorf("confirm %s: %w", offer.Name, err)
+	}
+	return nil
+}
+
+// readCopyOffer greets and reads what is offered.
+func (l *link) readCopyOffer(p patient) (o CopyOffer, err error) {
+	b, err := protocol.ReadFrame(p, protocol.MaxHello)
+	if err != nil {
+		return o, fmt.Errorf("wait for hello: %w", noEOF(err))
+	}
+	h, err := protocol.DecodeHello(b)
+	if err == nil {
+		err = checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now())
+	}
+	if err != nil {
+		return o, l.refuseHello(p, err)
+	}
+	if b, err = protocol.ReadFrame(p, maxCopyOffer); err != nil {
+		return o, fmt.Errorf("wait for the offer: %w", noEOF(err))
+	}
+	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
+		return o, fmt.Errorf("say hello: %w", err)
+	}
+	if o, err = decodeCopyOffer(b); err != nil {
+		return o, refuseCopy(p, err)
+	}
+	l.greeted(h)
+	return o, nil
+}
+
+// refuseCopy answers with a reason and returns it.
+func refuseCopy(p patient, reason error) error {
+	text := "the other node could not keep it now; its own log says why"
+	var told RefusedCopy
+	switch {
+	case errors.As(reason, &told):
+		text = told.Error()
+	case isAny(reason, errCopyOffer, errCopyData, errCopyRoom, errTooMany):
+		text = reason.Error()
+	}
+	if err := writeJSON(p, copyWord{Refusal: printable(text, maxRefusal)}); err != nil {
+		return errors.Join(reason, fmt.Errorf("say so: %w", err))
+	}
+	return saidError{reason}
+}
+
+// readCopy reads frames until all bytes have come. A slow line gets its time for each piece, a silent owner does not.
+func readCopy(s pipe, pace pace, rest int64, take func([]byte) error) error {
+	p := patient{pipe: s, progress: pace.progress}
+	for piece := int64(0); rest > 0; {
+		if piece <= 0 {
+			p.until, piece = time.Now().Add(pace.batch), copyPiece
+		}
+		b, err := protocol.ReadFrame(p, chunk)
+		if err != nil {
+			return fmt.Errorf("%d bytes are missing: %w", rest, noEOF(err))
+		}
+		if len(b) == 0 || int64(len(b)) > rest {
+			return fmt.Errorf("%w: a frame of %d bytes where %d are missing", errCopyData, len(b), rest)
+		}
+		if err := take(b); err != nil {
+			return err
+		}
+		rest -= int64(len(b))
+		piece -= int64(len(b))
+	}
+	return nil
+}
+
+func decodeCopyOffer(b []byte) (CopyOffer, error) {
+	var o CopyOffer
+	if err := protocol.CheckJSON(b, maxCopyOffer, 2); err != nil {
+		return o, fmt.Errorf("%w: %w", errCopyOffer, err)
+	}
+	if err := json.Unmarshal(b, &o); err != nil {
+		return CopyOffer{}, fmt.Errorf("%w: %w", errCopyOffer, err)
+	}
+	if err := errors.Join(protocol.CheckCopyName(o.Name), protocol.CheckCopyHash(o.SHA256)); err != nil {
+		return CopyOffer{}, fmt.Errorf("%w: %w", errCopyOffer, err)
+	}
+	if o.Size <= 0 || o.Head == "" {
+		return CopyOffer{}, fmt.Errorf("%w: size and head are wanted", errCopyOffer)
+	}
+	return o, nil
+}
+
+func decodeCopyStart(b []byte) (copyStart, error) {
+	var st copyStart
+	err := protocol.CheckJSON(b, maxCopyStart, 2)
+	if err == nil {
+		err = json.Unmarshal(b, &st)
+	}
+	if err != nil {
+		return copyStart{}, fmt.Errorf("%w: %w", errCopyData, err)
+	}
+	return st, nil
+}
+
+func decodeCopyWord(b []byte) (copyWord, error) {
+	var w copyWord
+	if err := protocol.CheckJSON(b, maxCopyWord, 2); err != nil {
+		return w, fmt.Errorf("%w: %w", errBadAnswer, err)
+	}
+	if err := json.Unmarshal(b, &w); err != nil {
+		return copyWord{}, fmt.Errorf("%w: %w", errBadAnswer, err)
+	}
+	w.Refusal = printable(w.Refusal, maxRefusal)
+	return w, nil
+}
+
+func readCopyWord(p patient) (copyWord, error) {
+	b, err := protocol.ReadFrame(p, maxCopyWord)
+	if err != nil {
+		return copyWord{}, noEOF(err)
+	}
+	w, err := decodeCopyWord(b)
+	if err == nil && w.Refusal != "" {
+		err = refusedError{w.Refusal}
+	}
+	return w, err
+}
