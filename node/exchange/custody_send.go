@@ -69,7 +69,7 @@ func (l *link) sendCopy(ctx context.Context, s pipe, offer CopyOffer, file io.Re
 		return "", 0, err
 	}
 	l.greeted(h)
-	w, err := readCopyWord(within(s, pace.answer))
+	w, err := readCopyWord(within(s, pace.answer+reading(offer.Size))) // it hashes what it has
 	if err != nil {
 		return "", 0, fmt.Errorf("wait for what it has: %w", err)
 	}
@@ -100,8 +100,7 @@ func (l *link) sendCopy(ctx context.Context, s pipe, offer CopyOffer, file io.Re
 		}
 		return "", sent, fmt.Errorf("after %d of %d bytes: %w", offset+sent, offer.Size, err)
 	}
-	reading := time.Duration(offer.Size/(8<<20)) * time.Second // it reads the whole file again, at 8 MiB a second at least
-	if w, err = readCopyWord(within(s, pace.answer+reading)); err != nil {
+	if w, err = readCopyWord(within(s, pace.answer+reading(offer.Size))); err != nil {
 		return "", sent, fmt.Errorf("wait for its receipt: %w", err)
 	}
 	if w.Receipt == "" {

@@ -74,28 +74,40 @@ type copyStart struct {
 // copyDesk bounds what is taken at once.
 type copyDesk struct {
 	mu    sync.Mutex
-	peers map[protocol.Country]bool
+	peers map[protocol.Country]chan struct{} // closed when the place is free again
 }
 
-func (d *copyDesk) enter(c protocol.Country) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.peers == nil {
-		d.peers = map[protocol.Country]bool{}
+// enter takes a member's place. Its next file may be offered before this side is done with the one before: that one is waited for.
+func (d *copyDesk) enter(c protocol.Country, patience time.Duration) error {
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	for {
+		d.mu.Lock()
+		before := d.peers[c]
+		if before == nil {
+			defer d.mu.Unlock()
+			if len(d.peers) >= maxCopyStreams {
+				return errCopyRoom
+			}
+			if d.peers == nil {
+				d.peers = map[protocol.Country]chan struct{}{}
+			}
+			d.peers[c] = make(chan struct{})
+			return nil
+		}
+		d.mu.Unlock()
+		select {
+		case <-before:
+		case <-end.C:
+			return errTooMany
+		}
 	}
-	if d.peers[c] {
-		return errTooMany
-	}
-	if len(d.peers) >= maxCopyStreams {
-		return errCopyRoom
-	}
-	d.peers[c] = true
-	return nil
 }
 
 func (d *copyDesk) leave(c protocol.Country) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	close(d.peers[c])
 	delete(d.peers, c)
 }
 
@@ -136,13 +148,13 @@ func (l *link) takeCopy(s network.Stream) error {
 	if err != nil {
 		return err
 	}
-	if err := x.copies.enter(l.country); err != nil {
-		return refuseCopy(p, err)
+	if err := x.copies.enter(l.country, x.pace.busy); err != nil {
+		return refuseCopy(within(s, x.pace.hello), err)
 	}
 	defer x.copies.leave(l.country)
 	in, err := x.o.TakeCopy(l.life, l.country, offer)
 	if err != nil {
-		return refuseCopy(p, err)
+		return refuseCopy(within(s, x.pace.hello), err)
 	}
 	defer in.Close()
 	p = within(s, x.pace.hello)
@@ -152,7 +164,7 @@ func (l *link) takeCopy(s network.Stream) error {
 	if in.Receipt != "" {
 		return nil
 	}
-	b, err := protocol.ReadFrame(within(s, x.pace.answer), maxCopyStart) // the owner hashes what is here
+	b, err := protocol.ReadFrame(within(s, x.pace.answer+reading(in.Have)), maxCopyStart) // the owner hashes what is here
 	if err != nil {
 		return fmt.Errorf("wait for where %s begins: %w", offer.Name, noEOF(err))
 	}
@@ -178,6 +190,9 @@ func (l *link) takeCopy(s network.Stream) error {
 	}
 	return nil
 }
+
+// reading is the time that the other side gets to hash so many bytes: 8 MiB a second at least.
+func reading(bytes int64) time.Duration { return time.Duration(bytes>>23) * time.Second }
 
 // readCopyOffer greets and reads what is offered.
 func (l *link) readCopyOffer(p patient) (o CopyOffer, err error) {

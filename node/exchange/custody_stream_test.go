@@ -166,6 +166,7 @@ func TestCustodyStream(t *testing.T) {
 	if n := len(c.has(o.SHA256)); n > 250_000 {
 		t.Errorf("%d bytes of it are there", n)
 	}
+	eventually(t, "the place is free", func() bool { d := &f.nodes["PT"].x.copies; d.mu.Lock(); defer d.mu.Unlock(); return len(d.peers) == 0 })
 	o.Size = 1 << 40
 	if _, _, err = send(o, changed); !RefusedByPeer(err) || !strings.Contains(err.Error(), "more than is granted") {
 		t.Errorf("too large: %v", err)
