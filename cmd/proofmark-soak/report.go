@@ -68,8 +68,8 @@ func (r *Report) print(w io.Writer) {
 	fmt.Fprintf(w, "Reserve:   writes were seen to stop %d times while reads went on\n", r.Reserve)
 	fmt.Fprintf(w, "Drained:   %.0f s after the last fault\n", r.Drained)
 	t := r.Totals
-	fmt.Fprintf(w, "Compared:  %d directions of channels, %d messages sent, %d received, %d receipted (%v); %d effects; %d copies withdrawn; %d audit entries\n", t.Lanes, t.Messages, t.Received, t.Receipted,
-		t.ByChannel, t.Effects, t.Erased, t.Entries)
+	fmt.Fprintf(w, "Compared:  %d directions of channels, %d messages sent, %d received, %d receipted (%d urgent, %d bulk); %d effects; %d copies withdrawn; %d audit entries\n", t.Lanes, t.Messages, t.Received, t.Receipted,
+		t.ByChannel["urgent"], t.ByChannel["bulk"], t.Effects, t.Erased, t.Entries)
 	for _, m := range r.Mutations {
 		found := m.Found
 		if found == "" {
