@@ -286,25 +286,11 @@ func fitting(records []string) []string {
 
 // serveRosters answers a member.
 func (x *Exchange) serveRosters(s network.Stream) {
-	if x.o.Rosters == nil || !x.begin() {
+	if x.o.Rosters == nil {
 		_ = s.Reset()
 		return
 	}
-	defer x.works.Done()
-	l := x.linkOf(s.Conn())
-	if l == nil {
-		_ = s.Reset()
-		return
-	}
-	detach := context.AfterFunc(l.life, func() { _ = s.Reset() })
-	defer detach()
-	err := contained(func() error { return l.tellRosters(s) })
-	if err != nil {
-		x.o.Log.Debug("exchange about rosters", "peer", l.country, "err", err)
-	}
-	if err != nil || s.Close() != nil {
-		_ = s.Reset()
-	}
+	x.attend(s, "rosters", (*link).tellRosters)
 }
 
 func (l *link) tellRosters(s network.Stream) error {

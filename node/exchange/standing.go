@@ -44,6 +44,11 @@ const comparing source = "comparing"
 
 // serveStanding handles one incoming stream, on a goroutine of libp2p's.
 func (x *Exchange) serveStanding(s network.Stream) {
+	x.attend(s, "this node's standing", (*link).answerStanding)
+}
+
+// attend answers a member on a stream of its own, as long as it is a member. A panic of the answer harms nobody else; what was said to the member is let through.
+func (x *Exchange) attend(s network.Stream, what string, answer func(*link, network.Stream) error) {
 	if !x.begin() {
 		_ = s.Reset()
 		return
@@ -56,14 +61,14 @@ func (x *Exchange) serveStanding(s network.Stream) {
 	}
 	detach := context.AfterFunc(l.life, func() { _ = s.Reset() })
 	defer detach()
-	err := contained(func() error { return l.answerStanding(s) })
+	err := contained(func() error { return answer(l, s) })
 	var said saidError
 	var broken panicError
 	switch {
 	case errors.As(err, &broken):
-		x.o.Log.Error("panic while answering for this node's standing", "peer", l.country, "panic", broken.value, "stack", string(broken.stack))
+		x.o.Log.Error("panic while answering a member", "about", what, "peer", l.country, "panic", broken.value, "stack", string(broken.stack))
 	case err != nil:
-		x.o.Log.Debug("a member's question for this node's standing failed", "peer", l.country, "err", err)
+		x.o.Log.Debug("a member's question failed", "about", what, "peer", l.country, "err", err)
 	}
 	if err != nil && !errors.As(err, &said) || s.Close() != nil {
 		_ = s.Reset()
