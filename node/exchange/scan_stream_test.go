@@ -254,8 +254,8 @@ func TestScanStops(t *testing.T) {
 				b.f.enact(addrs, "FR")
 				pt.x.RosterChanged()
 			}
-			n, err := io.Copy(io.Discard, s)
-			if err == nil || n >= large-(2<<20) {
+			// A reset stream ends with an error, one whose connection is closed may end like a file: what counts is that the scan does not come.
+			if n, err := io.Copy(io.Discard, s); n >= large-(2<<20) {
 				t.Errorf("%d more bytes came, %v", n, err)
 			}
 			eventually(t, "the place is free again", func() bool {
