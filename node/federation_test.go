@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,13 +65,29 @@ func shortTemp(t testing.TB) string {
 	return dir
 }
 
+// lastPort is where freePort went on: below the ports that the system gives to outgoing connections, from a place that depends on the process.
+var lastPort atomic.Int32
+
+// freePort is a port that neither UDP nor TCP uses, that no other call in this process has got, and that no outgoing connection will be given.
 func freePort(t testing.TB) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, room = 16_000, 16_000
+	lastPort.CompareAndSwap(0, int32(os.Getpid()%40*400+1))
+	for range room {
+		port := first + int(lastPort.Add(1))%room
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		u.Close()
+		return port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 func (b *bureau) start() {
