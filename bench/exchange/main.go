@@ -38,7 +38,7 @@ func main() {
 		systems     = flag.String("systems", "nats,proofmark", "what to measure")
 		rounds      = flag.Int("rounds", 3, "how often each is measured, by turns; the median is shown")
 	)
-	flag.DurationVar(&r.For, "for", 10*time.Second, "length of each measurement, after a fifth of it to warm up")
+	flag.DurationVar(&r.For, "for", 10*time.Second, "length of each measurement, which begins a fifth of it after the first delivery")
 	flag.StringVar(&r.Dir, "dir", "", "folder on the disk to measure (default: the system's folder for temporary files)")
 	flag.StringVar(&r.Transport, "transport", "quic", "of Proofmark: quic or tcp")
 	flag.StringVar(&r.Profile, "profile", "", "write profiles of processor and memory to files that begin with this")
