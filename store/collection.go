@@ -174,29 +174,38 @@ func (c *Collection[T]) By(tx *Tx, index, value string) iter.Seq2[string, *T] {
 
 // ByAfter is By for the ids greater than id: the next page.
 func (c *Collection[T]) ByAfter(tx *Tx, index, value, id string) iter.Seq2[string, *T] {
-	prefix := index + "\x00" + escape(value)
-	return c.follow(tx, index, prefix, id)
+	after := ""
+	if id != "" {
+		after = escape(value) + id
+	}
+	return c.follow(tx, index, escape(value), after)
 }
 
 // ByPrefix yields the records with a value in the index that begins with prefix, ordered by that value and then by id; a record that
 // has several such values comes once for each.
 func (c *Collection[T]) ByPrefix(tx *Tx, index, prefix string) iter.Seq2[string, *T] {
-	return c.follow(tx, index, index+"\x00"+escapePrefix(prefix), "")
+	return c.follow(tx, index, escapePrefix(prefix), "")
 }
 
-func (c *Collection[T]) follow(tx *Tx, index, entryPrefix, afterID string) iter.Seq2[string, *T] {
+// ByPrefixFrom is ByPrefix for the values from `from` on, which it goes to without looking at those before: where records leave an index at its beginning,
+// what they leave behind would be gone over each time.
+func (c *Collection[T]) ByPrefixFrom(tx *Tx, index, prefix, from string) iter.Seq2[string, *T] {
+	return c.follow(tx, index, escapePrefix(prefix), escapePrefix(from))
+}
+
+// follow yields the records whose escaped value and id begin with prefix and come after `after` ("" = all).
+func (c *Collection[T]) follow(tx *Tx, index, prefix, after string) iter.Seq2[string, *T] {
 	return func(yield func(string, *T) bool) {
 		if !slices.ContainsFunc(c.indexes, func(x Index[T]) bool { return x.Name == index }) {
 			tx.fail(fmt.Errorf("collection %s has no index %q", c.name, index))
 			return
 		}
-		prefix := c.indexKey(entryPrefix, "")
-		after := ""
-		if afterID != "" {
-			after = prefix + afterID
+		space := c.indexKey(index+"\x00", "")
+		if after != "" {
+			after = space + after
 		}
-		head := len(c.indexKey(index+"\x00", ""))
-		for key := range tx.scan(prefix, after, false) {
+		head := len(space)
+		for key := range tx.scan(space+prefix, after, false) {
 			_, id, ok := cutEscaped(key[head:])
 			if !ok {
 				tx.fail(fmt.Errorf("%w: index %s of %s holds the malformed key %q", ErrCorrupt, index, c.name, key))

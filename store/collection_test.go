@@ -232,6 +232,17 @@ func compare(t *rapid.T, tx *Tx, model map[string]thing) {
 		if got := ids(things.ByPrefix(tx, "tag", value)); !slices.Equal(got, want) {
 			t.Fatalf("ByPrefix %q = %q, want %q", value, got, want)
 		}
+		for _, from := range []string{"", "a", "a\x00", "ab", "\x00\x01", "\xff"} {
+			want = nil
+			for _, h := range prefixed {
+				if h.value >= from {
+					want = append(want, h.id)
+				}
+			}
+			if got := ids(things.ByPrefixFrom(tx, "tag", value, from)); !slices.Equal(got, want) {
+				t.Fatalf("ByPrefixFrom %q, %q = %q, want %q", value, from, got, want)
+			}
+		}
 	}
 	if tx.Err() != nil {
 		t.Fatal(tx.Err())

@@ -42,6 +42,7 @@ type QueueLength struct {
 type outState struct {
 	ChannelHead
 	Next    uint64 `json:"next"`    // number of the next intent
+	Oldest  uint64 `json:"oldest"`  // no intent has a smaller number: what was taken out need not be gone over again
 	Queued  int    `json:"queued"`  // intents in the queue
 	Dropped uint64 `json:"dropped"` // message bytes up to here are gone
 }
@@ -138,13 +139,17 @@ func (tx *Tx) Enqueue(peer, channel, document string) error {
 
 // Intents returns the oldest intents of a channel in order of arrival, at most limit (0 = all).
 func (tx *Tx) Intents(peer, channel string, limit int) ([]Intent, error) {
-	prefix, err := channelKey(spaceIntent, peer, channel)
-	if err != nil {
+	var st outState
+	if err := tx.readState(spaceOut, peer, channel, &st); err != nil || st.Queued == 0 {
 		return nil, err
 	}
-	prefix += "\x00"
+	prefix := spaceIntent + peer + "\x00" + channel + "\x00"
+	after := ""
+	if st.Oldest > 0 {
+		after = prefix + number(st.Oldest-1)
+	}
 	var out []Intent
-	for key, value := range tx.scan(prefix, "", true) {
+	for key, value := range tx.scan(prefix, after, true) {
 		var in Intent
 		err := json.Unmarshal(value, &in)
 		if err == nil {
@@ -176,6 +181,12 @@ func (tx *Tx) RemoveIntent(peer, channel string, in Intent) error {
 		return onChannel(peer, channel, fmt.Errorf("intent %d for %s: %w", in.Number, in.Document, err))
 	}
 	st.Queued--
+	switch {
+	case st.Queued == 0:
+		st.Oldest = st.Next
+	case in.Number == st.Oldest:
+		st.Oldest++
+	}
 	return errors.Join(
 		tx.del(spaceIntent+at+string(place)),
 		tx.del(spaceQueued+at+in.Document),

@@ -236,3 +236,52 @@ func TestAdvanceIn(t *testing.T) {
 		return nil
 	})
 }
+
+// Intents are found from the oldest on, whichever of them left before: the front, the middle (a withdrawal), all.
+func TestIntentsAfterRemovals(t *testing.T) {
+	s := openTest(t)
+	var want []string
+	enqueue := func(names ...string) {
+		want = append(want, names...)
+		update(t, s, func(tx *Tx) error {
+			for _, n := range names {
+				if err := tx.Enqueue("ES", "bulk", n); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	remove := func(places ...int) {
+		for _, at := range places {
+			update(t, s, func(tx *Tx) error {
+				found, err := tx.Unqueue("ES", "bulk", want[at])
+				if err == nil && !found {
+					err = errors.New("not in the queue")
+				}
+				return err
+			})
+			want = append(want[:at:at], want[at+1:]...)
+		}
+	}
+	check := func() {
+		t.Helper()
+		if got := documents(t, s, "ES", "bulk", 0); got != strings.Join(want, " ") {
+			t.Fatalf("queue %q, want %q", got, want)
+		}
+	}
+	enqueue("a", "b", "c", "d", "e")
+	for _, places := range [][]int{{0}, {1}, {0}, {0}, {0}} {
+		remove(places...)
+		check()
+	}
+	enqueue("f", "g", "h")
+	check()
+	remove(1, 0)
+	enqueue("i")
+	check()
+	remove(0, 0)
+	check()
+	enqueue("j")
+	check()
+}

@@ -80,7 +80,7 @@ func queueOf(tx *store.Tx, l store.QueueLength) (Queue, error) {
 		return q, err
 	}
 	if q.Unacknowledged > 0 {
-		for _, dl := range Deliveries.ByPrefix(tx, "awaiting", awaitingPrefix(q.Peer, q.Channel)) {
+		for _, dl := range Deliveries.ByPrefixFrom(tx, "awaiting", awaitingPrefix(q.Peer, q.Channel), awaitingKey(q.Peer, q.Channel, head.Acked+1)) {
 			q.Oldest = dl.Queued
 			break
 		}

@@ -113,7 +113,7 @@ func (d *Dispatch) acknowledge(tx *store.Tx, peer protocol.Country, r *protocol.
 		return 0, err
 	}
 	var documents []string
-	for id, dl := range Deliveries.ByPrefix(tx, "awaiting", awaitingPrefix(peer, r.Channel)) {
+	for id, dl := range Deliveries.ByPrefixFrom(tx, "awaiting", awaitingPrefix(peer, r.Channel), awaitingKey(peer, r.Channel, head.Acked+1)) {
 		if dl.Seq > upTo {
 			break
 		}
