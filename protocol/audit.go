@@ -36,21 +36,22 @@ type AuditHeader struct {
 
 // AuditBody is the part of an audit entry that retention may erase.
 type AuditBody struct {
-	Time       time.Time         `json:"time"`
-	Actor      string            `json:"actor"`              // account name, or "node" for what the node did by itself
-	Kind       string            `json:"kind,omitempty"`     // kind of the object: exhibit, signature, lead, trace, account, …
-	Object     string            `json:"object,omitempty"`   // id of the object
-	Case       string            `json:"case,omitempty"`     // case reference, where there is one
-	Event      string            `json:"event"`              // what happened, in a few words
-	Purpose    string            `json:"purpose,omitempty"`  // purpose of the act
-	Policies   []string          `json:"policies,omitempty"` // deciding policies, file:line
-	PolicyVer  string            `json:"policy_version,omitempty"`
-	Handling   []string          `json:"handling,omitempty"` // handling codes in force
-	Withheld   []string          `json:"withheld,omitempty"` // fields withheld from the counterpart
-	Details    map[string]string `json:"details,omitempty"`
-	Documents  []string          `json:"documents,omitempty"` // ids of exchanged documents concerned
-	MessageSeq uint64            `json:"seq,omitempty"`       // channel sequence number of a disclosure or receipt
-	Channel    string            `json:"channel,omitempty"`
+	Time          time.Time         `json:"time"`
+	Actor         string            `json:"actor"`                   // account name, or "node" for what the node did by itself
+	Kind          string            `json:"kind,omitempty"`          // kind of the object: exhibit, signature, lead, trace, account, …
+	Object        string            `json:"object,omitempty"`        // id of the object
+	Case          string            `json:"case,omitempty"`          // case reference, where there is one
+	Event         string            `json:"event"`                   // what happened, in a few words
+	Purpose       string            `json:"purpose,omitempty"`       // purpose of the act
+	Justification string            `json:"justification,omitempty"` // why, in the words of the person, where the law asks for it
+	Policies      []string          `json:"policies,omitempty"`      // deciding policies, file:line
+	PolicyVer     string            `json:"policy_version,omitempty"`
+	Handling      []string          `json:"handling,omitempty"` // handling codes in force
+	Withheld      []string          `json:"withheld,omitempty"` // fields withheld from the counterpart
+	Details       map[string]string `json:"details,omitempty"`
+	Documents     []string          `json:"documents,omitempty"` // ids of exchanged documents concerned
+	MessageSeq    uint64            `json:"seq,omitempty"`       // channel sequence number of a disclosure or receipt
+	Channel       string            `json:"channel,omitempty"`
 }
 
 // AuditEntry is one act in a node's audit log.

@@ -1,12 +1,10 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -49,7 +47,7 @@ func (tx *Tx) appendAudit(tree *auditTree) error {
 		if err != nil {
 			return fmt.Errorf("audit entry %q: %w", e.Event, err)
 		}
-		if err := errors.Join(tx.put(spaceLeaf+at, encodeLeaf(leaf, hashes)), tx.noteTime(tree.size-1, e.Time)); err != nil {
+		if err := errors.Join(tx.put(spaceLeaf+at, encodeLeaf(leaf, hashes)), tx.noteBlock(tree.size-1, e)); err != nil {
 			return fmt.Errorf("audit entry %q: %w", e.Event, err)
 		}
 		for _, key := range auditIndexKeys(tree.size-1, e) {
@@ -86,6 +84,9 @@ func (tx *Tx) EraseAudit(index int64) error {
 		if err := tx.del(key); err != nil {
 			return fmt.Errorf("audit entry %d: %w", index, err)
 		}
+	}
+	if err := tx.forgetBlock(index, full, bare); err != nil {
+		return fmt.Errorf("audit entry %d: %w", index, err)
 	}
 	return tx.put(spaceLeaf+number(uint64(index)), encodeLeaf(leaf, hashes))
 }
@@ -194,39 +195,4 @@ func (s *Store) loadAudit(tx *Tx) error {
 		s.log.Error("store: the audit log contradicts its checkpoint, appending is refused", "error", err)
 	}
 	return nil
-}
-
-// timeBlock is the number of audit entries whose earliest and latest time are kept together, so that a query for a period skips the
-// rest of the log. The clock may jump: times need not ascend.
-const timeBlock = 256
-
-// timeSpan is a period in Unix seconds, from first to before end.
-type timeSpan struct{ first, end int64 }
-
-// overlaps reports whether something between since and until (a zero time is no bound) can lie in the span.
-func (p timeSpan) overlaps(since, until time.Time) bool {
-	return (since.IsZero() || p.end > since.Unix()) && (until.IsZero() || p.first <= until.Unix())
-}
-
-func (tx *Tx) noteTime(index int64, at time.Time) error {
-	span, err := tx.timesOf(index / timeBlock)
-	if errors.Is(err, ErrNotFound) {
-		span, err = timeSpan{at.Unix(), at.Unix() + 1}, nil
-	}
-	if err != nil {
-		return err
-	}
-	span = timeSpan{min(span.first, at.Unix()), max(span.end, at.Unix()+1)}
-	return tx.put(spaceTimes+number(uint64(index/timeBlock)), []byte(number(uint64(span.first))+number(uint64(span.end))))
-}
-
-func (tx *Tx) timesOf(block int64) (timeSpan, error) {
-	b, err := tx.get(spaceTimes + number(uint64(block)))
-	if err != nil {
-		return timeSpan{}, err
-	}
-	if len(b) != 16 {
-		return timeSpan{}, fmt.Errorf("%w: the period of audit block %d", ErrCorrupt, block)
-	}
-	return timeSpan{int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:]))}, nil
 }

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -14,15 +12,21 @@ import (
 
 // AuditQuery selects audit entries. An empty field selects all; several narrow each other down.
 type AuditQuery struct {
-	Actor, Action, Counterpart, Decision, Kind, Case, Purpose string
+	Actor, Action, Counterpart, Decision, Ground, Kind, Case, Purpose string
 
-	Object string    // the entry's object or one of its documents
-	Text   string    // found in event, purpose, ground or details, in any case
-	Since  time.Time // at or after
-	Until  time.Time // before
-	Limit  int       // 0 = 100
-	Before int64     // entries with a smaller index only, for the next page; 0 = from the newest
+	Policy   string    // id of a deciding policy
+	Handling string    // a handling code in force
+	Object   string    // the entry's object or one of its documents
+	Text     string    // found in event, purpose, ground, justification or details, in any case
+	Since    time.Time // at or after
+	Until    time.Time // before
+	Limit    int       // 0 = 100
+	Before   int64     // entries with a smaller index only, for the next page; 0 = from the newest
+	Look     int       // entries to look at before giving up; 0 = auditLook
 }
+
+// auditLook is how many entries one page of a query looks at: what no index narrows down is read from the end of the log, and a page stays short.
+const auditLook = 2048
 
 // AuditRecord is an entry with its place in the log. Of an erased one only the header is left.
 type AuditRecord struct {
@@ -31,14 +35,24 @@ type AuditRecord struct {
 	protocol.AuditEntry
 }
 
-// QueryAudit returns the selected entries, newest first. A query with an object, case, actor or counterpart reads only entries with
-// that value (the first of these that is given); one with a period alone reads only entries near it; others read the log from its end
-// until Limit is reached. The entries of an act show once it is committed.
-func (s *Store) QueryAudit(ctx context.Context, q AuditQuery) ([]AuditRecord, error) {
+// AuditPage is what one look into the log found, newest first.
+type AuditPage struct {
+	Records []AuditRecord
+	Looked  int   // entries that were read
+	Next    int64 // the query goes on with Before = Next; 0 if nothing older can fit
+}
+
+// FindAudit looks for the newest entries that a query selects, until Limit are found or Look were read. What the query names is intersected from
+// indexes: entries by object, case, actor and counterpart, blocks of entries by action, decision, ground, kind, purpose, policy, handling code and time.
+// Only a text is searched by reading. The entries of an act show once it is committed.
+func (s *Store) FindAudit(ctx context.Context, q AuditQuery) (AuditPage, error) {
 	if q.Limit <= 0 {
 		q.Limit = 100
 	}
-	var out []AuditRecord
+	if q.Look <= 0 {
+		q.Look = auditLook
+	}
+	var page AuditPage
 	err := s.View(func(tx *Tx) error {
 		head, err := tx.auditHead()
 		if err != nil {
@@ -48,30 +62,56 @@ func (s *Store) QueryAudit(ctx context.Context, q AuditQuery) ([]AuditRecord, er
 		if q.Before > 0 {
 			before = min(before, q.Before)
 		}
-		read := 0
-		for index, err := range q.candidates(tx, before) {
-			if read++; read%256 == 0 && err == nil {
-				err = ctx.Err()
-			}
-			if err != nil {
-				return err
-			}
-			r, err := tx.auditRecord(index)
-			if err != nil {
-				return err
-			}
-			if q.selects(&r) {
-				if out = append(out, r); len(out) == q.Limit {
-					return nil
-				}
-			}
-		}
-		return nil
+		return tx.find(ctx, &q, before, &page)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("query audit log: %w", err)
+		return AuditPage{}, fmt.Errorf("query audit log: %w", err)
 	}
-	return out, nil
+	return page, nil
+}
+
+// QueryAudit is FindAudit to the end of the log, however far that is, until Limit entries are found.
+func (s *Store) QueryAudit(ctx context.Context, q AuditQuery) ([]AuditRecord, error) {
+	if q.Limit <= 0 {
+		q.Limit = 100
+	}
+	var out []AuditRecord
+	for {
+		page, err := s.FindAudit(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page.Records...)
+		if q.Before, q.Limit = page.Next, q.Limit-len(page.Records); page.Next == 0 || q.Limit <= 0 {
+			return out, nil
+		}
+	}
+}
+
+func (tx *Tx) find(ctx context.Context, q *AuditQuery, before int64, page *AuditPage) error {
+	sources := tx.sources(q)
+	for at := before - 1; at >= 0; at-- {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var err error
+		if at, err = agree(sources, at); err != nil || at < 0 {
+			return err
+		}
+		if page.Looked == q.Look || len(page.Records) == q.Limit {
+			page.Next = at + 1
+			return nil
+		}
+		page.Looked++
+		r, err := tx.auditRecord(at)
+		if err != nil {
+			return err
+		}
+		if q.selects(&r) {
+			page.Records = append(page.Records, r)
+		}
+	}
+	return nil
 }
 
 func (tx *Tx) auditRecord(index int64) (AuditRecord, error) {
@@ -86,62 +126,17 @@ func (tx *Tx) auditRecord(index int64) (AuditRecord, error) {
 	return AuditRecord{Index: index, Erased: leaf.Body == nil, AuditEntry: e}, nil
 }
 
-// candidates yields the indexes below before that may be selected, in descending order.
-func (q *AuditQuery) candidates(tx *Tx, before int64) iter.Seq2[int64, error] {
-	for _, by := range [][2]string{{byObject, q.Object}, {byCase, q.Case}, {byActor, q.Actor}, {byCounterpart, q.Counterpart}} {
-		if by[1] != "" {
-			return tx.auditIndexed(by[0], by[1], before)
-		}
-	}
-	return q.inPeriod(tx, before)
-}
-
-func (tx *Tx) auditIndexed(kind, value string, before int64) iter.Seq2[int64, error] {
-	return func(yield func(int64, error) bool) {
-		prefix := auditIndexPrefix(kind, indexed(value))
-		for key := range tx.scan(prefix, prefix+newestFirst(before), false) {
-			n, err := parseNumber(key[len(prefix):])
-			if !yield(int64(^n), err) || err != nil {
-				return
-			}
-		}
-		if tx.err != nil {
-			yield(0, tx.err)
-		}
-	}
-}
-
-func (q *AuditQuery) inPeriod(tx *Tx, before int64) iter.Seq2[int64, error] {
-	return func(yield func(int64, error) bool) {
-		bounded := !q.Since.IsZero() || !q.Until.IsZero()
-		for index := before - 1; index >= 0; index-- {
-			if bounded && (index == before-1 || index%timeBlock == timeBlock-1) {
-				span, err := tx.timesOf(index / timeBlock)
-				if err != nil && !errors.Is(err, ErrNotFound) {
-					yield(0, err)
-					return
-				}
-				if err == nil && !span.overlaps(q.Since, q.Until) {
-					index -= index % timeBlock // to the block's first entry
-					continue
-				}
-			}
-			if !yield(index, nil) {
-				return
-			}
-		}
-	}
-}
-
 func (q *AuditQuery) selects(r *AuditRecord) bool {
 	at := r.Time
 	if r.Erased {
 		at, _ = time.Parse(time.DateOnly, r.Day) // all that is left
 	}
 	same := func(want, got string) bool { return want == "" || want == got }
-	return same(q.Actor, r.Actor) && same(q.Action, string(r.Action)) && same(q.Counterpart, r.Counterpart) &&
+	return same(q.Actor, r.Actor) && same(q.Action, string(r.Action)) && same(q.Counterpart, r.Counterpart) && same(q.Ground, r.Ground) &&
 		same(q.Decision, r.Decision) && same(q.Kind, r.Kind) && same(q.Case, r.Case) && same(q.Purpose, r.Purpose) &&
 		(q.Object == "" || q.Object == r.Object || slices.Contains(r.Documents, q.Object)) &&
+		(q.Handling == "" || slices.Contains(r.Handling, q.Handling)) &&
+		(q.Policy == "" || slices.ContainsFunc(r.Policies, func(p string) bool { return p == q.Policy || policyID(p) == policyID(q.Policy) })) &&
 		(q.Since.IsZero() || !at.Before(q.Since)) && (q.Until.IsZero() || at.Before(q.Until)) &&
 		(q.Text == "" || q.mentions(r))
 }
@@ -149,7 +144,7 @@ func (q *AuditQuery) selects(r *AuditRecord) bool {
 func (q *AuditQuery) mentions(r *AuditRecord) bool {
 	text := strings.ToLower(q.Text)
 	in := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
-	if in(r.Event) || in(r.Purpose) || in(r.Ground) {
+	if in(r.Event) || in(r.Purpose) || in(r.Ground) || in(r.Justification) {
 		return true
 	}
 	for key, value := range r.Details {

@@ -147,6 +147,7 @@ func TestQueryAudit(t *testing.T) {
 	update(t, s, func(tx *Tx) error {
 		e := entry("disclosed", "sig-1")
 		e.Action, e.Documents, e.Case, e.Purpose, e.Details = protocol.ActDisclose, []string{"doc-1", "doc-1", "doc-2", "o3"}, "PJ 17/26", "trace", map[string]string{"Place": "Faro"}
+		e.Policies, e.Handling, e.Ground = []string{"leads (30.cedar:4)", "all (1.cedar:1)"}, []string{"H0", "H2"}, "policy"
 		e.Time = testStart.Add(30 * time.Hour) // behind the others: the clock was set back
 		tx.Audit(e)
 		e = entry(strings.Repeat("long ", 100), strings.Repeat("x", 300))
@@ -176,6 +177,9 @@ func TestQueryAudit(t *testing.T) {
 		{AuditQuery{Counterpart: "FR", Limit: 3, Before: 100}, 3, 99},
 		{AuditQuery{Case: "PJ 17/26"}, 1, 600}, {AuditQuery{Actor: "rui"}, 2, 602}, {AuditQuery{Decision: "deny"}, 2, 602},
 		{AuditQuery{Purpose: "trace"}, 1, 600}, {AuditQuery{Action: "disclose"}, 1, 600}, {AuditQuery{Kind: "lead"}, 0, 0},
+		{AuditQuery{Policy: "leads"}, 1, 600}, {AuditQuery{Policy: "leads (30.cedar:4)"}, 1, 600}, {AuditQuery{Policy: "lead"}, 0, 0},
+		{AuditQuery{Handling: "H2"}, 1, 600}, {AuditQuery{Handling: "H2", Policy: "all", Purpose: "trace", Since: hour(30), Until: hour(31)}, 1, 600},
+		{AuditQuery{Handling: "H2", Decision: "deny"}, 0, 0}, {AuditQuery{Ground: "policy", Counterpart: "ES"}, 1, 600},
 		{AuditQuery{Text: "fARo"}, 1, 600}, {AuditQuery{Text: "EVENT 59", Limit: 1000}, 11, 599},
 		{AuditQuery{Object: strings.Repeat("x", 300)}, 1, 601},
 		{AuditQuery{Since: hour(598)}, 2, 599}, {AuditQuery{Since: hour(30), Until: hour(31)}, 2, 600},
@@ -202,6 +206,30 @@ func TestQueryAudit(t *testing.T) {
 				k++
 			}
 		}
+	}
+	// A page looks at so many entries and says where the next one goes on; what an index narrows down is not among them.
+	var got []int64
+	pages := 0
+	for q := (AuditQuery{Text: "event 59", Limit: 1000, Look: 100}); ; pages++ {
+		page, err := s.FindAudit(context.Background(), q)
+		if err != nil || page.Looked > 100 {
+			t.Fatal(page.Looked, err)
+		}
+		for _, r := range page.Records {
+			got = append(got, r.Index)
+		}
+		if q.Before = page.Next; q.Before == 0 {
+			break
+		}
+	}
+	if pages != 6 || len(got) != 11 || got[0] != 599 || got[10] != 59 {
+		t.Errorf("%d pages, %v", pages, got)
+	}
+	if page, err := s.FindAudit(context.Background(), AuditQuery{Object: "o7", Counterpart: "FR", Limit: 3, Look: 3}); err != nil || len(page.Records) != 3 || page.Next != 568 {
+		t.Errorf("%+v, %v", page, err)
+	}
+	if page, err := s.FindAudit(context.Background(), AuditQuery{Object: "o7", Counterpart: "ES"}); err != nil || page.Looked != 0 || page.Next != 0 {
+		t.Errorf("looked at %d entries, none of which two indexes share", page.Looked)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -3,23 +3,24 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"time"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
-
-	"proofmark/protocol"
 )
 
 // AuditReport is what a successful verification found.
 type AuditReport struct {
-	Size       int64     // entries
-	Erased     int64     // entries whose body was erased
-	Root       tlog.Hash // of the tree
-	Checkpoint []byte    // the signed note
+	From       int64       // entries before this one were not read again: their hashes stand for them
+	Size       int64       // entries
+	Erased     int64       // entries whose body was erased, among those that were read
+	Root       tlog.Hash   // of the tree
+	Checkpoint []byte      // the signed note
+	Proof      []tlog.Hash // that the tree of the earlier checkpoint is the beginning of this one (RFC 6962 §2.1.2), with From > 0
 }
 
 // AuditFault is an audit log that is not what was written. Index is the entry at which it shows first, or -1
@@ -48,28 +49,61 @@ func fault(index int64, format string, args ...any) error {
 // Someone who holds both the database key and the signing key can write a different log that verifies: against that helps comparing
 // with checkpoints that others have kept.
 func (s *Store) VerifyAudit(ctx context.Context, v note.Verifier, progress func(done, total int64)) (AuditReport, error) {
+	return s.verifyAudit(v, progress, func(c *auditCheck) error {
+		if err := c.entries(ctx, 0); err != nil {
+			return err
+		}
+		return c.indexes(ctx)
+	})
+}
+
+// VerifyAuditSince proves that the log still begins with the entries that an earlier checkpoint of it covers, and every entry since, with its place in
+// the indexes. Of the entries before it relies on their hashes: whether their content still has these, only VerifyAudit tells. saved is the signed
+// note; one that is not of this log, or larger than it, is an *AuditFault.
+func (s *Store) VerifyAuditSince(ctx context.Context, v note.Verifier, saved []byte, progress func(done, total int64)) (AuditReport, error) {
+	return s.verifyAudit(v, progress, func(c *auditCheck) error {
+		then, err := openCheckpoint(saved, v, "the saved checkpoint")
+		if err != nil {
+			return err
+		}
+		if then.size > c.total {
+			return fault(-1, "the log was put back: the saved checkpoint covers %d entries, the log has %d", then.size, c.total)
+		}
+		if err := c.begin(then); err != nil {
+			return err
+		}
+		c.lookUp = true
+		return c.entries(ctx, then.size)
+	})
+}
+
+// verifyAudit opens the checkpoint, has the tree built and compares both.
+func (s *Store) verifyAudit(v note.Verifier, progress func(done, total int64), read func(*auditCheck) error) (AuditReport, error) {
 	if progress == nil {
 		progress = func(int64, int64) {}
 	}
 	var report AuditReport
 	err := s.View(func(tx *Tx) error {
-		head, err := tx.openCheckpoint(v, &report)
+		signed, err := tx.Checkpoint()
+		if errors.Is(err, ErrNotFound) {
+			return fault(-1, "there is no checkpoint")
+		}
 		if err != nil {
 			return err
 		}
-		check := &auditCheck{tx: tx, seed: maphash.MakeSeed(), total: head.size, progress: progress}
-		if err := check.entries(ctx); err != nil {
-			return err
-		}
-		root, err := check.tree.root()
+		head, err := openCheckpoint(signed, v, "the checkpoint")
 		if err != nil {
 			return err
 		}
-		if root != head.root {
-			return fault(-1, "all %d entries and hashes agree with each other, but not with the signed checkpoint: their root is %s, the checkpoint says %s", head.size, root, head.root)
+		if err := checkForm(signed); err != nil {
+			return err
 		}
-		report.Size, report.Root, report.Erased = head.size, root, check.erased
-		return check.indexes(ctx)
+		c := &auditCheck{tx: tx, seed: maphash.MakeSeed(), total: head.size, head: head, progress: progress}
+		if err := read(c); err != nil {
+			return err
+		}
+		report = AuditReport{From: c.from, Size: head.size, Erased: c.erased, Root: head.root, Checkpoint: signed, Proof: c.proof}
+		return nil
 	})
 	if err != nil {
 		return AuditReport{}, fmt.Errorf("verify: %w", err)
@@ -77,39 +111,46 @@ func (s *Store) VerifyAudit(ctx context.Context, v note.Verifier, progress func(
 	return report, nil
 }
 
-func (tx *Tx) openCheckpoint(v note.Verifier, report *AuditReport) (checkpoint, error) {
-	signed, err := tx.Checkpoint()
-	if errors.Is(err, ErrNotFound) {
-		return checkpoint{}, fault(-1, "there is no checkpoint")
-	}
-	if err != nil {
-		return checkpoint{}, err
-	}
-	report.Checkpoint = signed
+// openCheckpoint verifies a note as this node writes it: one signature, byte for byte.
+func openCheckpoint(signed []byte, v note.Verifier, what string) (checkpoint, error) {
 	opened, err := note.Open(signed, note.VerifierList(v))
 	if err != nil {
-		return checkpoint{}, fault(-1, "the checkpoint's signature does not verify with the key %s: %v", v.Name(), err)
+		return checkpoint{}, fault(-1, "%s's signature does not verify with the key %s: %v", what, v.Name(), err)
 	}
 	head, err := parseCheckpoint([]byte(opened.Text))
 	if err != nil {
-		return checkpoint{}, fault(-1, "%v", err)
+		return checkpoint{}, fault(-1, "%s: %v", what, err)
 	}
 	if head.origin != v.Name() {
-		return checkpoint{}, fault(-1, "the checkpoint's origin is %q, want %q", head.origin, v.Name())
+		return checkpoint{}, fault(-1, "the origin of %s is %q, want %q", what, head.origin, v.Name())
 	}
 	return head, nil
+}
+
+// checkForm finds what a signature leaves open: further signature lines, and bits of its base64 that stand for nothing.
+func checkForm(signed []byte) error {
+	_, signatures, _ := strings.Cut(string(signed), "\n\n")
+	line, rest, _ := strings.Cut(signatures, "\n")
+	encoded := line[strings.LastIndexByte(line, ' ')+1:]
+	if b, err := base64.StdEncoding.Strict().DecodeString(encoded); err != nil || base64.StdEncoding.EncodeToString(b) != encoded || rest != "" {
+		return fault(-1, "the checkpoint's signature is not in the form in which it was written")
+	}
+	return nil
 }
 
 // auditCheck is a verification under way.
 type auditCheck struct {
 	tx       *Tx
 	tree     auditTree
+	head     checkpoint
 	total    int64
+	from     int64
 	erased   int64
+	proof    []tlog.Hash
+	lookUp   bool // index keys are looked up one by one, not summed up
 	progress func(done, total int64)
 
-	block int64 // the block that span is of
-	span  timeSpan
+	block blockCheck
 
 	// The index keys that must be there, as their number and the sum of their keyed hashes: equal sums spare a lookup per key, and
 	// whoever wrote the keys could not know the seed.
@@ -120,8 +161,40 @@ type auditCheck struct {
 
 const progressStep = 4096
 
-func (c *auditCheck) entries(ctx context.Context) error {
-	for key, stored := range c.tx.scan(spaceLeaf, "", true) {
+// begin takes the tree up where an earlier checkpoint left it.
+func (c *auditCheck) begin(then checkpoint) (err error) {
+	hashes := c.tx.AuditHashes()
+	if c.tree, err = loadTree(then.size, hashes); err != nil {
+		return fault(-1, "the hashes of the first %d entries cannot be read: %v", then.size, err)
+	}
+	root, err := c.tree.root()
+	if err != nil {
+		return err
+	}
+	if root != then.root {
+		return fault(-1, "the first %d entries are not those that the saved checkpoint covers: their root is %s, the checkpoint says %s; `audit verify` without --from says where, unless the log was written anew as a whole",
+			then.size, root, then.root)
+	}
+	c.from = then.size
+	if then.size == 0 {
+		return nil
+	}
+	if c.proof, err = tlog.ProveTree(c.total, then.size, hashes); err != nil {
+		return fault(-1, "the tree's hashes do not give a proof of consistency: %v", err)
+	}
+	if err := tlog.CheckTree(c.proof, c.total, c.head.root, then.size, then.root); err != nil {
+		return fault(-1, "the log of %d entries does not continue the one of %d that the saved checkpoint covers", c.total, then.size)
+	}
+	return nil
+}
+
+// entries reads the entries from index on and compares the tree that they give with the signed root.
+func (c *auditCheck) entries(ctx context.Context, index int64) error {
+	after := ""
+	if index > 0 {
+		after = spaceLeaf + number(uint64(index-1))
+	}
+	for key, stored := range c.tx.scan(spaceLeaf, after, true) {
 		n, err := parseNumber(key[len(spaceLeaf):])
 		if err != nil {
 			return fault(c.tree.size, "%v", err)
@@ -149,8 +222,15 @@ func (c *auditCheck) entries(ctx context.Context) error {
 	if c.tree.size != c.total {
 		return fault(c.tree.size, "the entry is missing")
 	}
+	if err := c.endBlock(); err != nil {
+		return err
+	}
 	c.progress(c.total, c.total)
-	return nil
+	root, err := c.tree.root()
+	if err == nil && root != c.head.root {
+		err = fault(-1, "all %d entries and hashes agree with each other, but not with the signed checkpoint: their root is %s, the checkpoint says %s", c.total, root, c.head.root)
+	}
+	return err
 }
 
 func (c *auditCheck) entry(index int64, stored []byte) error {
@@ -167,8 +247,6 @@ func (c *auditCheck) entry(index int64, stored []byte) error {
 	}
 	if leaf.Body == nil {
 		c.erased++
-	} else if err := c.time(index, e.Time); err != nil {
-		return err
 	}
 	hashes, err := c.tree.append(leaf.Content())
 	if err != nil {
@@ -186,83 +264,26 @@ func (c *auditCheck) entry(index int64, stored []byte) error {
 			return fault(index, "the stored hash over the entries %d to %d is not the one that they give: it or one of them was replaced", index+1-1<<level, index)
 		}
 	}
-	c.expect(index, e)
-	return nil
-}
-
-// time checks that a query for a period would not skip the entry.
-func (c *auditCheck) time(index int64, at time.Time) error {
-	if block := index / timeBlock; c.block != block || index == 0 {
-		span, err := c.tx.timesOf(block)
-		if err != nil {
-			return fault(index, "the period of its block: %v", err)
-		}
-		c.block, c.span = block, span
+	if !bytes.Equal(encodeLeaf(leaf, hashes), stored) {
+		return fault(index, "it is not stored in the form in which it was written")
 	}
-	if !c.span.overlaps(at, at.Add(1)) {
-		return fault(index, "its time %s lies outside of the period noted for its block, queries would not find it", at.Format(time.RFC3339))
-	}
-	return nil
-}
-
-func (c *auditCheck) expect(index int64, e protocol.AuditEntry) {
 	for _, key := range auditIndexKeys(index, e) {
+		if err := c.expect(index, key); err != nil {
+			return err
+		}
+	}
+	return c.inBlock(index, leaf.Body == nil, e)
+}
+
+// expect notes an index key that must be there.
+func (c *auditCheck) expect(index int64, key string) error {
+	if !c.lookUp {
 		c.keys++
 		c.sum += maphash.String(c.seed, key)
-	}
-}
-
-func (c *auditCheck) indexes(ctx context.Context) error {
-	var keys int64
-	var sum uint64
-	for key := range c.tx.scan(spaceAuditIndex, "", false) {
-		keys++
-		sum += maphash.String(c.seed, key)
-		if keys%progressStep == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	if c.tx.err != nil {
-		return fault(-1, "an index cannot be read: %v", c.tx.err)
-	}
-	if keys == c.keys && sum == c.sum {
 		return nil
 	}
-	return c.locate(ctx)
-}
-
-// locate finds the entry whose index keys are not what they should be, the slow way.
-func (c *auditCheck) locate(ctx context.Context) error {
-	for index := range c.total {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		r, err := c.tx.auditRecord(index)
-		if err != nil {
-			return err
-		}
-		for _, key := range auditIndexKeys(index, r.AuditEntry) {
-			if ok, err := c.tx.has(key); err != nil || !ok {
-				return fault(index, "it is missing from an index, queries would not find it")
-			}
-		}
+	if ok, err := c.tx.has(key); err != nil || !ok {
+		return fault(index, "it is missing from an index, queries would not find it")
 	}
-	for key := range c.tx.scan(spaceAuditIndex, "", false) {
-		index := int64(-1)
-		if n, err := parseNumber(key[max(0, len(key)-8):]); err == nil {
-			index = int64(^n)
-		}
-		r, err := c.tx.auditRecord(index)
-		if err != nil {
-			return fault(index, "an index names the entry, which is not there")
-		}
-		known := false
-		for _, k := range auditIndexKeys(index, r.AuditEntry) {
-			known = known || k == key
-		}
-		if !known {
-			return fault(index, "an index names the entry for a value that it does not have")
-		}
-	}
-	return fault(-1, "the indexes changed while they were read")
+	return nil
 }

@@ -18,7 +18,9 @@ import (
 //	x kind esc(value) ^number                 audit indexes, newest first
 //	p                                         the signed checkpoint
 //	k                                         nothing: see writeOutMemory
-//	t block                                   earliest and latest time within a block of audit entries
+//	t block / T era                           earliest and latest time within a block of audit entries / within many blocks
+//	y kind esc(value) ^block                  blocks in which a value occurs, newest first
+//	u                                         form of the audit log's indexes
 //	q peer 0 channel 0 number                 intents
 //	d peer 0 channel 0 document               the intent of a document
 //	o peer 0 channel                          outgoing channel
@@ -29,6 +31,7 @@ const (
 	keyFormat     = "v"
 	keyCheckpoint = "p"
 	keyDropped    = "k"
+	keyIndexed    = "u"
 
 	spaceRaw        = "r"
 	spaceRecord     = "c"
@@ -39,6 +42,8 @@ const (
 	spaceLeaf       = "l"
 	spaceAuditIndex = "x"
 	spaceTimes      = "t"
+	spaceEras       = "T"
+	spaceBlock      = "y"
 	spaceIntent     = "q"
 	spaceQueued     = "d"
 	spaceOut        = "o"

@@ -184,7 +184,10 @@ func (s *Store) begin() error {
 		if string(version) != formatVersion {
 			return fmt.Errorf("the database has format %q, this program knows %q: use the program that wrote it, or a newer one", version, formatVersion)
 		}
-		return s.loadAudit(tx)
+		if err := s.loadAudit(tx); err != nil {
+			return err
+		}
+		return s.upgradeIndexes(tx)
 	})
 }
 
@@ -194,7 +197,8 @@ func (s *Store) create() error {
 		return err
 	}
 	return s.db.Update(func(txn *badger.Txn) error {
-		return errors.Join(txn.Set([]byte(keyFormat), []byte(formatVersion)), txn.Set([]byte(keyCheckpoint), checkpoint))
+		return errors.Join(txn.Set([]byte(keyFormat), []byte(formatVersion)), txn.Set([]byte(keyCheckpoint), checkpoint),
+			txn.Set([]byte(keyIndexed), []byte(indexForm)))
 	})
 }
 
