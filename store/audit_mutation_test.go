@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -179,7 +180,7 @@ func TestNoChangeOfTheLogGoesUnseen(t *testing.T) {
 				r.Skip()
 			}
 			change[string(b)] = old
-			from, to = -1, 1<<62 // a key that was never written may name anything
+			from, to = math.MinInt64, math.MaxInt64 // a key that was never written may name anything
 			if what == "rename" {
 				change[key] = nil
 			}
