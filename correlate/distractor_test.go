@@ -72,7 +72,7 @@ func mixture(a, b *Signature, rng *rand.Rand) *Signature {
 }
 
 // entry draws one distractor.
-func (m *mixer) entry(rng *rand.Rand) (packedEntry, spotCode, reach) {
+func (m *mixer) entry(id string, rng *rand.Rand) entry {
 	a, b := m.smooth[rng.IntN(len(m.smooth))], m.smooth[rng.IntN(len(m.smooth))]
 	ta, tb := rng.Float64()*2*math.Pi, rng.Float64()*2*math.Pi
 	weight := 0.9 * rng.Float64()
@@ -124,7 +124,7 @@ func (m *mixer) entry(rng *rand.Rand) (packedEntry, spotCode, reach) {
 		}
 	}
 	bytes := m.pool[rng.IntN(len(m.pool))]
-	return pack(code, bytes), scanGrid.pick(clear), centreKind(bytes[5]).reach()
+	return entry{id: id, spots: scanGrid.pick(clear), reach: centreKind(bytes[5]).reach(), polar: packPolar(code), signature: bytes}
 }
 
 // pad puts n distractors into a gallery.
@@ -135,8 +135,8 @@ func (m *mixer) pad(g *Gallery, n int) {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(w), 99))
 			for i := w; i < n; i += workers {
-				data, code, r := m.entry(rng)
-				g.put(fmt.Sprintf("distractor-%07d", i), Class{}, data, code, r)
+				e := m.entry(fmt.Sprintf("distractor-%07d", i), rng)
+				g.put(kindClass{region: e.signature[4]}, e)
 			}
 		})
 	}

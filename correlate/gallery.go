@@ -1,8 +1,7 @@
 package correlate
 
 import (
-	"encoding/binary"
-	"fmt"
+	"context"
 	"runtime"
 	"slices"
 	"sync"
@@ -27,20 +26,25 @@ func agree(a, b string) bool {
 }
 
 // Gallery is a set of signatures in memory that many queries search at once while
-// it grows and shrinks. A signature takes 515 bytes that every scan reads, its
-// own bytes, about 0.5 kB of polar code, and its id; templates are made again for
-// those on a short list. The zero value is not ready; use NewGallery or
-// LoadGallery.
+// it grows and shrinks. It keeps of each its 256 spots, which every scan reads (515
+// bytes), its polar code (0.4 kB) and its id. The signatures themselves, about 1 kB,
+// are needed of a short list alone: it keeps them too (NewGallery), or fetches them
+// (NewFetchingGallery, LoadGallery). The zero value is not ready.
 type Gallery struct {
 	mu      sync.Mutex // for those who change it
-	index   map[string]int
+	index   map[string]int32
 	classes map[kindClass]*classUse
 	now     atomic.Pointer[contents]
 
-	cores    chan struct{} // a searching goroutine holds one for a stretch of work
-	expanded *templateCache
+	cores    chan struct{}  // a searching goroutine holds one for a stretch of work
+	fetch    Fetch          // nil where signatures are kept
+	expanded *templateCache // of signatures that are kept
 	limits   limits
 }
+
+// Fetch reads the binary form of signatures that stand in a gallery: as many as ids,
+// in their order, nil for one that is gone. It may be called from any goroutine.
+type Fetch func(ctx context.Context, ids []string) ([][]byte, error)
 
 // limits of a search's stages, see Search.
 type limits struct {
@@ -62,96 +66,68 @@ type classUse struct {
 	entries int
 }
 
-// contents is the gallery at one moment. What it leads to never changes, so a search
-// reads it without a lock: a change makes new blocks where it touches old ones.
-type contents struct {
-	full []*block // of blockSize entries each
-	last *block
-}
-
-const blockSize = 1024
-
-// block holds entries side by side, the scanned part apart from the rest.
-type block struct {
-	codes   []spotCode
-	reaches []uint8
-	records []record
-}
-
-// record is what a gallery keeps of an entry beside its spots.
-type record struct {
-	id    string
-	class *classUse
-	data  packedEntry
-}
-
-// NewGallery returns an empty gallery.
+// NewGallery returns an empty gallery that keeps its signatures.
 func NewGallery() *Gallery {
-	g := &Gallery{
-		index: map[string]int{}, classes: map[kindClass]*classUse{},
-		cores:    make(chan struct{}, runtime.GOMAXPROCS(0)),
-		expanded: newTemplateCache(cachedTemplates),
-		limits:   limits{short: 200, swept: 1024, words: 2048},
-	}
-	g.now.Store(&contents{last: newBlock()})
+	g := NewFetchingGallery(nil)
+	g.expanded = newTemplateCache(cachedTemplates)
 	return g
 }
 
-func newBlock() *block {
-	return &block{make([]spotCode, 0, blockSize), make([]uint8, 0, blockSize), make([]record, 0, blockSize)}
-}
-
-// clone copies the first n entries, with room for a whole block.
-func (b *block) clone(n int) *block {
-	c := newBlock()
-	return &block{append(c.codes, b.codes[:n]...), append(c.reaches, b.reaches[:n]...), append(c.records, b.records[:n]...)}
-}
-
-func (v *contents) len() int { return len(v.full)*blockSize + len(v.last.records) }
-
-// at returns an entry's block and its place there.
-func (v *contents) at(i int) (*block, int) {
-	if b := i / blockSize; b < len(v.full) {
-		return v.full[b], i % blockSize
+// NewFetchingGallery returns an empty gallery that fetches the signatures of each
+// short list. One that is gone by then is not found.
+func NewFetchingGallery(fetch Fetch) *Gallery {
+	g := &Gallery{
+		fetch: fetch,
+		index: map[string]int32{}, classes: map[kindClass]*classUse{},
+		cores:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+		limits: limits{short: 200, swept: 1024, words: 2048},
 	}
-	return v.last, i % blockSize
+	g.now.Store(&contents{last: &block{}})
+	return g
 }
 
 // Put adds a template or replaces the one of the same id.
 func (g *Gallery) Put(id string, c Class, t *Template) {
-	code := t.polar()
-	g.put(id, c, pack(code, t.packed), t.codes.spots, t.sig.reach())
+	e := entry{id: id, polar: packPolar(t.polar()), spots: t.codes.spots, reach: t.sig.reach()}
+	if g.fetch == nil {
+		e.signature = t.packed
+	}
+	g.put(kindClass{c, t.sig.region}, e)
 }
 
 // PutSignature adds a signature or replaces the one of the same id, without
 // keeping a template.
-func (g *Gallery) PutSignature(id string, c Class, s *Signature) { g.Put(id, c, NewTemplate(s)) }
+func (g *Gallery) PutSignature(id string, c Class, s *Signature) {
+	if g.fetch == nil {
+		g.Put(id, c, NewTemplate(s))
+		return
+	}
+	g.Put(id, c, &Template{sig: s}) // its codes do not need its bytes
+}
 
-func (g *Gallery) put(id string, c Class, data packedEntry, code spotCode, r reach) {
+func (g *Gallery) put(c kindClass, e entry) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	rec := record{id, g.use(kindClass{c, data.signature()[4]}), data}
+	e.class = g.use(c)
 	v := *g.now.Load()
-	if i, ok := g.index[id]; ok {
-		g.replace(&v, i, rec, code, uint8(r))
+	if i, ok := g.index[e.id]; ok {
+		g.replace(&v, int(i), e)
 		g.now.Store(&v)
 		return
 	}
-	g.index[id] = v.len()
-	// Older contents do not see beyond their own length, so they share the memory.
-	last := &block{append(v.last.codes, code), append(v.last.reaches, uint8(r)), append(v.last.records, rec)}
-	if v.last = last; len(last.records) == blockSize {
-		v.full, v.last = append(v.full, last), newBlock()
+	g.index[e.id] = int32(v.len())
+	if v.last = v.last.with(e); v.last.len() == blockSize {
+		v.last.polar = slices.Clone(v.last.polar) // without room for more
+		v.full, v.last = append(v.full, v.last), &block{}
 	}
 	g.now.Store(&v)
 }
 
-// replace puts other contents in place i, giving up the class of the old ones.
-func (g *Gallery) replace(v *contents, i int, rec record, code spotCode, r uint8) {
+// replace puts another entry in place i, giving up the class of the old one.
+func (g *Gallery) replace(v *contents, i int, e entry) {
 	old, at := v.at(i)
-	g.leave(old.records[at].class)
-	b := old.clone(len(old.records))
-	b.codes[at], b.reaches[at], b.records[at] = code, r, rec
+	g.leave(old.classes[at])
+	b := old.replaced(at, e)
 	if i/blockSize < len(v.full) {
 		v.full = slices.Clone(v.full)
 		v.full[i/blockSize] = b
@@ -171,18 +147,18 @@ func (g *Gallery) Remove(id string) {
 	}
 	delete(g.index, id)
 	v := *g.now.Load()
-	if len(v.last.records) == 0 {
+	if v.last.len() == 0 {
 		n := len(v.full) - 1
 		v.full, v.last = v.full[:n:n], v.full[n]
 	}
 	// The last entry takes the place of the one that goes.
 	end := v.len() - 1
 	b, at := v.at(end)
-	moved := b.records[at]
-	if i != end {
+	moved := b.entry(at)
+	if int(i) != end {
 		g.index[moved.id] = i
 		moved.class.entries++ // replace gives up the other's class, the cut below this one's
-		g.replace(&v, i, moved, b.codes[at], b.reaches[at])
+		g.replace(&v, int(i), moved)
 	}
 	g.leave(moved.class)
 	v.last = v.last.clone(at)
@@ -213,70 +189,4 @@ func (g *Gallery) holds(id string) bool {
 	defer g.mu.Unlock()
 	_, ok := g.index[id]
 	return ok
-}
-
-// Template makes the template of an entry; false where there is none.
-func (g *Gallery) Template(id string) (*Template, bool) {
-	g.mu.Lock()
-	i, ok := g.index[id]
-	v := g.now.Load()
-	g.mu.Unlock()
-	if !ok {
-		return nil, false
-	}
-	b, at := v.at(i)
-	return g.expanded.template(b.records[at].data), true
-}
-
-// packedEntry is an entry as a gallery keeps it, in one piece of memory: the
-// first and the last used ring, their polar code, the signature's bytes.
-type packedEntry []byte
-
-const ringBytes = 2 * ringWords * 8
-
-func pack(code *polarCode, signature []byte) packedEntry {
-	from, to := code.span()
-	p := make(packedEntry, 0, 2+(to-from)*ringBytes+len(signature))
-	p = append(p, byte(from), byte(to))
-	for r := from; r < to; r++ {
-		for w := range ringWords {
-			p = binary.LittleEndian.AppendUint64(p, code.sign[r][w])
-			p = binary.LittleEndian.AppendUint64(p, code.mask[r][w])
-		}
-	}
-	return append(p, signature...)
-}
-
-func (p packedEntry) span() (from, to int) { return int(p[0]), int(p[1]) }
-
-func (p packedEntry) signature() []byte {
-	from, to := p.span()
-	return p[2+(to-from)*ringBytes:]
-}
-
-// code unpacks the polar code.
-func (p packedEntry) code(c *polarCode) {
-	*c = polarCode{}
-	from, to := p.span()
-	rest := p[2:]
-	for r := from; r < to; r++ {
-		for w := range ringWords {
-			c.sign[r][w], c.mask[r][w] = binary.LittleEndian.Uint64(rest), binary.LittleEndian.Uint64(rest[8:])
-			rest = rest[16:]
-		}
-	}
-}
-
-// template expands an entry. Its bytes were checked when they came in.
-func (p packedEntry) template() *Template {
-	bytes := p.signature()
-	s, err := parseHeader(bytes)
-	if err != nil {
-		panic(fmt.Sprintf("correlate: gallery holds an unreadable signature: %v", err))
-	}
-	s.decode(bytes)
-	t := newTemplate(s, bytes)
-	t.codes.polar = new(polarCode)
-	p.code(t.codes.polar)
-	return t
 }

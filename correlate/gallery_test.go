@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 
@@ -160,6 +161,8 @@ func TestGalleryKeepsItsEntriesApart(t *testing.T) {
 	g := NewGallery()
 	want := map[string]string{}
 	tm := mustTemplate(t, texture(1).scan(view{pitch: 12.5}))
+	narrow := NewTemplate(tm.sig) // with a polar code of another length
+	narrow.codes.polar = &polarCode{mask: [rings][ringWords]uint64{3: {1}}}
 	rng := exact.Sequence(5)
 	var old *contents
 	var oldIDs []string
@@ -170,7 +173,11 @@ func TestGalleryKeepsItsEntriesApart(t *testing.T) {
 			g.Remove(id)
 		} else {
 			want[id] = fmt.Sprint(rng.Below(3))
-			g.Put(id, Class{Calibre: want[id]}, tm)
+			if want[id] == "0" {
+				g.Put(id, Class{Calibre: want[id]}, narrow)
+			} else {
+				g.Put(id, Class{Calibre: want[id]}, tm)
+			}
 		}
 		if step == 3000 {
 			old, oldIDs = g.now.Load(), ids(g.now.Load())
@@ -183,9 +190,12 @@ func TestGalleryKeepsItsEntriesApart(t *testing.T) {
 	entries := 0
 	for i := range now.len() {
 		b, at := now.at(i)
-		r := b.records[at]
-		if want[r.id] != r.class.Calibre || g.index[r.id] != i {
+		r := b.entry(at)
+		if want[r.id] != r.class.Calibre || int(g.index[r.id]) != i {
 			t.Fatalf("entry %d is %s of class %s, want %s", i, r.id, r.class.Calibre, want[r.id])
+		}
+		if !r.polar.whole() || (len(r.polar) == 2+ringBytes) != (want[r.id] == "0") {
+			t.Fatalf("entry %d has a polar code of %d bytes", i, len(r.polar))
 		}
 	}
 	for _, u := range g.classes {
@@ -203,7 +213,7 @@ func ids(v *contents) []string {
 	var out []string
 	for i := range v.len() {
 		b, at := v.at(i)
-		out = append(out, b.records[at].id)
+		out = append(out, b.ids[at])
 	}
 	return out
 }
@@ -213,16 +223,92 @@ func TestTemplateCacheIsBounded(t *testing.T) {
 	g.expanded = newTemplateCache(2)
 	for range 2 {
 		for id, q := range all {
-			got, ok := g.Template(id)
-			if !ok || Compare(got, q).Score < 0.9 {
-				t.Fatalf("%s: not its template", id)
+			b, at := g.now.Load().at(int(g.index[id]))
+			got, err := g.template(b.signatures[at], b.polarOf(at))
+			if err != nil || Compare(got, q).Score < 0.9 {
+				t.Fatalf("%s: not its template, %v", id, err)
 			}
 		}
 	}
 	if n := len(g.expanded.byKey); n != 2 || g.expanded.order.Len() != 2 {
 		t.Errorf("%d templates are kept, room is for 2", n)
 	}
-	if _, ok := g.Template("nobody"); ok {
-		t.Error("a template of nobody")
+}
+
+// shelf is where a gallery under test fetches its signatures.
+type shelf map[string][]byte
+
+func (s shelf) fetch(_ context.Context, ids []string) ([][]byte, error) {
+	out := make([][]byte, len(ids))
+	for i, id := range ids {
+		out[i] = s[id]
+	}
+	return out, nil
+}
+
+// fetching is a gallery of the same entries in the same places that fetches them.
+func fetching(g *Gallery) (*Gallery, shelf) {
+	s := shelf{}
+	f := NewFetchingGallery(s.fetch)
+	v := g.now.Load()
+	for i := range v.len() {
+		b, at := v.at(i)
+		e := b.entry(at)
+		s[e.id], e.signature = e.signature, nil
+		f.put(e.class.kindClass, e)
+	}
+	return f, s
+}
+
+// A gallery that fetches signatures finds what one finds that keeps them, to the bit,
+// by every way through the stages.
+func TestFetchedSignaturesAreComparedAlike(t *testing.T) {
+	g, all := smallGallery(t, 6, 2)
+	f, s := fetching(g)
+	for name, l := range map[string]limits{"all compared": g.limits, "swept": {short: 4, swept: 8, words: 20}, "scanned": {short: 3, swept: 5, words: 7}} {
+		g.limits, f.limits = l, l
+		for id, q := range all {
+			for part, query := range map[string]*Template{"whole": q, "part": mustTemplate(t, texture(1).scan(view{rotation: 50, pitch: 12.5, sector: 70}))} {
+				want, err := g.SearchStages(t.Context(), query, Class{}, 1, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := f.SearchStages(t.Context(), query, Class{}, 1, nil); err != nil || !reflect.DeepEqual(got, want) {
+					t.Fatalf("%s, %s, %s: %+v, want %+v; %v", name, id, part, got, want, err)
+				}
+			}
+		}
+	}
+	q := all["f00-0"]
+	told, err := f.SearchTold(t.Context(), q, Class{}, 3, nil, func(id string) bool { return id == "f00-1" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range told {
+		want := Compare(q, all[got.ID])
+		if got.ID == "f00-1" {
+			want = Compare(all[got.ID], q)
+		}
+		if !reflect.DeepEqual(got.Comparison, want) {
+			t.Errorf("%s: told as %+v, want %+v", got.ID, got.Comparison, want)
+		}
+	}
+	delete(s, "f00-1")
+	if found, err := f.Search(t.Context(), q, Class{}, 5, nil); err != nil || len(found) == 0 || slices.ContainsFunc(found, func(x Found) bool { return x.ID == "f00-1" }) {
+		t.Errorf("a signature that is gone is found: %+v, %v", found, err)
+	}
+	s["f00-1"] = []byte("not a signature")
+	if _, err := f.Search(t.Context(), q, Class{}, 5, nil); !errors.Is(err, ErrBadSignature) {
+		t.Errorf("unreadable bytes: %v", err)
+	}
+	broken := errors.New("the disk is gone")
+	for _, fetch := range []Fetch{
+		func(context.Context, []string) ([][]byte, error) { return nil, broken },
+		func(context.Context, []string) ([][]byte, error) { return nil, nil },
+	} {
+		f.fetch = fetch
+		if found, err := f.Search(t.Context(), q, Class{}, 5, nil); err == nil || found != nil {
+			t.Errorf("found %v without their signatures", found)
+		}
 	}
 }

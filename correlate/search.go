@@ -3,6 +3,8 @@ package correlate
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -44,8 +46,19 @@ func (g *Gallery) Search(ctx context.Context, q *Template, c Class, keep int, ad
 	return done.Found, err
 }
 
+// SearchTold is Search with each comparison told from the entry's point of view where
+// first says so of its id. first is called from many goroutines.
+func (g *Gallery) SearchTold(ctx context.Context, q *Template, c Class, keep int, admit, first func(id string) bool) ([]Found, error) {
+	done, err := g.searchStages(ctx, q, c, keep, admit, first)
+	return done.Found, err
+}
+
 // SearchStages is Search, and tells which entries went how far.
 func (g *Gallery) SearchStages(ctx context.Context, q *Template, c Class, keep int, admit func(id string) bool) (Searched, error) {
+	return g.searchStages(ctx, q, c, keep, admit, func(string) bool { return false })
+}
+
+func (g *Gallery) searchStages(ctx context.Context, q *Template, c Class, keep int, admit, first func(id string) bool) (Searched, error) {
 	if err := ctx.Err(); err != nil {
 		return Searched{}, err
 	}
@@ -58,15 +71,7 @@ func (g *Gallery) SearchStages(ctx context.Context, q *Template, c Class, keep i
 	if err := s.shorten(max(g.limits.short, shortListKeep*keep)); err != nil {
 		return Searched{}, err
 	}
-	found := make([]Found, len(s.field))
-	err := s.parallel(len(s.field), 1, func() func(from, to int) {
-		return func(from, to int) {
-			for i := from; i < to; i++ {
-				rec := s.record(s.field[i])
-				found[i] = Found{rec.id, Compare(q, g.expanded.template(rec.data))}
-			}
-		}
-	})
+	found, err := s.compare(first)
 	if err != nil {
 		return Searched{}, err
 	}
@@ -78,6 +83,71 @@ func (g *Gallery) SearchStages(ctx context.Context, q *Template, c Class, keep i
 	}
 	s.done.Found = found[:min(keep, len(found))]
 	return s.done, nil
+}
+
+// compare compares the query with the field, in no order; what is gone is left out.
+func (s *search) compare(first func(id string) bool) ([]Found, error) {
+	signatures, err := s.signatures()
+	if err != nil {
+		return nil, err
+	}
+	found, errs := make([]Found, len(s.field)), make([]error, len(s.field))
+	err = s.parallel(len(s.field), 1, func() func(from, to int) {
+		return func(from, to int) {
+			for i := from; i < to; i++ {
+				if signatures[i] == nil {
+					continue
+				}
+				b, at := s.contents.at(int(s.field[i]))
+				var t *Template
+				if t, errs[i] = s.g.template(signatures[i], b.polarOf(at)); errs[i] != nil {
+					continue
+				}
+				found[i].ID = b.ids[at]
+				if first(b.ids[at]) {
+					found[i].Comparison = Compare(t, s.query)
+				} else {
+					found[i].Comparison = Compare(s.query, t)
+				}
+			}
+		}
+	})
+	if err := cmp.Or(err, errors.Join(errs...)); err != nil {
+		return nil, err
+	}
+	at := 0
+	return slices.DeleteFunc(found, func(Found) bool { at++; return signatures[at-1] == nil }), nil
+}
+
+// signatures are those of the field, nil for one that is gone.
+func (s *search) signatures() ([][]byte, error) {
+	ids, kept := make([]string, len(s.field)), make([][]byte, len(s.field))
+	for i, e := range s.field {
+		b, at := s.contents.at(int(e))
+		ids[i] = b.ids[at]
+		if s.g.fetch == nil {
+			kept[i] = b.signatures[at]
+		}
+	}
+	if s.g.fetch == nil || len(ids) == 0 {
+		return kept, nil
+	}
+	fetched, err := s.g.fetch(s.ctx, ids)
+	if err == nil && len(fetched) != len(ids) {
+		err = fmt.Errorf("%d came for %d ids", len(fetched), len(ids))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetch the signatures of a short list: %w", err)
+	}
+	return fetched, nil
+}
+
+// template of an entry.
+func (g *Gallery) template(signature []byte, polar packedPolar) (*Template, error) {
+	if g.expanded == nil {
+		return expand(signature, polar)
+	}
+	return g.expanded.template(signature, polar)
 }
 
 // search is one query on its way through the stages.
@@ -97,9 +167,9 @@ type search struct {
 	}
 }
 
-func (s *search) record(i int32) *record {
+func (s *search) id(i int32) string {
 	b, at := s.contents.at(int(i))
-	return &b.records[at]
+	return b.ids[at]
 }
 
 // admit fills the field with what class and caller let through.
@@ -111,8 +181,7 @@ func (s *search) admit(c Class, admit func(id string) bool) {
 	lastVerdict := false
 	for i := 0; i < n; {
 		b, _ := s.contents.at(i)
-		for j := range b.records {
-			u := b.records[j].class
+		for j, u := range b.classes {
 			if u != lastClass {
 				verdict, ok := known[u]
 				if !ok {
@@ -121,11 +190,11 @@ func (s *search) admit(c Class, admit func(id string) bool) {
 				}
 				lastClass, lastVerdict = u, verdict
 			}
-			if lastVerdict && (admit == nil || admit(b.records[j].id)) {
+			if lastVerdict && (admit == nil || admit(b.ids[j])) {
 				s.field = append(s.field, int32(i+j))
 			}
 		}
-		i += len(b.records)
+		i += b.len()
 	}
 }
 
@@ -216,7 +285,7 @@ func (s *search) turnedScanner() scorer {
 				if s.reach(b, at) != r {
 					continue
 				}
-				sheet.lay(s.turned(r), n, b.records[at].data)
+				sheet.lay(s.turned(r), n, b.polarOf(at))
 				laid[n] = i
 				if n++; n == lanes {
 					flush()
@@ -236,7 +305,7 @@ func (s *search) sweeper() scorer {
 	return func(field []int32, scores []float32) {
 		for i, e := range field {
 			b, at := s.contents.at(int(e))
-			b.records[at].data.code(&code)
+			b.polarOf(at).unpack(&code)
 			r := s.reach(b, at)
 			if need := turns * len(reachShifts[r]); len(poses) < need {
 				poses = make([]float32, need)
@@ -304,7 +373,7 @@ func (s *search) best(scores []float32, n int) []int32 {
 		}
 	}
 	slices.SortFunc(tied, func(a, b int) int {
-		return cmp.Or(cmp.Compare(max(scores[b], 0), max(scores[a], 0)), cmp.Compare(s.record(s.field[a]).id, s.record(s.field[b]).id))
+		return cmp.Or(cmp.Compare(max(scores[b], 0), max(scores[a], 0)), cmp.Compare(s.id(s.field[a]), s.id(s.field[b])))
 	})
 	for _, i := range tied[:n-above] {
 		kept = append(kept, s.field[i])

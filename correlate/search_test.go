@@ -25,7 +25,7 @@ func recall(tb testing.TB, g *Gallery, set []signed, step int) (mates, listed, f
 		s := &search{g: g, ctx: context.Background(), contents: g.now.Load(), query: q, kernel: fastest}
 		s.admit(Class{}, notMe)
 		for _, e := range s.field {
-			if mate(s.record(e).id) {
+			if mate(s.id(e)) {
 				mates++
 			}
 		}
@@ -33,7 +33,7 @@ func recall(tb testing.TB, g *Gallery, set []signed, step int) (mates, listed, f
 			tb.Fatal(err)
 		}
 		for _, e := range s.field {
-			if mate(s.record(e).id) {
+			if mate(s.id(e)) {
 				listed++
 			}
 		}
@@ -92,7 +92,7 @@ func TestSearchListsMatesOfPartialMarks(t *testing.T) {
 			}
 			on := map[string]bool{}
 			for _, e := range s.field {
-				on[s.record(e).id] = true
+				on[s.id(e)] = true
 			}
 			for j, m := range set {
 				if j != i && m.source == set[i].source {

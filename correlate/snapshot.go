@@ -1,24 +1,19 @@
 package correlate
 
 import (
-	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
 	"proofmark/correlate/snapshot"
 )
 
-// A snapshot is a gallery's entries with all that was computed from them, in the frame
-// of package snapshot, so that reading one takes no decoding of pictures. Of each entry
-// the id and the class, reach, 256 spots as samples in 16 bits, its packed form.
-var snapshotFormat = snapshot.Format{Magic: "PMGAL\r\n\x1a", Version: 2, Algorithm: Algorithm + " " + FiringPinAlgorithm}
+// A snapshot is what a gallery computed of its entries, in the frame of package
+// snapshot, without their signatures. Of each entry the id and the class, the code of
+// its region, reach, 256 spots as samples in 16 bits, its packed polar code.
+var snapshotFormat = snapshot.Format{Magic: "PMGAL\r\n\x1a", Version: 3, Algorithm: Algorithm + " " + FiringPinAlgorithm}
 
-const (
-	maxPacked     = 2 + rings*ringBytes + MaxSignatureSize
-	spotCodeBytes = 2 * scanSpots
-)
+const spotCodeBytes = 2 * scanSpots
 
 // ErrBadSnapshot: the bytes are no snapshot of this version, or are damaged. The
 // way on is to build the gallery again from its signatures.
@@ -31,15 +26,16 @@ func (g *Gallery) Save(w io.Writer) error {
 	out := snapshot.NewWriter(w, snapshotFormat, v.len())
 	for i := range v.len() {
 		block, at := v.at(i)
-		rec, code := &block.records[at], &block.codes[at]
-		for _, text := range []string{rec.id, rec.class.Calibre, rec.class.FiringPin, rec.class.Pattern} {
+		class := block.classes[at]
+		for _, text := range []string{block.ids[at], class.Calibre, class.FiringPin, class.Pattern} {
 			out.Text(text)
 		}
+		out.Byte(class.region)
 		out.Byte(block.reaches[at])
-		for _, spot := range code.spots {
+		for _, spot := range block.codes[at].spots {
 			out.Uint16(spot / lanes)
 		}
-		out.Block(rec.data)
+		out.Block(block.polarOf(at))
 		if out.Err() != nil {
 			break
 		}
@@ -50,15 +46,15 @@ func (g *Gallery) Save(w io.Writer) error {
 	return nil
 }
 
-// LoadGallery reads a snapshot. The bytes may be hostile: every length and field
-// is checked before it is used, memory grows only with what was read, and the
-// gallery is given out only when the checksum agreed.
-func LoadGallery(r io.Reader) (*Gallery, error) {
+// LoadGallery reads a snapshot into a gallery that fetches its signatures. The bytes
+// may be hostile: every length and field is checked before it is used, memory grows
+// only with what was read, and the gallery is given out only when the checksum agreed.
+func LoadGallery(r io.Reader, fetch Fetch) (*Gallery, error) {
 	in, n, err := snapshot.NewReader(r, snapshotFormat)
 	if err != nil {
 		return nil, err
 	}
-	g := NewGallery()
+	g := NewFetchingGallery(fetch)
 	for i := uint64(0); i < n && in.Err() == nil; i++ {
 		if err := g.read(in); err != nil {
 			return nil, fmt.Errorf("%w: entry %d: %w", ErrBadSnapshot, i, err)
@@ -72,40 +68,32 @@ func LoadGallery(r io.Reader) (*Gallery, error) {
 
 // read takes in one entry. Errors of reading stay in the reader.
 func (g *Gallery) read(in *snapshot.Reader) error {
-	id := in.Text()
-	class := Class{in.Text(), in.Text(), in.Text()}
-	own := in.Byte()
-	var code spotCode
+	e := entry{id: in.Text()}
+	class := kindClass{Class{in.Text(), in.Text(), in.Text()}, in.Byte()}
+	e.reach = reach(in.Byte())
 	raw := in.Bytes(spotCodeBytes)
-	for i := range code.spots {
+	for i := range e.spots.spots {
 		half, sample := i/scanHalf, int(binary.LittleEndian.Uint16(raw[2*i:]))
 		if sample < scanGrid.samples() {
-			code.held++
+			e.spots.held++
 		} else if in.Err() == nil && sample != scanGrid.samples()+half {
 			return fmt.Errorf("spot %d is sample %d of %d", i, sample, scanGrid.samples())
 		}
-		code.spots[i] = uint16(sample) * lanes
+		e.spots.spots[i] = uint16(sample) * lanes
 	}
-	data := packedEntry(bytes.Clone(in.Block(maxPacked)))
-	if in.Err() != nil {
+	e.polar = in.Block(maxPolar) // valid until the next field: put copies it
+	switch {
+	case in.Err() != nil:
 		return nil
+	case int(class.region) >= len(regions) || regions[class.region] == nil:
+		return fmt.Errorf("region code %d", class.region)
+	case e.reach >= reaches:
+		return fmt.Errorf("reach %d", e.reach)
+	case !e.polar.whole():
+		return fmt.Errorf("a polar code of %d bytes", len(e.polar))
+	case g.holds(e.id):
+		return fmt.Errorf("id %.40q stands there twice", e.id)
 	}
-	if len(data) < 2 {
-		return errors.New("it holds nothing")
-	}
-	if from, to := data.span(); from > to || to > rings || len(data) < 2+(to-from)*ringBytes {
-		return fmt.Errorf("rings %d to %d in %d bytes", from, to, len(data))
-	}
-	s, err := parseHeader(data.signature())
-	if err != nil {
-		return err
-	}
-	if own != uint8(s.reach()) {
-		return fmt.Errorf("reach %d where the signature says %d", own, s.reach())
-	}
-	if g.holds(id) {
-		return fmt.Errorf("id %.40q stands there twice", id)
-	}
-	g.put(id, class, data, code, reach(own))
+	g.put(class, e)
 	return nil
 }

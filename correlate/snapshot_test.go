@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"testing"
 
 	"proofmark/correlate/snapshot"
@@ -26,7 +27,8 @@ func savedGallery(tb testing.TB) (*Gallery, map[string]*Template, []byte) {
 
 func TestSnapshotBringsTheGalleryBack(t *testing.T) {
 	g, all, raw := savedGallery(t)
-	again, err := LoadGallery(bytes.NewReader(raw))
+	_, saved := fetching(g)
+	again, err := LoadGallery(bytes.NewReader(raw), saved.fetch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,14 +55,14 @@ func TestSnapshotBringsTheGalleryBack(t *testing.T) {
 func TestSnapshotRefusesDamage(t *testing.T) {
 	_, _, raw := savedGallery(t)
 	for cut := 0; cut < len(raw); cut += 97 {
-		if _, err := LoadGallery(bytes.NewReader(raw[:cut])); !errors.Is(err, ErrBadSnapshot) || !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := LoadGallery(bytes.NewReader(raw[:cut]), nil); !errors.Is(err, ErrBadSnapshot) || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("cut to %d of %d bytes: %v", cut, len(raw), err)
 		}
 	}
 	for at := 0; at < len(raw); at += 89 {
 		bad := bytes.Clone(raw)
 		bad[at] ^= 0x10
-		if _, err := LoadGallery(bytes.NewReader(bad)); !errors.Is(err, ErrBadSnapshot) {
+		if _, err := LoadGallery(bytes.NewReader(bad), nil); !errors.Is(err, ErrBadSnapshot) {
 			t.Fatalf("byte %d changed: %v", at, err)
 		}
 	}
@@ -95,7 +97,9 @@ func FuzzLoadGallery(f *testing.F) {
 	f.Add(empty.Bytes()[:empty.Len()-sha256.Size])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		sum := sha256.Sum256(b)
-		g, err := LoadGallery(bytes.NewReader(append(bytes.Clone(b), sum[:]...)))
+		g, err := LoadGallery(bytes.NewReader(append(bytes.Clone(b), sum[:]...)), func(_ context.Context, ids []string) ([][]byte, error) {
+			return slices.Repeat([][]byte{q.packed}, len(ids)), nil
+		})
 		if err != nil {
 			if !errors.Is(err, ErrBadSnapshot) {
 				t.Fatal(err)

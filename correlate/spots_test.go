@@ -106,10 +106,10 @@ func TestTurnedScanKeepsEntriesApart(t *testing.T) {
 		for i := range g.Len() {
 			b, at := g.now.Load().at(i)
 			one := make([]float32, 1)
-			sheet.lay(scan, 0, b.records[at].data)
+			sheet.lay(scan, 0, b.polarOf(at))
 			sheet.score(scan, k, one)
 			alone = append(alone, one[0])
-			if b.records[at].id[:3] == "f00" {
+			if b.ids[at][:3] == "f00" {
 				mates = max(mates, one[0])
 			} else {
 				others = max(others, one[0])
@@ -119,7 +119,7 @@ func TestTurnedScanKeepsEntriesApart(t *testing.T) {
 			n := min(lanes, g.Len()-from)
 			for i := range n {
 				b, at := g.now.Load().at(from + i)
-				sheet.lay(scan, i, b.records[at].data)
+				sheet.lay(scan, i, b.polarOf(at))
 			}
 			scores := make([]float32, n)
 			sheet.score(scan, k, scores)

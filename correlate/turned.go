@@ -60,8 +60,8 @@ func newTurnedSheet() *turnedSheet {
 
 // lay puts an entry's signs into a lane: bit k of a sample's three words is the sign
 // it has where a query turned by k has the sample.
-func (s *turnedSheet) lay(t *turnedScan, lane int, entry packedEntry) {
-	entry.code(&s.code)
+func (s *turnedSheet) lay(t *turnedScan, lane int, entry packedPolar) {
+	entry.unpack(&s.code)
 	size := columnWords(polarGrid.samples())
 	first, second, third := s.words[lane:size], s.words[size+lane:2*size], s.words[2*size+lane:]
 	ring := -1

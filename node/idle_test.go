@@ -5,13 +5,16 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -159,28 +162,36 @@ func silentMember(t testing.TB, country string, i int) string {
 	return entry
 }
 
+// heldMarks is how many different marks BenchmarkIdle's signatures have.
+const heldMarks = 64
+
 // hold writes foreign signatures into the database as they were received, without the acts around them: the next start finds and indexes them. Their
-// marks are those of a few generated breech faces, which take what others would.
+// marks are those of some generated breech faces again and again, which take what as many different ones would.
 func (b *bureau) hold(n int) {
 	b.t.Helper()
-	maker := synth.NewMaker(1)
-	var marks [][]byte
-	for i := range 4 {
-		s, _, err := correlate.Encode(maker.Firearm(uint64(i)).Fire(1, synth.Shot{}), correlate.BreechFace)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		raw, err := s.MarshalBinary()
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		marks = append(marks, raw)
+	marks, errs := make([][]byte, heldMarks), make([]error, heldMarks)
+	var wg sync.WaitGroup
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range marks {
+		wg.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free }()
+			s, _, err := correlate.Encode(synth.NewMaker(uint64(i/8)).Firearm(uint64(i)).Fire(1, synth.Shot{}), correlate.BreechFace)
+			if err == nil {
+				marks[i], err = s.MarshalBinary()
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		b.t.Fatal(err)
 	}
 	records := store.NewCollection[ballistics.Signature]("signature")
 	random := mathrand.NewChaCha8([32]byte{1})
-	for first := 0; first < n; first += 400 {
+	for first := 0; first < n; first += 1000 {
 		err := b.node.store.Update(context.Background(), func(tx *store.Tx) error {
-			for i := first; i < min(first+400, n); i++ {
+			for i := first; i < min(first+1000, n); i++ {
 				id, err := protocol.NewDocumentID("ES", tx.Now(), random)
 				if err != nil {
 					return err

@@ -93,6 +93,65 @@ func TestGalleryGateAndClass(t *testing.T) {
 	}
 }
 
+// A gallery that fetches signatures finds what one finds that keeps them, to the bit.
+func TestFetchedSignaturesAreComparedAlike(t *testing.T) {
+	g := crowd(t, 6, 230) // more than a short list
+	r := rand.New(rand.NewPCG(3, 7))
+	b := randomBullet(r, 6)
+	if err := g.Put("mate", worn(r, b, 2)); err != nil {
+		t.Fatal(err)
+	}
+	shelf, ids := map[string][]byte{}, []string{}
+	f := NewFetchingGallery(func(_ context.Context, want []string) ([][]byte, error) {
+		ids = want
+		out := make([][]byte, len(want))
+		for i, id := range want {
+			out[i] = shelf[id]
+		}
+		return out, nil
+	})
+	for _, it := range g.items {
+		shelf[it.id] = it.packed
+		b, err := Decode(it.packed)
+		if err == nil {
+			err = f.PutClass(it.id, it.class.Value(), b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	search := func(g *Gallery) ([]Found, error) {
+		return g.Search(t.Context(), NewTemplate(b), Search{Keep: 20, Arrangements: true})
+	}
+	want, err := search(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := search(f); err != nil || !reflect.DeepEqual(got, want) || got[0].ID != "mate" || len(ids) != shortLeast {
+		t.Errorf("%d fetched; %+v, want %+v; %v", len(ids), got, want, err)
+	}
+	delete(shelf, "mate")
+	if got, err := search(f); err != nil || got[0].ID == "mate" {
+		t.Errorf("a bullet that is gone is found: %v", err)
+	}
+	five, _ := randomBullet(r, 5).MarshalBinary()
+	for _, bad := range [][]byte{[]byte("no bullet"), five} {
+		shelf["mate"] = bad
+		if _, err := search(f); !errors.Is(err, ErrBadSignature) {
+			t.Errorf("unreadable bytes: %v", err)
+		}
+	}
+	for _, fetch := range []Fetch{
+		func(context.Context, []string) ([][]byte, error) { return nil, context.DeadlineExceeded },
+		func(context.Context, []string) ([][]byte, error) { return nil, nil },
+	} {
+		f.fetch = fetch
+		if got, err := search(f); err == nil || got != nil {
+			t.Errorf("%d found without their signatures", len(got))
+		}
+	}
+}
+
 func TestGalleryCancelled(t *testing.T) {
 	g := crowd(t, 8, 250)
 	q := NewTemplate(randomBullet(rand.New(rand.NewPCG(3, 9)), 6))

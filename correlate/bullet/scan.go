@@ -72,11 +72,11 @@ func (s *scan) score(kernel kernel, it *item) float64 {
 				if how.side() != side {
 					continue
 				}
-				for phase := range it.lands {
+				for phase := range len(it.codes) {
 					c := choice{arrangement: how, phase: phase}
 					sum := 0.0
 					for i, p := range probes {
-						if j := c.partner(i, it.lands); p != nil && it.usable>>j&1 != 0 {
+						if j := c.partner(i, len(it.codes)); p != nil && it.usable>>j&1 != 0 {
 							sum += grid[i][j]
 							c.counted++
 						}

@@ -3,6 +3,7 @@ package bullet
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -46,7 +47,7 @@ const (
 // score on the best 1 %. It returns the best Keep by Score, ties by id, and only
 // bullets that could be compared. The list is the same whatever the number of
 // cores and the kernel. Searches at once share the cores evenly. Errors:
-// ErrBelowGate, or the context's.
+// ErrBelowGate, the context's, or what kept a signature from being read.
 func (g *Gallery) Search(ctx context.Context, q *Template, how Search) ([]Found, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -68,15 +69,26 @@ func (g *Gallery) Search(ctx context.Context, q *Template, how Search) ([]Found,
 			return nil, err
 		}
 	}
-	found := make([]Found, len(field))
-	err := g.parallel(ctx, len(field), 1, func(i int) {
-		b, err := Decode(field[i].packed)
-		if err != nil { // Put wrote it
-			panic("bullet: gallery holds an unreadable signature: " + err.Error())
+	signatures, err := g.signatures(ctx, field)
+	if err != nil {
+		return nil, err
+	}
+	found, errs := make([]Found, len(field)), make([]error, len(field))
+	err = g.parallel(ctx, len(field), 1, func(i int) {
+		if signatures[i] == nil {
+			return // gone meanwhile: nothing is counted
+		}
+		b, err := Decode(signatures[i])
+		if err == nil && b.Count() != len(field[i].codes) {
+			err = fmt.Errorf("%w: %d lands where there were %d", ErrBadSignature, b.Count(), len(field[i].codes))
+		}
+		if err != nil {
+			errs[i] = fmt.Errorf("the gallery's bullet %.40q: %w", field[i].id, err)
+			return
 		}
 		found[i] = Found{field[i].id, compare(q, NewTemplate(b), arrangements)}
 	})
-	if err != nil {
+	if err := cmp.Or(err, errors.Join(errs...)); err != nil {
 		return nil, err
 	}
 	found = slices.DeleteFunc(found, func(f Found) bool { return f.Counted == 0 })
@@ -84,6 +96,25 @@ func (g *Gallery) Search(ctx context.Context, q *Template, how Search) ([]Found,
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
 	})
 	return found[:min(how.Keep, len(found))], nil
+}
+
+// signatures are those of the field, nil for one that is gone.
+func (g *Gallery) signatures(ctx context.Context, field []*item) ([][]byte, error) {
+	ids, kept := make([]string, len(field)), make([][]byte, len(field))
+	for i, it := range field {
+		ids[i], kept[i] = it.id, it.packed
+	}
+	if g.fetch == nil || len(ids) == 0 {
+		return kept, nil
+	}
+	fetched, err := g.fetch(ctx, ids)
+	if err == nil && len(fetched) != len(ids) {
+		err = fmt.Errorf("%d came for %d ids", len(fetched), len(ids))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetch the signatures of a short list: %w", err)
+	}
+	return fetched, nil
 }
 
 // admitted are the bullets that class and caller let through.
@@ -97,7 +128,7 @@ func (g *Gallery) admitted(lands int, class Class, admit func(id string) bool) [
 			verdict = class.admits(it.class.Value())
 			verdicts[it.class] = verdict
 		}
-		return !verdict || it.lands != lands || admit != nil && !admit(it.id)
+		return !verdict || len(it.codes) != lands || admit != nil && !admit(it.id)
 	})
 }
 

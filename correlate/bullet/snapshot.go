@@ -1,22 +1,21 @@
 package bullet
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
+	"unique"
 
 	"proofmark/correlate/snapshot"
 )
 
-// A snapshot is a gallery's bullets in the frame of package snapshot; what a search reads
-// of them is computed again, which takes less time than reading it. Of each bullet the
-// id, calibre, twist and rifling, the width as IEEE double, the signature's bytes.
-var snapshotFormat = snapshot.Format{Magic: "PMBUL\r\n\x1a", Version: 1, Algorithm: Algorithm}
-
-// snapshotBatch is how many bullets are read before their signatures are looked at.
-const snapshotBatch = 4096
+// A snapshot is what the first pass reads of a gallery's bullets in the frame of package
+// snapshot, without their signatures. Of each bullet the id, calibre, twist and rifling,
+// the width as IEEE double, the number of lands, a byte in which bit i is set where land
+// i is usable, and of each usable land where it stands out and where it lies below, 320
+// bits each.
+var snapshotFormat = snapshot.Format{Magic: "PMBUL\r\n\x1a", Version: 2, Algorithm: Algorithm}
 
 // ErrBadSnapshot: the bytes are no snapshot of this version, or are damaged. The
 // way on is to build the gallery again from its signatures.
@@ -33,7 +32,17 @@ func (g *Gallery) Save(w io.Writer) error {
 			out.Text(text)
 		}
 		out.Uint64(math.Float64bits(class.Width))
-		out.Block(it.packed)
+		out.Byte(byte(len(it.codes)))
+		out.Byte(it.usable)
+		for i := range it.codes {
+			if it.usable>>i&1 == 0 {
+				continue
+			}
+			for w := range words {
+				out.Uint64(it.codes[i].out[w])
+				out.Uint64(it.codes[i].low[w])
+			}
+		}
 	}
 	if err := out.Close(); err != nil {
 		return fmt.Errorf("write snapshot of bullets: %w", err)
@@ -41,25 +50,19 @@ func (g *Gallery) Save(w io.Writer) error {
 	return nil
 }
 
-// LoadGallery reads a snapshot. The bytes may be hostile: every length and field
-// is checked before it is used, memory grows only with what was read, and the
-// gallery is given out only when the checksum agreed. Errors wrap ErrBadSnapshot.
-func LoadGallery(r io.Reader) (*Gallery, error) {
+// LoadGallery reads a snapshot into a gallery that fetches its signatures. The bytes
+// may be hostile: every length and field is checked before it is used, memory grows
+// only with what was read, and the gallery is given out only when the checksum agreed.
+// Errors wrap ErrBadSnapshot.
+func LoadGallery(r io.Reader, fetch Fetch) (*Gallery, error) {
 	in, n, err := snapshot.NewReader(r, snapshotFormat)
 	if err != nil {
 		return nil, err
 	}
-	g := NewGallery()
-	for i := uint64(0); i < n && in.Err() == nil; {
-		var read []unread
-		for ; i < n && len(read) < snapshotBatch && in.Err() == nil; i++ {
-			read = append(read, readBullet(in, i))
-		}
-		if in.Err() != nil {
-			break
-		}
-		if err := g.putAll(read); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrBadSnapshot, err)
+	g := NewFetchingGallery(fetch)
+	for i := uint64(0); i < n && in.Err() == nil; i++ {
+		if err := g.read(in); err != nil {
+			return nil, fmt.Errorf("%w: bullet %d: %w", ErrBadSnapshot, i, err)
 		}
 	}
 	if err := in.Close(); err != nil {
@@ -68,50 +71,34 @@ func LoadGallery(r io.Reader) (*Gallery, error) {
 	return g, nil
 }
 
-// unread is a bullet of a snapshot whose signature was not yet looked at.
-type unread struct {
-	number uint64
-	id     string
-	class  Class
-	raw    []byte
-}
-
-func readBullet(in *snapshot.Reader, number uint64) unread {
-	u := unread{number: number, id: in.Text()}
-	u.class = Class{Calibre: in.Text(), Twist: in.Text(), Rifling: in.Text(), Width: math.Float64frombits(in.Uint64())}
-	u.raw = bytes.Clone(in.Block(MaxSignatureSize))
-	return u
-}
-
-// putAll reads signatures on all cores and puts them in.
-func (g *Gallery) putAll(read []unread) error {
-	items, errs := make([]*item, len(read)), make([]error, len(read))
-	err := g.parallel(context.Background(), len(read), 64, func(i int) {
-		if c := read[i].class; c != c.settled() {
-			errs[i] = fmt.Errorf("lands %g µm wide", c.Width)
-			return
-		}
-		b, err := Decode(read[i].raw)
-		if err == nil {
-			items[i], err = newItem(read[i].id, read[i].class, b, read[i].raw)
-		}
-		errs[i] = err
-	})
-	if err != nil {
-		return err
+// read takes in one bullet. Errors of reading stay in the reader.
+func (g *Gallery) read(in *snapshot.Reader) error {
+	it := &item{id: in.Text()}
+	class := Class{Calibre: in.Text(), Twist: in.Text(), Rifling: in.Text(), Width: math.Float64frombits(in.Uint64())}
+	lands := int(in.Byte())
+	it.usable = in.Byte()
+	switch _, twice := g.index[it.id]; {
+	case in.Err() != nil:
+		return nil
+	case class != class.settled():
+		return fmt.Errorf("lands %g µm wide", class.Width)
+	case lands > MaxLands || bits.Len8(it.usable) > lands || bits.OnesCount8(it.usable) < MinLands:
+		return fmt.Errorf("%d lands, usable %b", lands, it.usable)
+	case twice:
+		return fmt.Errorf("id %.40q stands there twice", it.id)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for i, it := range items {
-		if errs[i] == nil {
-			if _, twice := g.index[it.id]; twice {
-				errs[i] = fmt.Errorf("id %.40q stands there twice", it.id)
+	it.class, it.codes = unique.Make(class), make([]ternary, lands)
+	for i := range it.codes {
+		if it.usable>>i&1 == 0 {
+			continue
+		}
+		for w := range words {
+			c := &it.codes[i]
+			if c.out[w], c.low[w] = in.Uint64(), in.Uint64(); c.low[w]&^c.out[w] != 0 {
+				return fmt.Errorf("land %d lies below where it does not stand out", i+1)
 			}
 		}
-		if errs[i] != nil {
-			return fmt.Errorf("bullet %d: %w", read[i].number, errs[i])
-		}
-		g.put(it)
 	}
+	g.put(it)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unique"
 
 	"proofmark/correlate"
 )
@@ -22,7 +23,7 @@ type Gallery struct {
 
 type item struct {
 	id    string
-	class correlate.Class
+	class unique.Handle[correlate.Class] // which many share
 	mark  *Mark
 }
 
@@ -45,11 +46,11 @@ func (g *Gallery) Put(id string, c correlate.Class, m *Mark) error {
 	defer g.mu.Unlock()
 	if i, ok := g.index[id]; ok {
 		// Searches read items they have copied out; the slice itself is ours.
-		g.items[i] = item{id, c, m}
+		g.items[i] = item{id, unique.Make(c), m}
 		return nil
 	}
 	g.index[id] = len(g.items)
-	g.items = append(g.items, item{id, c, m})
+	g.items = append(g.items, item{id, unique.Make(c), m})
 	return nil
 }
 
@@ -97,7 +98,7 @@ func (g *Gallery) Search(ctx context.Context, q *Mark, c correlate.Class, keep i
 	if keep <= 0 {
 		return nil, nil
 	}
-	field := slices.DeleteFunc(g.all(), func(it item) bool { return !c.Admits(it.class) || admit != nil && !admit(it.id) })
+	field := slices.DeleteFunc(g.all(), func(it item) bool { return !c.Admits(it.class.Value()) || admit != nil && !admit(it.id) })
 	found := make([]Found, len(field))
 	if err := eachParallel(ctx, len(field), func(i int) { found[i] = Found{field[i].id, Compare(q, field[i].mark)} }); err != nil {
 		return nil, err

@@ -22,7 +22,8 @@ func (g *Gallery) Save(w io.Writer) error {
 	items := g.all()
 	out := snapshot.NewWriter(w, snapshotFormat, len(items))
 	for _, it := range items {
-		for _, text := range []string{it.id, it.class.Calibre, it.class.FiringPin, it.class.Pattern} {
+		class := it.class.Value()
+		for _, text := range []string{it.id, class.Calibre, class.FiringPin, class.Pattern} {
 			out.Text(text)
 		}
 		packed, _ := it.mark.MarshalBinary() // never fails

@@ -275,6 +275,31 @@ func (s *Service) fetch(ctx context.Context, ids []string) error {
 	return context.Cause(ctx)
 }
 
+// signatureBytes reads the signatures of a search's short list: nil for what was erased since the index looked.
+func (s *Service) signatureBytes(ctx context.Context, ids []string) ([][]byte, error) {
+	out := make([][]byte, 0, len(ids))
+	for part := range slices.Chunk(ids, batch) {
+		err := s.desk.Store.View(func(tx *store.Tx) error {
+			for _, id := range part {
+				sig, err := signatures.Get(tx, id)
+				switch {
+				case errors.Is(err, store.ErrNotFound) || err == nil && sig.restricted():
+					out = append(out, nil)
+				case err != nil:
+					return err
+				default:
+					out = append(out, sig.Bytes)
+				}
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // entryOf is a signature as the index takes it in.
 func entryOf(sig *Signature) index.Entry {
 	return index.Entry{ID: sig.ID, Exhibit: sig.Exhibit, Bytes: sig.Bytes, Facts: index.Facts{Country: sig.Country, Own: sig.Own, ROI: sig.ROI, Kind: sig.Kind,
@@ -289,7 +314,7 @@ func (s *Service) saveIndex() {
 	began := s.now()
 	s.saved.Store(s.now().UnixNano())
 	held, _ := s.index.Len("", "")
-	// What is written needs about 2 kB for each signature, beside the file that it will replace.
+	// What is written needs about 1 kB for each signature, beside the file that it will replace.
 	if spare, err := s.desk.Store.Spare(); err != nil || spare < uint64(held)*snapshotBytes {
 		s.desk.Log.Warn("no snapshot of the index is written: too little disk space is free", "spare_mb", spare>>20, "needed_mb", held*snapshotBytes>>20, "error", err)
 		return
@@ -302,4 +327,4 @@ func (s *Service) saveIndex() {
 }
 
 // snapshotBytes bounds what one signature takes in the file.
-const snapshotBytes = 4 << 10
+const snapshotBytes = 2 << 10

@@ -35,8 +35,9 @@ type Service struct {
 
 // New registers the service's handlers with dispatch. Run must be called for correlation to happen.
 func New(d *desk.Desk, out *dispatch.Dispatch, now func() time.Time) *Service {
-	s := &Service{desk: d, out: out, now: now, index: index.New(), models: DefaultCalibrations(), filling: filling{ready: make(chan struct{})}, wake: make(chan struct{}, 1), queue: newQueue(),
+	s := &Service{desk: d, out: out, now: now, models: DefaultCalibrations(), filling: filling{ready: make(chan struct{})}, wake: make(chan struct{}, 1), queue: newQueue(),
 		encoding: make(chan struct{}, encodings)}
+	s.index = index.New(s.signatureBytes)
 	out.Handle(protocol.TypeSignature, s.receiveSignature)
 	out.Handle(protocol.TypeLead, s.receiveLead)
 	out.Handle(protocol.TypeLeadAck, s.receiveAck)

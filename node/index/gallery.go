@@ -28,8 +28,8 @@ func (k kind) compare(l kind) int {
 
 // method is how signatures of one kind are held and compared.
 type method struct {
-	empty func() gallery
-	load  func(io.Reader) (gallery, error)
+	empty func(correlate.Fetch) gallery
+	load  func(io.Reader, correlate.Fetch) (gallery, error)
 	check func([]byte) error // of foreign bytes
 	// compare tells a pair from the first one's point of view.
 	compare func(a, b []byte) (Finding, error)
@@ -85,7 +85,7 @@ type query struct {
 	bytes []byte
 	keep  int
 	admit func(id string) bool
-	older func(id string) bool
+	older func(id string) bool // may be called from any goroutine
 }
 
 // marks are areal marks of one region of a cartridge case.
@@ -96,9 +96,9 @@ type marks struct {
 
 func areal(roi correlate.ROI) method {
 	return method{
-		empty: func() gallery { return marks{correlate.NewGallery(), roi} },
-		load: func(r io.Reader) (gallery, error) {
-			g, err := correlate.LoadGallery(r)
+		empty: func(fetch correlate.Fetch) gallery { return marks{correlate.NewFetchingGallery(fetch), roi} },
+		load: func(r io.Reader, fetch correlate.Fetch) (gallery, error) {
+			g, err := correlate.LoadGallery(r, fetch)
 			if err != nil {
 				return nil, err
 			}
@@ -150,20 +150,13 @@ func (m marks) search(ctx context.Context, q query) ([]Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark := correlate.NewTemplate(s)
-	list, err := m.Search(ctx, mark, q.class, q.keep, q.admit)
+	list, err := m.SearchTold(ctx, correlate.NewTemplate(s), q.class, q.keep, q.admit, q.older)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Found, len(list))
 	for i, f := range list {
-		c := f.Comparison
-		if q.older(f.ID) {
-			if first, ok := m.Template(f.ID); ok {
-				c = correlate.Compare(first, mark)
-			}
-		}
-		out[i] = Found{f.ID, Finding{Score: c.Score, Algorithm: c.Algorithm, Comparison: &c}}
+		out[i] = Found{f.ID, Finding{Score: f.Score, Algorithm: f.Algorithm, Comparison: &f.Comparison}}
 	}
 	return out, nil
 }
@@ -171,10 +164,12 @@ func (m marks) search(ctx context.Context, q query) ([]Found, error) {
 // bullets are land engraved areas.
 type bullets struct{ *bullet.Gallery }
 
-func newBullets() gallery { return bullets{bullet.NewGallery()} }
+func newBullets(fetch correlate.Fetch) gallery {
+	return bullets{bullet.NewFetchingGallery(bullet.Fetch(fetch))}
+}
 
-func loadBullets(r io.Reader) (gallery, error) {
-	g, err := bullet.LoadGallery(r)
+func loadBullets(r io.Reader, fetch correlate.Fetch) (gallery, error) {
+	g, err := bullet.LoadGallery(r, bullet.Fetch(fetch))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,6 @@
-// Package index holds a node's signatures in memory, own and foreign, each in the gallery of its region and algorithm, and ranks them against
-// one another. It owns what may be compared with what, and the snapshot from which it is there again after a restart. It refuses to know the store,
-// the network and what a candidate leads to.
+// Package index holds in memory what finds a node's signatures, own and foreign, each in the gallery of its region and algorithm, and ranks them against
+// one another; the signatures of a short list are fetched from where they are kept. It owns what may be compared with what, and the snapshot from which it
+// is there again after a restart. It refuses to know the store, the network and what a candidate leads to.
 package index
 
 import (
@@ -8,8 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"proofmark/correlate"
@@ -76,7 +74,7 @@ type shareKey struct {
 
 // holding is what the index keeps of a signature beside its gallery.
 type holding struct {
-	id, exhibit string
+	exhibit key
 	*facts
 	digest digest
 }
@@ -84,7 +82,9 @@ type holding struct {
 // Index is a set of signatures that many queries search at once while it grows and shrinks. Use New.
 type Index struct {
 	mu        sync.RWMutex
-	held      map[string]*holding // by signature id
+	fetch     correlate.Fetch
+	held      map[key]holding // by signature id
+	odd       map[key]string  // ids of signatures held that are no UUIDs
 	shared    map[shareKey]*facts
 	galleries map[kind]gallery
 	changing  map[string]int      // ids on their way into or out of a gallery, by how many goroutines
@@ -94,17 +94,18 @@ type Index struct {
 	saving    sync.Mutex
 }
 
-// New returns an empty index that is being filled: see Filled.
-func New() *Index {
-	x := &Index{gone: map[string]struct{}{}, changing: map[string]int{}}
+// New returns an empty index that is being filled: see Filled. fetch reads the binary form of signatures that are held: as many as ids, in their order,
+// nil for one that is gone meanwhile, which is not found then.
+func New(fetch correlate.Fetch) *Index {
+	x := &Index{fetch: fetch, gone: map[string]struct{}{}, changing: map[string]int{}}
 	x.clear()
 	return x
 }
 
 func (x *Index) clear() {
-	x.held, x.shared, x.galleries = map[string]*holding{}, map[shareKey]*facts{}, map[kind]gallery{}
+	x.held, x.odd, x.shared, x.galleries = map[key]holding{}, map[key]string{}, map[shareKey]*facts{}, map[kind]gallery{}
 	for k, methods := range known {
-		x.galleries[k] = methods.empty()
+		x.galleries[k] = methods.empty(x.fetch)
 	}
 }
 
@@ -122,7 +123,7 @@ func (x *Index) Hold(e Entry) error {
 	if x.Holds(e.ID) {
 		return nil
 	}
-	h := &holding{id: e.ID, exhibit: e.Exhibit, facts: newFacts(e.Facts), digest: e.sum()}
+	h := holding{exhibit: keyOf(e.Exhibit), facts: newFacts(e.Facts), digest: e.sum()}
 	g := x.begin(e.ID, kind{e.ROI, e.Algorithm})
 	if g != nil {
 		// Before it is held: whoever sees that it is can search for it.
@@ -138,7 +139,7 @@ func (x *Index) Hold(e Entry) error {
 	x.mu.Lock()
 	_, gone := x.gone[e.ID]
 	if !gone {
-		x.enter(h, g)
+		x.enter(e.ID, h, g)
 	}
 	x.mu.Unlock()
 	if gone && g != nil {
@@ -172,20 +173,36 @@ func newFacts(f Facts) *facts {
 }
 
 // enter books a signature that its gallery holds; the caller has the lock. Signatures with equal facts share them.
-func (x *Index) enter(h *holding, g gallery) {
-	if _, ok := x.held[h.id]; ok {
+func (x *Index) enter(id string, h holding, g gallery) {
+	k := keyOf(id)
+	if _, ok := x.held[k]; ok {
 		return
 	}
-	key := shareKey{h.Facts, g != nil}
-	if f := x.shared[key]; f != nil {
+	share := shareKey{h.Facts, g != nil}
+	if f := x.shared[share]; f != nil {
 		h.facts = f
 	} else {
 		h.gallery = g
-		x.shared[key] = h.facts
+		x.shared[share] = h.facts
 	}
-	h.facts.held++
-	x.held[h.id] = h
+	x.book(k, id, h)
 	x.changes++
+}
+
+func (x *Index) book(k key, id string, h holding) {
+	h.facts.held++
+	x.held[k] = h
+	if k.hashed() {
+		x.odd[k] = id
+	}
+}
+
+// idOf is the id that a key was made of.
+func (x *Index) idOf(k key) string {
+	if k.hashed() {
+		return x.odd[k]
+	}
+	return k.String()
 }
 
 // Release lets a signature go for good; one that is not held changes nothing. Searches that have begun may still find it.
@@ -201,9 +218,10 @@ func (x *Index) Release(id string) {
 // Drop lets a signature go that may come back in another form.
 func (x *Index) Drop(id string) {
 	x.mu.Lock()
-	h, ok := x.held[id]
+	k := keyOf(id)
+	h, ok := x.held[k]
 	if ok {
-		x.leave(h)
+		x.leave(k, h)
 		x.changing[id]++
 		if x.unsure != nil {
 			x.unsure[id] = struct{}{}
@@ -219,8 +237,9 @@ func (x *Index) Drop(id string) {
 }
 
 // leave strikes a signature off the books; the caller has the lock.
-func (x *Index) leave(h *holding) {
-	delete(x.held, h.id)
+func (x *Index) leave(k key, h holding) {
+	delete(x.held, k)
+	delete(x.odd, k)
 	if h.held--; h.held == 0 {
 		delete(x.shared, shareKey{h.Facts, h.gallery != nil})
 	}
@@ -231,23 +250,27 @@ func (x *Index) leave(h *holding) {
 func (x *Index) Holds(id string) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	_, ok := x.held[id]
+	_, ok := x.held[keyOf(id)]
 	return ok
 }
 
 // HoldsAs reports whether a signature is held as an entry of this digest.
 func (x *Index) HoldsAs(id, digest string) bool {
 	x.mu.RLock()
-	h := x.held[id]
+	h, ok := x.held[keyOf(id)]
 	x.mu.RUnlock()
-	return h != nil && base64.RawURLEncoding.EncodeToString(h.digest[:]) == digest
+	return ok && base64.RawURLEncoding.EncodeToString(h.digest[:]) == digest
 }
 
 // IDs are the signatures held, in no order.
 func (x *Index) IDs() []string {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return slices.Collect(maps.Keys(x.held))
+	ids := make([]string, 0, len(x.held))
+	for k := range x.held {
+		ids = append(ids, x.idOf(k))
+	}
+	return ids
 }
 
 // Count says how many signatures of one region and algorithm are held.

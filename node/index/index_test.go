@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 
 	"proofmark/correlate"
@@ -113,8 +114,33 @@ func shearOf(country protocol.Country, id string, bytes []byte) Entry {
 	return e
 }
 
+// kept is where the tests' indexes fetch signatures: whatever was last made under an id.
+var kept = struct {
+	sync.Mutex
+	bytes map[string][]byte
+}{bytes: map[string][]byte{}}
+
+func keep(id string, bytes []byte) {
+	kept.Lock()
+	defer kept.Unlock()
+	kept.bytes[id] = bytes
+}
+
+func fetchKept(_ context.Context, ids []string) ([][]byte, error) {
+	kept.Lock()
+	defer kept.Unlock()
+	out := make([][]byte, len(ids))
+	for i, id := range ids {
+		out[i] = kept.bytes[id]
+	}
+	return out, nil
+}
+
+func empty() *Index { return New(fetchKept) }
+
 // caseOf is evidence, a cartridge case with nothing known of its class.
 func caseOf(country protocol.Country, id string, bytes []byte) Entry {
+	keep(id, bytes)
 	return Entry{ID: id, Exhibit: "of " + id, Bytes: bytes, Facts: Facts{Country: country, Own: country == "PT", ROI: correlate.BreechFace, Kind: protocol.CartridgeCase,
 		Origin: protocol.Evidence, Algorithm: correlate.Algorithm}}
 }
@@ -144,7 +170,7 @@ func search(tb testing.TB, x *Index, e Entry) []Found {
 }
 
 func TestEachRegionIsSearchedForItself(t *testing.T) {
-	x := New()
+	x := empty()
 	c, b := caseOf("PT", "1", face(t, 5, 1)), bulletOf("PT", "2", slug(t, 1, 1, 0))
 	strange := caseOf("ES", "7", []byte("what another algorithm makes"))
 	strange.Algorithm = "other/9"
@@ -212,7 +238,7 @@ func TestAPairIsToldFromTheOlderSide(t *testing.T) {
 		"bullets":      {func(c protocol.Country, id string) Entry { return bulletOf(c, id, slug(t, 1, 1, 0)) }, func(c protocol.Country, id string) Entry { return bulletOf(c, id, slug(t, 1, 2, 2)) }},
 		"shears":       {func(c protocol.Country, id string) Entry { return shearOf(c, id, edge(t, 1, 1)) }, func(c protocol.Country, id string) Entry { return shearOf(c, id, edge(t, 1, 2)) }},
 	} {
-		x := New()
+		x := empty()
 		older, newer := pair[0]("PT", "1"), pair[1]("ES", "2")
 		hold(t, x, older, newer)
 		a, b := search(t, x, older), search(t, x, newer)
@@ -227,7 +253,7 @@ func TestAPairIsToldFromTheOlderSide(t *testing.T) {
 
 // Compared by itself, a pair is told as a search tells it.
 func TestComparedByItself(t *testing.T) {
-	x := New()
+	x := empty()
 	list := []Entry{caseOf("PT", "1", face(t, 5, 1)), caseOf("ES", "2", face(t, 5, 2)), bulletOf("PT", "3", slug(t, 1, 1, 0)), bulletOf("ES", "4", slug(t, 1, 2, 2)),
 		shearOf("PT", "5", edge(t, 1, 1)), shearOf("ES", "6", edge(t, 1, 2))}
 	hold(t, x, list...)
@@ -269,7 +295,7 @@ func TestWhatMayBeCompared(t *testing.T) {
 		{"another algorithm", func(e *Entry) { e.Algorithm = "other/9" }, false},
 		{"another region", func(e *Entry) { e.ROI = correlate.EjectorMark }, false},
 	} {
-		x := New()
+		x := empty()
 		other := caseOf("ES", "2", face(t, 5, 2))
 		c.change(&other)
 		hold(t, x, query, other)
@@ -284,7 +310,7 @@ func TestWhatMayBeCompared(t *testing.T) {
 			a.Class.FiringPin, b.Class.FiringPin = "circular", "rectangular"
 		},
 	} {
-		x := New()
+		x := empty()
 		a, b := query, caseOf("ES", "2", face(t, 5, 2))
 		change(&a, &b)
 		hold(t, x, a, b)
@@ -305,7 +331,7 @@ func TestForeignBytesAreChecked(t *testing.T) {
 			if err := Check(roi, algorithm, b); err == nil || errors.Is(err, ErrNotComparable) {
 				t.Errorf("%s, %s: %v", roi, name, err)
 			}
-			if err := New().Hold(Entry{ID: "1", Bytes: b, Facts: Facts{ROI: roi, Algorithm: algorithm}}); err == nil {
+			if err := empty().Hold(Entry{ID: "1", Bytes: b, Facts: Facts{ROI: roi, Algorithm: algorithm}}); err == nil {
 				t.Errorf("%s, %s: it was held", roi, name)
 			}
 		}

@@ -57,7 +57,8 @@ type Found struct {
 // the older signature, the one of the smaller id: so both sides of a border tell them alike. A signature that cannot be compared finds nothing.
 func (x *Index) Search(ctx context.Context, id string, bytes []byte, keep int) ([]Found, error) {
 	x.mu.RLock()
-	self, ok := x.held[id]
+	own := keyOf(id)
+	self, ok := x.held[own]
 	x.mu.RUnlock()
 	if !ok {
 		return nil, fmt.Errorf("search for %s: %w", id, ErrNotHeld)
@@ -68,10 +69,11 @@ func (x *Index) Search(ctx context.Context, id string, bytes []byte, keep int) (
 	verdicts := map[*facts]bool{}
 	found, err := self.gallery.search(ctx, query{class: self.class, bytes: bytes, keep: keep,
 		admit: func(other string) bool {
+			k := keyOf(other)
 			x.mu.RLock()
-			h, ok := x.held[other]
+			h, ok := x.held[k]
 			x.mu.RUnlock()
-			if !ok || other == id {
+			if !ok || k == own {
 				return false
 			}
 			may, known := verdicts[h.facts]

@@ -9,12 +9,12 @@ import (
 	"proofmark/correlate/shear"
 )
 
-// shears are marks of aperture shear.
+// shears are marks of aperture shear. Every search compares all of them, so they are kept whole.
 type shears struct{ *shear.Gallery }
 
-func newShears() gallery { return shears{shear.NewGallery()} }
+func newShears(correlate.Fetch) gallery { return shears{shear.NewGallery()} }
 
-func loadShears(r io.Reader) (gallery, error) {
+func loadShears(r io.Reader, _ correlate.Fetch) (gallery, error) {
 	g, err := shear.LoadGallery(r)
 	if err != nil {
 		return nil, err

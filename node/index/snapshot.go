@@ -17,14 +17,14 @@ import (
 //
 //	magic, version
 //	number of facts (32 bits); of each the JSON, 1 if they can be compared else 0
-//	number of signatures (64 bits); of each id, exhibit, digest (16 bytes), number of its facts (32 bits)
+//	number of signatures (64 bits); of each id, key of the exhibit and digest (16 bytes each), number of its facts (32 bits)
 //	number of galleries (16 bits); of each region, algorithm, its own snapshot in pieces: 32 bits of length and so many bytes, until a length of 0
 //	number of ids that changed while it was written (64 bits), the ids: nothing is believed of them
 //
 // It says nothing about who wrote it: see file.go.
 const (
 	magic           = "PMINDEX\n"
-	snapshotVersion = 1
+	snapshotVersion = 2
 	maxText         = 1 << 12
 	maxFacts        = 1 << 20
 	maxSignatures   = 1 << 28
@@ -43,9 +43,9 @@ func (x *Index) Save(w io.Writer) error {
 	for id := range x.changing {
 		x.unsure[id] = struct{}{}
 	}
-	list := make([]*holding, 0, len(x.held))
-	for _, h := range x.held {
-		list = append(list, h)
+	list := make([]listed, 0, len(x.held))
+	for k, h := range x.held {
+		list = append(list, listed{x.idOf(k), h})
 	}
 	changes := x.changes
 	x.mu.Unlock()
@@ -120,7 +120,13 @@ func (w *snapshotWriter) text(s string) {
 	w.bytes([]byte(s))
 }
 
-func (w *snapshotWriter) holdings(list []*holding) {
+// listed is a signature held.
+type listed struct {
+	id string
+	holding
+}
+
+func (w *snapshotWriter) holdings(list []listed) {
 	numbers := map[*facts]int{}
 	var shared []*facts
 	for _, h := range list {
@@ -145,7 +151,7 @@ func (w *snapshotWriter) holdings(list []*holding) {
 	w.number64(len(list))
 	for _, h := range list {
 		w.text(h.id)
-		w.text(h.exhibit)
+		w.bytes(h.exhibit[:])
 		w.bytes(h.digest[:])
 		w.number32(numbers[h.facts])
 	}
@@ -168,7 +174,7 @@ func (p pieces) Write(b []byte) (int, error) {
 // then is what was held when the snapshot was written: compare it, by HoldsAs and IDs, with what there is now. Errors wrap ErrSnapshot.
 func (x *Index) Restore(r io.Reader) error {
 	in := &snapshotReader{r: bufio.NewReaderSize(r, 1<<18)}
-	fresh := &Index{}
+	fresh := &Index{fetch: x.fetch}
 	fresh.clear()
 	if err := in.index(fresh); err != nil {
 		return fmt.Errorf("%w: %w", ErrSnapshot, err)
@@ -178,10 +184,11 @@ func (x *Index) Restore(r io.Reader) error {
 	if len(x.held) > 0 || len(x.changing) > 0 {
 		return fmt.Errorf("%w: the index is not empty", ErrSnapshot)
 	}
-	x.held, x.shared, x.galleries, x.changes = fresh.held, fresh.shared, fresh.galleries, 0
+	x.held, x.odd, x.shared, x.galleries, x.changes = fresh.held, fresh.odd, fresh.shared, fresh.galleries, 0
 	for id := range x.gone {
-		if h := x.held[id]; h != nil {
-			x.leave(h)
+		k := keyOf(id)
+		if h, ok := x.held[k]; ok {
+			x.leave(k, h)
 			if h.gallery != nil {
 				h.gallery.remove(id)
 			}
@@ -258,8 +265,9 @@ func (r *snapshotReader) index(x *Index) error {
 		for _, g := range x.galleries {
 			g.remove(id)
 		}
-		if h := x.held[id]; h != nil {
-			x.leave(h)
+		k := keyOf(id)
+		if h, ok := x.held[k]; ok {
+			x.leave(k, h)
 		}
 	}
 	if r.err != nil {
@@ -294,31 +302,31 @@ func (r *snapshotReader) holdings(x *Index) error {
 				return fmt.Errorf("facts %d: %s by %.64q cannot be compared by this program", i, f.ROI, f.Algorithm)
 			}
 		}
-		key := shareKey{f, mark == 1}
-		if x.shared[key] != nil {
+		share := shareKey{f, mark == 1}
+		if x.shared[share] != nil {
 			return fmt.Errorf("facts %d stand there twice", i)
 		}
-		x.shared[key] = own
+		x.shared[share] = own
 		shared = append(shared, own)
 	}
 	for n := r.count("signatures", maxSignatures); n > 0 && r.err == nil; n-- {
-		h := &holding{id: r.text(), exhibit: r.text(), digest: digest(r.bytes(16))}
+		id, h := r.text(), holding{exhibit: key(r.bytes(16)), digest: digest(r.bytes(16))}
 		i := r.number32()
 		if r.err != nil {
 			return r.err
 		}
 		if i >= len(shared) {
-			return fmt.Errorf("signature %.40q has facts %d of %d", h.id, i, len(shared))
+			return fmt.Errorf("signature %.40q has facts %d of %d", id, i, len(shared))
 		}
-		if x.held[h.id] != nil {
-			return fmt.Errorf("signature %.40q stands there twice", h.id)
+		k := keyOf(id)
+		if _, twice := x.held[k]; twice {
+			return fmt.Errorf("signature %.40q stands there twice", id)
 		}
 		h.facts = shared[i]
 		if _, now := known[kind{h.ROI, h.Algorithm}]; now && h.gallery == nil {
 			continue // could not be compared by the program that wrote it: this one looks for itself
 		}
-		h.held++
-		x.held[h.id] = h
+		x.book(k, id, h)
 	}
 	return r.err
 }
@@ -334,7 +342,7 @@ func (r *snapshotReader) gallery(x *Index) error {
 		return fmt.Errorf("a gallery of %.40q by %.64q, which this program does not know", k.roi, k.algorithm)
 	}
 	part := &piecesReader{in: r}
-	g, err := m.load(part)
+	g, err := m.load(part, x.fetch)
 	if err != nil {
 		return err
 	}

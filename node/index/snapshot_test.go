@@ -18,12 +18,12 @@ import (
 	"proofmark/protocol"
 )
 
-var key = bytes.Repeat([]byte{3}, 32)
+var sealing = bytes.Repeat([]byte{3}, 32)
 
 // mixed is an index with something of everything, and a query of each region.
 func mixed(tb testing.TB) (x *Index, queries []Entry) {
 	tb.Helper()
-	x = New()
+	x = empty()
 	strange := caseOf("ES", "7", []byte("what another algorithm makes"))
 	strange.Algorithm = "other/9"
 	calibre := caseOf("ES", "8", face(tb, 6, 1))
@@ -67,7 +67,7 @@ func alike(tb testing.TB, name string, got, want *Index, queries []Entry) {
 
 func TestASnapshotBringsTheIndexBack(t *testing.T) {
 	x, queries := mixed(t)
-	again := New()
+	again := empty()
 	if err := again.Restore(bytes.NewReader(snapshot(t, x))); err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +90,8 @@ func TestASnapshotBringsTheIndexBack(t *testing.T) {
 	if err := again.Restore(bytes.NewReader(snapshot(t, x))); !errors.Is(err, ErrSnapshot) {
 		t.Errorf("over an index that is not empty: %v", err)
 	}
-	empty := New()
-	if err := empty.Restore(bytes.NewReader(snapshot(t, New()))); err != nil || len(empty.IDs()) != 0 {
+	none := empty()
+	if err := none.Restore(bytes.NewReader(snapshot(t, empty()))); err != nil || len(none.IDs()) != 0 {
 		t.Errorf("of an empty index: %v", err)
 	}
 }
@@ -143,7 +143,7 @@ func TestASnapshotWhileTheIndexChanges(t *testing.T) {
 	}
 	for range 8 {
 		raw := snapshot(t, x)
-		again := New()
+		again := empty()
 		if err := again.Restore(bytes.NewReader(raw)); err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +171,7 @@ func TestASnapshotWhileTheIndexChanges(t *testing.T) {
 func TestReleasedWhileFilling(t *testing.T) {
 	x, queries := mixed(t)
 	raw := snapshot(t, x)
-	again := New()
+	again := empty()
 	again.Release("3")
 	again.Release("4")
 	if err := again.Restore(bytes.NewReader(raw)); err != nil {
@@ -194,14 +194,14 @@ func TestReleasedWhileFilling(t *testing.T) {
 func TestSnapshotFile(t *testing.T) {
 	x, queries := mixed(t)
 	path := filepath.Join(t.TempDir(), "index.sealed")
-	if err := New().RestoreFile(path, key); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrSnapshot) {
+	if err := empty().RestoreFile(path, sealing); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrSnapshot) {
 		t.Errorf("no file: %v", err)
 	}
 	if err := os.WriteFile(path+".new", []byte("left by a killed process"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second one in place of the first
-		if err := x.SaveFile(path, key, rand.Reader); err != nil {
+		if err := x.SaveFile(path, sealing, rand.Reader); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -211,8 +211,8 @@ func TestSnapshotFile(t *testing.T) {
 	if _, err := os.Stat(path + ".new"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the unfinished file is still there: %v", err)
 	}
-	again := New()
-	if err := again.RestoreFile(path, key); err != nil {
+	again := empty()
+	if err := again.RestoreFile(path, sealing); err != nil {
 		t.Fatal(err)
 	}
 	hold(t, again, bulletOf("FR", "9", firstLands(t, slug(t, 1, 2, 0), 2)))
@@ -233,8 +233,8 @@ func TestSnapshotFile(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		again := New()
-		if err := again.RestoreFile(path, key); !errors.Is(err, ErrSnapshot) || len(again.IDs()) != 0 {
+		again := empty()
+		if err := again.RestoreFile(path, sealing); !errors.Is(err, ErrSnapshot) || len(again.IDs()) != 0 {
 			t.Errorf("%s: %v, and %d signatures held", name, err, len(again.IDs()))
 		}
 		if err := again.Hold(queries[0]); err != nil {
@@ -244,10 +244,10 @@ func TestSnapshotFile(t *testing.T) {
 	if err := os.WriteFile(path, good, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := New().RestoreFile(path, bytes.Repeat([]byte{4}, 32)); !errors.Is(err, ErrSnapshot) {
+	if err := empty().RestoreFile(path, bytes.Repeat([]byte{4}, 32)); !errors.Is(err, ErrSnapshot) {
 		t.Errorf("another node's: %v", err)
 	}
-	if err := x.SaveFile(filepath.Join(path, "x"), key, rand.Reader); err == nil {
+	if err := x.SaveFile(filepath.Join(path, "x"), sealing, rand.Reader); err == nil {
 		t.Error("written below a file")
 	}
 }
@@ -261,7 +261,7 @@ func TestForeignSnapshotsAreRefused(t *testing.T) {
 	for name, b := range map[string][]byte{"nothing": nil, "another file": []byte("PMSTRM1\nand so on"), "another version": older, "cut": good[:len(good)-9],
 		"longer": append(bytes.Clone(good), 0), "many facts": append(bytes.Clone(good[:len(magic)+1]), 0xff, 0xff, 0xff, 0xff),
 		"many signatures": binary.LittleEndian.AppendUint64(many, 1<<60)} {
-		again := New()
+		again := empty()
 		if err := again.Restore(bytes.NewReader(b)); !errors.Is(err, ErrSnapshot) || len(again.IDs()) != 0 {
 			t.Errorf("%s: %v, and %d signatures held", name, err, len(again.IDs()))
 		}
@@ -293,14 +293,14 @@ func TestAFailedSnapshotIsSaid(t *testing.T) {
 }
 
 func FuzzRestore(f *testing.F) {
-	x := New()
+	x := empty()
 	f.Add(snapshot(f, x))
 	hold(f, x, caseOf("PT", "1", face(f, 5, 1)), caseOf("ES", "2", face(f, 5, 2)), bulletOf("ES", "3", slug(f, 1, 1, 0)))
 	good := snapshot(f, x)
 	f.Add(good)
 	f.Add(good[:200])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		y := New()
+		y := empty()
 		if err := y.Restore(bytes.NewReader(b)); err != nil {
 			if !errors.Is(err, ErrSnapshot) || len(y.IDs()) != 0 {
 				t.Errorf("%v, and %d signatures are held", err, len(y.IDs()))
