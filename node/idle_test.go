@@ -27,6 +27,7 @@ import (
 	"proofmark/crypto/roster"
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
+	"proofmark/node/index"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -187,7 +188,13 @@ func (b *bureau) hold(n int) {
 	if err := errors.Join(errs...); err != nil {
 		b.t.Fatal(err)
 	}
-	records := store.NewCollection[ballistics.Signature]("signature")
+	entry := func(s *ballistics.Signature) *index.Entry {
+		return &index.Entry{ID: s.ID, Exhibit: s.Exhibit, Bytes: s.Bytes, Facts: index.Facts{Country: s.Country, ROI: s.ROI, Kind: s.Kind, Origin: s.Origin,
+			Algorithm: s.Algorithm, Class: s.Class}}
+	}
+	records := store.NewCollection("signature",
+		store.Index[ballistics.Signature]{Name: "exhibit", Keys: func(s *ballistics.Signature) []string { return []string{s.Exhibit} }},
+		store.Index[ballistics.Signature]{Name: "held", Keys: func(s *ballistics.Signature) []string { return []string{entry(s).Digest()} }})
 	random := mathrand.NewChaCha8([32]byte{1})
 	for first := 0; first < n; first += 1000 {
 		err := b.node.store.Update(context.Background(), func(tx *store.Tx) error {
