@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+
+	"github.com/libp2p/go-libp2p/core/network"
 	"time"
 
 	"proofmark/correlate/synth"
@@ -38,15 +41,20 @@ type bureau struct {
 	done    chan error
 	people  map[string]*control.Client
 	scans   scanPace
+	muxer   network.Multiplexer // nil: the usual one
+	log     *slog.Logger
 }
 
 // newBureau makes a node on free loopback ports; it is not started.
-func newBureau(t testing.TB, country string) *bureau {
+func newBureau(t testing.TB, country string, adjust ...func(*Config)) *bureau {
 	t.Helper()
 	c := DefaultConfig(country, "NCB "+country)
 	port := freePort(t)
 	c.Network.Listen = []string{fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", port), fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)}
 	c.Store.ReserveMB = 1
+	for _, change := range adjust {
+		change(&c)
+	}
 	dir := filepath.Join(shortTemp(t), country)
 	err := Init(t.Context(), dir, InitOptions{Config: c, Passphrase: []byte(testPassphrase), Admin: "admin", Secret: []byte(testSecret), Cost: crypto.TestCost, Now: time.Now})
 	if err != nil {
@@ -92,7 +100,7 @@ func freePort(t testing.TB) int {
 
 func (b *bureau) start() {
 	b.t.Helper()
-	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans})
+	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans, muxer: b.muxer, Log: b.log})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	libp2pcrypto "github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/mod/sumdb/note"
 
@@ -44,6 +45,7 @@ type Options struct {
 
 	offline bool     // no network: the node is only being made
 	scans   scanPace // the usual one unless a test says otherwise
+	muxer   network.Multiplexer
 }
 
 // Node is one country's node, open.
@@ -189,7 +191,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	}
 	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.hostKey, Listen: n.Config.Network.Listen, Roster: n.membership.Current,
 		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, TakeCopy: n.takeCopy,
-		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters()})
+		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters(), Muxer: o.muxer})
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,45 @@ func judge(engine *policy.Engine, rec *Record, q policy.Request) policy.Decision
 		dec.Allow = false
 		dec.Errors = append(dec.Errors, unapproved)
 	}
+	if dec.Allow && slices.Contains(protocol.Redactable(rec.Type), "likelihood_ratio") {
+		imply(&dec, "firearm", "likelihood_ratio")
+	}
+	if dec.Allow && len(dec.Obligations.Redact) > 0 {
+		if err := separable(rec, dec.Obligations.Redact); err != nil {
+			dec.Allow = false
+			dec.Errors = append(dec.Errors, err.Error())
+		}
+	}
 	return dec
+}
+
+// imply withholds a field wherever another one is: a likelihood ratio, or the reason why there is none, names the population, and with it the firearm's make.
+func imply(dec *policy.Decision, field, also string) {
+	redact := dec.Obligations.Redact
+	if !slices.Contains(redact, field) || slices.Contains(redact, also) {
+		return
+	}
+	dec.Obligations.Redact = append(slices.Clone(redact), also)
+	slices.Sort(dec.Obligations.Redact)
+	dec.Sources["redact:"+also] = dec.Sources["redact:"+field]
+}
+
+// separable tells whether a document can go without what a policy withholds.
+func separable(rec *Record, withheld []string) error {
+	payload, _, err := crypto.Unverified(rec.JWS, crypto.TypeDocument, 2*protocol.MaxDocument) // its own signature, verified when it was made
+	if err != nil {
+		return fmt.Errorf("document %s: %w", rec.ID, err)
+	}
+	doc, err := protocol.Open(payload, rec.Disclosures)
+	if err != nil {
+		return fmt.Errorf("document %s: %w", rec.ID, err)
+	}
+	for _, field := range doc.Inseparable() {
+		if slices.Contains(withheld, field) {
+			return fmt.Errorf("policy withholds its %s, without which no %s can be sent: leave that out of it, or let the policy release the field", strings.ReplaceAll(field, "_", " "), rec.Type)
+		}
+	}
+	return nil
 }
 
 // question is whether a document may be shared with a country, with all that is known of it.

@@ -64,6 +64,8 @@ type Options struct {
 
 	Figures prometheus.Registerer // takes libp2p's own figures; nil: none are kept
 
+	Muxer network.Multiplexer // carries the streams of TCP connections; nil: yamux. A test looks into them here.
+
 	// OpenScan decides whether a member may have a scan now: ErrNoScan where it may not. Without it no scan is sent.
 	OpenScan func(ctx context.Context, peer protocol.Country, ask ScanAsk) (*ScanSource, error)
 

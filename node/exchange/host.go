@@ -49,6 +49,10 @@ func openHost(o Options, g *gater) (host.Host, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connection manager: %w", err), resources.Close())
 	}
+	muxer := o.Muxer
+	if muxer == nil {
+		muxer = yamux.DefaultTransport
+	}
 	h, err := libp2p.New(
 		libp2p.Identity(o.HostKey),
 		libp2p.NoListenAddrs, // opened one by one below: libp2p is content if one of several works
@@ -56,7 +60,7 @@ func openHost(o Options, g *gater) (host.Host, error) {
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()), // a second node on the same port must fail, not share it
 		libp2p.Security(libp2ptls.ID, libp2ptls.New),
 		libp2p.Security(noise.ID, noise.New),
-		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
+		libp2p.Muxer(yamux.ID, muxer),
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(conns),
 		libp2p.ConnectionGater(g),
