@@ -59,8 +59,7 @@ func order(a, b *Mark) int {
 // half a sample beside the best.
 func match(a, b *Mark) Comparison {
 	out := Comparison{Algorithm: Algorithm}
-	shorter := min(len(a.q), len(b.q)) // of which 0.6 must overlap
-	least := max(MinSamples, (6*shorter+9)/10)
+	least := leastOverlap(min(len(a.q), len(b.q)))
 	found := false
 	for _, reversed := range [2]bool{false, true} {
 		q := b.q
@@ -102,6 +101,10 @@ func match(a, b *Mark) Comparison {
 	out.Score = float64(exact.Atanh(min(max(out.R, -largestR), largestR)) * math.Sqrt(out.Overlap/unitOverlap))
 	return out
 }
+
+// leastOverlap is the number of samples that two marks must share, the shorter one
+// being n long with its gaps: 0.6 of it.
+func leastOverlap(n int) int { return max(MinSamples, (6*n+9)/10) }
 
 type height interface{ ~int8 | ~int16 }
 

@@ -25,6 +25,8 @@ type Quality struct {
 	CentreY float64  `json:"centre_y"`
 	Reasons []string `json:"reasons,omitempty"`
 	Accept  bool     `json:"accept"`
+
+	samples, known int // between the ends, and of these not missing
 }
 
 // Limits of the quality. Where they lie on real marks is not known: the set of
@@ -117,6 +119,7 @@ func encode(scan *x3p.Scan, o correlate.Options) (*Mark, Quality, error) {
 		return nil, Quality{}, fmt.Errorf("%w: %v", ErrNoStriae, err)
 	}
 	q.RMS, q.Width, q.ValidShare = rms, m.Width(), float64(m.known)/float64(len(m.q))
+	q.samples, q.known = len(m.q), m.known
 	_, first := bullet.Striae(g.section(g.alternate(0)))
 	_, second := bullet.Striae(g.section(g.alternate(1)))
 	q.Agreement = stripsAgree(first, second)
@@ -140,7 +143,11 @@ func (q *Quality) explain() {
 	if q.Agreement < goodAgreement {
 		say("striae do not run through: strips of the facet agree at %.2f", q.Agreement)
 	}
-	q.Accept = q.RMS >= MinRMS && q.Agreement >= leastAgreement
+	gaps := q.known < leastOverlap(q.samples)
+	if gaps {
+		say("gaps: %d of %d samples are there, another mark of this width needs %d to be compared; draw the mask around one facet", q.known, q.samples, leastOverlap(q.samples))
+	}
+	q.Accept = q.RMS >= MinRMS && q.Agreement >= leastAgreement && !gaps
 }
 
 // stripsAgree correlates two sections that lie side by side up to a few samples.

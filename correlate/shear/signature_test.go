@@ -146,7 +146,14 @@ func FuzzDecode(f *testing.F) {
 		if !bytes.Equal(again, b) {
 			t.Fatal("accepted bytes are not canonical")
 		}
-		if c := Compare(m, m); m.Passes() && c.R < 0.999 { // at another lag, or reversed, where the striae repeat
+		c := Compare(m, m)
+		switch {
+		case !m.Passes():
+		case m.known < leastOverlap(len(m.q)): // with its gaps it can be compared with shorter marks alone
+			if c.Score != 0 || c.R != 0 || len(c.Reasons) == 0 {
+				t.Fatalf("a mark of %d samples, %d of them there, compared with itself: %+v", len(m.q), m.known, c)
+			}
+		case c.R < 0.999: // at another lag, or reversed, where the striae repeat
 			t.Fatalf("compared with itself: %+v", c)
 		}
 	})
@@ -193,6 +200,41 @@ func TestCompareIsSymmetricAndFindsLags(t *testing.T) {
 		if other.Score > 0.75 {
 			t.Errorf("a stranger scores %.2f", other.Score)
 		}
+	}
+}
+
+// A mark with more gaps than an overlap may have is one: shorter marks find it. It does not find its like, which the quality says.
+func TestMarkOfManyGaps(t *testing.T) {
+	whole := randomMark(rand.New(rand.NewPCG(11, 12)), 200)
+	for i, v := range whole.q {
+		if v == missing {
+			whole.q[i] = 1
+		}
+	}
+	gaps := whole.part(0, 200)
+	for i := 70; i < 160; i++ {
+		gaps.q[i] = missing
+	}
+	if err := gaps.check(); err != nil || gaps.known != 110 {
+		t.Fatal(gaps.known, err)
+	}
+	raw, _ := gaps.MarshalBinary()
+	if _, err := Decode(raw); err != nil {
+		t.Fatal(err)
+	}
+	if c := Compare(gaps, gaps); c.Score != 0 || len(c.Reasons) != 1 {
+		t.Errorf("with itself: %+v", c)
+	}
+	if c := Compare(gaps, whole.part(0, 75)); c.R < 0.99 {
+		t.Errorf("with a shorter part: %+v", c)
+	}
+	q := Quality{RMS: 0.5, Width: gaps.Width(), Agreement: 0.9, ValidShare: 0.55, known: gaps.known, samples: len(gaps.q)}
+	if q.explain(); q.Accept || !strings.Contains(strings.Join(q.Reasons, "; "), "gaps") {
+		t.Errorf("%+v", q)
+	}
+	q.known, q.Reasons = 120, nil
+	if q.explain(); !q.Accept || strings.Contains(strings.Join(q.Reasons, "; "), "gaps") {
+		t.Errorf("%+v", q)
 	}
 }
 
