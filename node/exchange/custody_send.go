@@ -1,11 +1,9 @@
 package exchange
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -16,59 +14,15 @@ import (
 // SendCopy offers a file to a member for keeping and sends what it lacks; it returns the receipt, which the caller has to verify, and the bytes that were
 // sent. progress (may be nil) is told the bytes of the file that the member has. What was broken off goes on with the next call.
 func (x *Exchange) SendCopy(ctx context.Context, to protocol.Country, offer CopyOffer, file io.ReaderAt, progress func(bytes int64)) (receipt string, sent int64, err error) {
-	if !x.begin() {
-		return "", 0, errNotConnected
-	}
-	defer x.works.Done()
-	l := x.link(to)
-	if l == nil {
-		return "", 0, fmt.Errorf("%s is not an active member of the roster in force", to)
-	}
-	conn := l.newest()
-	if conn == nil {
-		return "", 0, errNotConnected
-	}
-	opening, cancel := context.WithTimeout(ctx, x.pace.hello)
-	defer cancel()
-	s, err := conn.NewStream(opening)
-	if err != nil {
-		return "", 0, fmt.Errorf("open stream: %w", err)
-	}
-	defer context.AfterFunc(ctx, func() { _ = s.Reset() })()
-	defer context.AfterFunc(l.life, func() { _ = s.Reset() })()
-	if err := s.SetProtocol(CustodyProtocol); err != nil {
-		_ = s.Reset()
-		return "", 0, fmt.Errorf("open stream: %w", err)
-	}
-	receipt, sent, err = l.sendCopy(ctx, lazily(s, CustodyProtocol), offer, file, progress)
-	if err != nil || s.Close() != nil {
-		_ = s.Reset()
-	}
+	err = x.visit(ctx, to, CustodyProtocol, offer, func(l *link, s pipe) (err error) {
+		receipt, sent, err = l.sendCopy(ctx, s, offer, file, progress)
+		return err
+	})
 	return receipt, sent, err
 }
 
 func (l *link) sendCopy(ctx context.Context, s pipe, offer CopyOffer, file io.ReaderAt, progress func(int64)) (receipt string, sent int64, err error) {
 	pace := l.x.pace
-	p := within(s, pace.hello)
-	var opening bytes.Buffer
-	if err := errors.Join(writeJSON(&opening, l.x.hello(l.country, "")), writeJSON(&opening, offer)); err != nil {
-		return "", 0, err
-	}
-	if _, err := p.Write(opening.Bytes()); err != nil {
-		return "", 0, fmt.Errorf("say hello: %w", err)
-	}
-	b, err := protocol.ReadFrame(p, protocol.MaxHello)
-	if err != nil {
-		return "", 0, fmt.Errorf("wait for hello: %w", noEOF(err))
-	}
-	h, err := protocol.DecodeHello(b)
-	if err == nil {
-		err = checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now())
-	}
-	if err != nil {
-		return "", 0, err
-	}
-	l.greeted(h)
 	w, err := readCopyWord(within(s, pace.answer+reading(offer.Size))) // it hashes what it has
 	if err != nil {
 		return "", 0, fmt.Errorf("wait for what it has: %w", err)

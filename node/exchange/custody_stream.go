@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 // CustodyProtocol carries one sealed copy to a member that keeps it. The owner: greeting and offer. The holder: greeting, and how much of the file it has,
 // with the hash of that, or the receipt where it has all. The owner: where it begins, then frames of bytes to the file's end. The holder: its receipt.
+// Instead of an offer the owner may ask for a proof that a copy is still there (custody_prove.go).
 const CustodyProtocol p2pprotocol.ID = "/proofmark/custody/1.0.0"
 
 // Bounds of custody streams at the holder's side.
@@ -113,38 +113,17 @@ func (d *copyDesk) leave(c protocol.Country) {
 
 // serveCustody handles one incoming stream of CustodyProtocol, on a goroutine of libp2p's.
 func (x *Exchange) serveCustody(s network.Stream) {
-	if !x.begin() {
+	if x.o.TakeCopy == nil {
 		_ = s.Reset()
 		return
 	}
-	defer x.works.Done()
-	l := x.linkOf(s.Conn())
-	if l == nil || x.o.TakeCopy == nil {
-		_ = s.Reset()
-		return
-	}
-	detach := context.AfterFunc(l.life, func() { _ = s.Reset() })
-	defer detach()
-	err := contained(func() error { return l.takeCopy(s) })
-	var (
-		broken panicError
-		said   saidError
-	)
-	switch {
-	case errors.As(err, &broken):
-		x.o.Log.Error("panic while taking a copy", "peer", l.country, "panic", broken.value, "stack", string(broken.stack))
-	case err != nil:
-		x.o.Log.Debug("a member's copy was not taken", "peer", l.country, "err", err)
-	}
-	if err != nil && !errors.As(err, &said) || s.Close() != nil {
-		_ = s.Reset()
-	}
+	x.attend(s, "a copy of its", (*link).takeCopy)
 }
 
 func (l *link) takeCopy(s network.Stream) error {
 	x := l.x
 	p := within(s, x.pace.hello)
-	offer, err := l.readCopyOffer(p)
+	offer, question, err := l.readCopyOpening(p)
 	if err != nil {
 		return err
 	}
@@ -152,6 +131,9 @@ func (l *link) takeCopy(s network.Stream) error {
 		return refuseCopy(within(s, x.pace.hello), err)
 	}
 	defer x.copies.leave(l.country)
+	if question != nil {
+		return l.proveCopy(s, *question)
+	}
 	in, err := x.o.TakeCopy(l.life, l.country, offer)
 	if err != nil {
 		return refuseCopy(within(s, x.pace.hello), err)
@@ -194,30 +176,17 @@ func (l *link) takeCopy(s network.Stream) error {
 // reading is the time that the other side gets to hash so many bytes: 8 MiB a second at least.
 func reading(bytes int64) time.Duration { return time.Duration(bytes>>23) * time.Second }
 
-// readCopyOffer greets and reads what is offered.
-func (l *link) readCopyOffer(p patient) (o CopyOffer, err error) {
-	b, err := protocol.ReadFrame(p, protocol.MaxHello)
+// readCopyOpening greets and reads what is offered, or what is to be proved.
+func (l *link) readCopyOpening(p patient) (o CopyOffer, q *CopyQuestion, err error) {
+	h, b, err := l.greetAsked(p, maxCopyOffer)
 	if err != nil {
-		return o, fmt.Errorf("wait for hello: %w", noEOF(err))
+		return o, nil, err
 	}
-	h, err := protocol.DecodeHello(b)
-	if err == nil {
-		err = checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now())
-	}
-	if err != nil {
-		return o, l.refuseHello(p, err)
-	}
-	if b, err = protocol.ReadFrame(p, maxCopyOffer); err != nil {
-		return o, fmt.Errorf("wait for the offer: %w", noEOF(err))
-	}
-	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
-		return o, fmt.Errorf("say hello: %w", err)
-	}
-	if o, err = decodeCopyOffer(b); err != nil {
-		return o, refuseCopy(p, err)
+	if o, q, err = decodeCopyOpening(b); err != nil {
+		return o, nil, refuseCopy(p, err)
 	}
 	l.greeted(h)
-	return o, nil
+	return o, q, nil
 }
 
 // refuseCopy answers with a reason and returns it.
@@ -259,21 +228,30 @@ func readCopy(s pipe, pace pace, rest int64, take func([]byte) error) error {
 	return nil
 }
 
-func decodeCopyOffer(b []byte) (CopyOffer, error) {
-	var o CopyOffer
-	if err := protocol.CheckJSON(b, maxCopyOffer, 2); err != nil {
-		return o, fmt.Errorf("%w: %w", errCopyOffer, err)
+func decodeCopyOpening(b []byte) (CopyOffer, *CopyQuestion, error) {
+	var o struct {
+		CopyOffer
+		Prove *CopyQuestion `json:"prove"`
+	}
+	if err := protocol.CheckJSON(b, maxCopyOffer, 3); err != nil {
+		return CopyOffer{}, nil, fmt.Errorf("%w: %w", errCopyOffer, err)
 	}
 	if err := json.Unmarshal(b, &o); err != nil {
-		return CopyOffer{}, fmt.Errorf("%w: %w", errCopyOffer, err)
+		return CopyOffer{}, nil, fmt.Errorf("%w: %w", errCopyOffer, err)
+	}
+	if o.Prove != nil {
+		if err := protocol.CheckCopyHash(o.Prove.SHA256); err != nil || o.Prove.Block < 0 || o.CopyOffer != (CopyOffer{}) {
+			return CopyOffer{}, nil, fmt.Errorf("%w: a question has the hash of a copy and the number of a block, and nothing else", errCopyOffer)
+		}
+		return CopyOffer{}, o.Prove, nil
 	}
 	if err := errors.Join(protocol.CheckCopyName(o.Name), protocol.CheckCopyHash(o.SHA256)); err != nil {
-		return CopyOffer{}, fmt.Errorf("%w: %w", errCopyOffer, err)
+		return CopyOffer{}, nil, fmt.Errorf("%w: %w", errCopyOffer, err)
 	}
 	if o.Size <= 0 || o.Head == "" {
-		return CopyOffer{}, fmt.Errorf("%w: size and head are wanted", errCopyOffer)
+		return CopyOffer{}, nil, fmt.Errorf("%w: size and head are wanted", errCopyOffer)
 	}
-	return o, nil
+	return o.CopyOffer, nil, nil
 }
 
 func decodeCopyStart(b []byte) (copyStart, error) {

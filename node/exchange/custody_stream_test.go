@@ -311,13 +311,17 @@ func TestBadHolder(t *testing.T) {
 func FuzzCopyOffer(f *testing.F) {
 	f.Add([]byte(fmt.Sprintf(`{"name":"a.backup","size":1,"sha256":%q,"head":"x"}`, strings.Repeat("0a", 32))))
 	f.Add([]byte(`{"name":"../a.backup","size":-1}`))
+	f.Add([]byte(fmt.Sprintf(`{"prove":{"sha256":%q,"block":3}}`, strings.Repeat("0a", 32))))
 	f.Add([]byte(`[`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		o, err := decodeCopyOffer(b)
+		o, q, err := decodeCopyOpening(b)
 		if err != nil && !errors.Is(err, errCopyOffer) {
 			t.Errorf("%q: %v", b, err)
 		}
-		if err == nil && (o.Size <= 0 || strings.ContainsAny(o.Name, "/\\\x00") || o.Name[0] == '.') {
+		if err == nil && q != nil && (q.Block < 0 || len(q.SHA256) != 64 || o != (CopyOffer{})) {
+			t.Errorf("%+v, %+v", o, q)
+		}
+		if err == nil && q == nil && (o.Size <= 0 || strings.ContainsAny(o.Name, "/\\\x00") || o.Name[0] == '.') {
 			t.Errorf("%+v", o)
 		}
 	})
@@ -326,9 +330,13 @@ func FuzzCopyOffer(f *testing.F) {
 func FuzzCopyWord(f *testing.F) {
 	f.Add([]byte(`{"have":1,"prefix":"0a"}`))
 	f.Add([]byte(`{"refusal":"no\u001b"}`))
+	f.Add([]byte(fmt.Sprintf(`{"path":[%q]}`, strings.Repeat("Cg", 21)+"o=")))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if w, err := decodeCopyWord(b); err == nil && (len(w.Refusal) > maxRefusal || strings.ContainsAny(w.Refusal, "\x1b\n")) {
 			t.Errorf("%+v", w)
+		}
+		if h, err := decodeProofHead(b); err == nil && (len(h.Path) > maxProofPath || strings.ContainsAny(h.Refusal+h.Missing, "\x1b\n")) {
+			t.Errorf("%+v", h)
 		}
 		if _, err := decodeCopyStart(b); err != nil && !errors.Is(err, errCopyData) {
 			t.Errorf("%q: %v", b, err)

@@ -71,6 +71,9 @@ type Options struct {
 
 	// TakeCopy decides whether a member's sealed copy is kept here: RefusedCopy where the member is told why not. Without it none is.
 	TakeCopy func(ctx context.Context, peer protocol.Country, offer CopyOffer) (*CopyIntake, error)
+
+	// ProveCopy proves a member that its copy is still kept here: RefusedCopy where it is told why not now.
+	ProveCopy func(ctx context.Context, peer protocol.Country, q CopyQuestion) (CopyProof, error)
 }
 
 // Exchange is one country's end of the network.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
-	"github.com/multiformats/go-multistream"
 
 	"proofmark/protocol"
 )
@@ -116,32 +115,11 @@ func (d *scanDesk) give(n int64) {
 
 // serveScan handles one incoming stream of ScanProtocol, on a goroutine of libp2p's.
 func (x *Exchange) serveScan(s network.Stream) {
-	if !x.begin() {
+	if x.o.OpenScan == nil {
 		_ = s.Reset()
 		return
 	}
-	defer x.works.Done()
-	l := x.linkOf(s.Conn())
-	if l == nil || x.o.OpenScan == nil {
-		_ = s.Reset()
-		return
-	}
-	detach := context.AfterFunc(l.life, func() { _ = s.Reset() })
-	defer detach()
-	err := contained(func() error { return l.sendScan(s) })
-	var (
-		broken panicError
-		said   saidError
-	)
-	switch {
-	case errors.As(err, &broken):
-		x.o.Log.Error("panic while sending a scan", "peer", l.country, "panic", broken.value, "stack", string(broken.stack))
-	case err != nil:
-		x.o.Log.Debug("scan stream ended", "peer", l.country, "err", err)
-	}
-	if err != nil && !errors.As(err, &said) || s.Close() != nil {
-		_ = s.Reset()
-	}
+	x.attend(s, "a scan", (*link).sendScan)
 }
 
 func (l *link) sendScan(s network.Stream) error {
@@ -192,22 +170,9 @@ func (l *link) sendScan(s network.Stream) error {
 
 // readScanAsk greets and reads what is wanted.
 func (l *link) readScanAsk(p patient) (ask ScanAsk, err error) {
-	b, err := protocol.ReadFrame(p, protocol.MaxHello)
+	h, b, err := l.greetAsked(p, maxScanAsk)
 	if err != nil {
-		return ask, fmt.Errorf("wait for hello: %w", noEOF(err))
-	}
-	h, err := protocol.DecodeHello(b)
-	if err != nil {
-		return ask, l.refuseHello(p, err)
-	}
-	if err := checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now()); err != nil {
-		return ask, l.refuseHello(p, err)
-	}
-	if b, err = protocol.ReadFrame(p, maxScanAsk); err != nil {
-		return ask, fmt.Errorf("wait for the question: %w", noEOF(err))
-	}
-	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
-		return ask, fmt.Errorf("say hello: %w", err)
+		return ask, err
 	}
 	if ask, err = decodeScanAsk(b); err != nil {
 		return ask, refuseScan(p, err)
@@ -290,34 +255,7 @@ func RefusedByPeer(err error) bool { return errors.As(err, new(refusedError)) }
 
 // FetchScan fetches a scan of the given size from its owner, from ask.Offset on. What arrives goes into the sink; nothing here checks it against a hash.
 func (x *Exchange) FetchScan(ctx context.Context, from protocol.Country, ask ScanAsk, size int64, into ScanSink) error {
-	if !x.begin() {
-		return errNotConnected
-	}
-	defer x.works.Done()
-	l := x.link(from)
-	if l == nil {
-		return fmt.Errorf("fetch a scan from %s: it is not an active member of the roster in force", from)
-	}
-	conn := l.newest()
-	if conn == nil {
-		return fmt.Errorf("fetch a scan from %s: %w", from, errNotConnected)
-	}
-	opening, cancel := context.WithTimeout(ctx, x.pace.hello)
-	defer cancel()
-	s, err := conn.NewStream(opening)
-	if err != nil {
-		return fmt.Errorf("fetch a scan from %s: open stream: %w", from, err)
-	}
-	defer context.AfterFunc(ctx, func() { _ = s.Reset() })()
-	defer context.AfterFunc(l.life, func() { _ = s.Reset() })()
-	if err := s.SetProtocol(ScanProtocol); err != nil {
-		_ = s.Reset()
-		return fmt.Errorf("fetch a scan from %s: open stream: %w", from, err)
-	}
-	err = l.fetchScan(negotiated{LazyConn: multistream.NewMSSelect(s, ScanProtocol), Stream: s}, ask, size, into)
-	if err != nil || s.Close() != nil {
-		_ = s.Reset()
-	}
+	err := x.visit(ctx, from, ScanProtocol, ask, func(l *link, s pipe) error { return l.fetchScan(s, ask, size, into) })
 	if err != nil {
 		return fmt.Errorf("fetch a scan from %s: %w", from, err)
 	}
@@ -326,27 +264,8 @@ func (x *Exchange) FetchScan(ctx context.Context, from protocol.Country, ask Sca
 
 func (l *link) fetchScan(s pipe, ask ScanAsk, size int64, into ScanSink) error {
 	pace := l.x.pace
-	p := within(s, pace.hello)
-	var opening bytes.Buffer
-	if err := errors.Join(writeJSON(&opening, l.x.hello(l.country, "")), writeJSON(&opening, ask)); err != nil {
-		return err
-	}
-	if _, err := p.Write(opening.Bytes()); err != nil {
-		return fmt.Errorf("say hello: %w", err)
-	}
-	b, err := protocol.ReadFrame(p, protocol.MaxHello)
+	b, err := protocol.ReadFrame(within(s, pace.answer), maxScanHead)
 	if err != nil {
-		return fmt.Errorf("wait for hello: %w", noEOF(err))
-	}
-	h, err := protocol.DecodeHello(b)
-	if err != nil {
-		return err
-	}
-	if err := checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now()); err != nil {
-		return err
-	}
-	l.greeted(h)
-	if b, err = protocol.ReadFrame(within(s, pace.answer), maxScanHead); err != nil {
 		return fmt.Errorf("wait for the size: %w", noEOF(err))
 	}
 	head, err := decodeScanHead(b)

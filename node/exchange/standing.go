@@ -75,6 +75,28 @@ func (x *Exchange) attend(s network.Stream, what string, answer func(*link, netw
 	}
 }
 
+// greetAsked hears a member's greeting and its question, of at most limit bytes, and greets it. A greeting counts (greeted) once the question is one.
+func (l *link) greetAsked(p patient, limit int) (*protocol.Hello, []byte, error) {
+	b, err := protocol.ReadFrame(p, protocol.MaxHello)
+	if err != nil {
+		return nil, nil, fmt.Errorf("wait for hello: %w", noEOF(err))
+	}
+	h, err := protocol.DecodeHello(b)
+	if err == nil {
+		err = checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now())
+	}
+	if err != nil {
+		return nil, nil, l.refuseHello(p, err)
+	}
+	if b, err = protocol.ReadFrame(p, limit); err != nil {
+		return nil, nil, fmt.Errorf("wait for the question: %w", noEOF(err))
+	}
+	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
+		return nil, nil, fmt.Errorf("say hello: %w", err)
+	}
+	return h, b, nil
+}
+
 func (l *link) answerStanding(s network.Stream) error {
 	if !l.asked.TryLock() {
 		return errTooMany
