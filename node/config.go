@@ -31,6 +31,8 @@ type Config struct {
 
 // Custody says for which countries the node keeps sealed copies of backups.
 type Custody struct {
+	KeepDays int `toml:"keep_days,omitempty" comment:"days for which a country's older chain of backups is kept after a newer one began; 30 unless another number stands here"`
+
 	For map[string]string `toml:"for,omitempty" comment:"country = size: how much room each country's sealed backups may take here, such as PT = \"2GB\""`
 }
 
@@ -138,6 +140,9 @@ func (c Config) Check() error {
 	}
 	if _, err := c.level(); err != nil {
 		return fmt.Errorf("log.level: %w", err)
+	}
+	if d := c.Custody.KeepDays; d < 0 || d > 3650 {
+		return fmt.Errorf("custody.keep_days: 1 to 3650 days, not %d", d)
 	}
 	_, err := c.grants()
 	return err

@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"proofmark/node/custody"
 	"proofmark/node/exchange"
@@ -38,7 +40,8 @@ func (n *Node) newCustody() (*custody.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return custody.New(custody.Options{Desk: n.desk, Signer: n.identity.Signer, Roster: n.membership.Current, Dir: filepath.Join(n.dir, custodyDir), Grants: grants, Now: n.now, Send: n.sendCopy}), nil
+	return custody.New(custody.Options{Desk: n.desk, Signer: n.identity.Signer, Roster: n.membership.Current, Dir: filepath.Join(n.dir, custodyDir), Grants: grants,
+		Grace: time.Duration(n.Config.Custody.KeepDays) * 24 * time.Hour, Now: n.now, Random: rand.Reader, Log: n.log.With("part", "custody"), Credible: n.dispatch.ClockCredible, Send: n.sendCopy, Ask: n.askCopy}), nil
 }
 
 func (n *Node) sendCopy(ctx context.Context, to protocol.Country, o custody.Offer, file io.ReaderAt, progress func(int64)) (string, int64, error) {
@@ -49,19 +52,31 @@ func (n *Node) sendCopy(ctx context.Context, to protocol.Country, o custody.Offe
 func (n *Node) takeCopy(ctx context.Context, peer protocol.Country, o exchange.CopyOffer) (*exchange.CopyIntake, error) {
 	in, err := n.custody.Take(ctx, peer, custody.Offer(o))
 	if err != nil {
-		return nil, told(err)
+		return nil, n.told(ctx, peer, err)
 	}
 	return &exchange.CopyIntake{Receipt: in.Receipt, Have: in.Have, Prefix: in.Prefix, Start: in.Start, Close: in.Close,
-		Take: func(b []byte) error { return told(in.Add(b)) },
+		Take: func(b []byte) error { return n.told(ctx, peer, in.Add(b)) },
 		Done: func() (string, error) {
 			receipt, err := in.Done(ctx)
-			return receipt, told(err)
+			return receipt, n.told(ctx, peer, err)
 		}}, nil
 }
 
-func told(err error) error {
-	if refusal, ok := errors.AsType[custody.Refusal](err); ok {
-		return exchange.RefusedCopy{Reason: refusal}
+// told is what a member is told of a refusal, which leaves its trace in the log: the first at once, those of the same minute counted into one more.
+func (n *Node) told(ctx context.Context, peer protocol.Country, err error) error {
+	refusal, ok := errors.AsType[custody.Refusal](err)
+	if !ok {
+		return err
 	}
-	return err
+	return errors.Join(exchange.RefusedCopy{Reason: refusal}, n.dispatch.Breach(ctx, peer, "custody", refusal))
+}
+
+func (n *Node) askCopy(ctx context.Context, holder protocol.Country, q custody.Question, size int64) (custody.Proof, error) {
+	p, err := n.exchange.ProveCopy(ctx, holder, exchange.CopyQuestion(q), size)
+	return custody.Proof(p), err
+}
+
+func (n *Node) proveCopy(ctx context.Context, peer protocol.Country, q exchange.CopyQuestion) (exchange.CopyProof, error) {
+	p, err := n.custody.Prove(ctx, peer, custody.Question(q))
+	return exchange.CopyProof(p), n.told(ctx, peer, err)
 }

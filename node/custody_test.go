@@ -146,6 +146,13 @@ func TestALostRegistryComesBackFromItsHolders(t *testing.T) {
 	if len(status) != 2 || status[0].Newest.ID != more.ID || status[1].Files != 2 || status[0].Behind != 0 || status[0].Signed == "" {
 		t.Errorf("%+v", status)
 	}
+	checks := call[[]custody.Check](t, pt.people["admin"], "custody.check", control.CustodyHolders{})
+	if len(checks) != 2 || checks[0].Good != 2 || checks[1].Good != 2 || len(call[control.Status](t, pt.people["admin"], "status", control.None{}).Alarms) != 0 {
+		t.Errorf("%+v", checks)
+	}
+	if refused := call[[]store.AuditRecord](t, fr.people["aud"], "audit.query", control.AuditRequest{Text: "keeps no copies for PT"}); len(refused) != 1 || refused[0].Counterpart != "PT" || refused[0].Decision != "deny" {
+		t.Errorf("FR's log of what it refused: %+v", refused)
+	}
 	if got := pt.custodyEvents(); strings.Count(strings.Join(got, "\n"), "sealed copy confirmed by its holder") != 4 {
 		t.Errorf("the owner's log: %q", got)
 	}
@@ -198,7 +205,7 @@ func TestALostRegistryComesBackFromItsHolders(t *testing.T) {
 	pt.enrol("PT-3", maker.Firearm(3).Fire(1, synth.Shot{}))
 	eventually(t, "the exchange goes on", func() bool { return ends(t, pt, es) && len(es.documents(dispatch.Accepted)) == 3 })
 
-	// The old chain is not this database's; a new full one replaces it at the holder.
+	// The old chain is not this database's; a new full one follows it at the holder, which keeps both for a while.
 	again, err := control.Call[[]custody.Sent](t.Context(), pt.people["admin"], "custody.send", "", custody.Request{Folder: copies, Holders: []string{"ES"}})
 	if err == nil || !strings.Contains(err.Error(), "backup --full") {
 		t.Errorf("the old chain: %+v, %v", again, err)
@@ -210,11 +217,11 @@ func TestALostRegistryComesBackFromItsHolders(t *testing.T) {
 	}
 	list := call[[]custody.Holding](t, es.people["admin"], "custody.list", control.None{})
 	left, err := os.ReadDir(filepath.Join(es.dir, custodyDir, "PT"))
-	if err != nil || len(left) != 1 || len(list[0].Files) != 1 || list[0].Files[0].ID != made.ID {
+	if err != nil || len(left) != 3 || len(list[0].Files) != 1 || list[0].Files[0].ID != made.ID || len(list[0].Before) != 1 || list[0].Before[0].Files != 2 {
 		t.Errorf("ES keeps %v, %+v, %v", left, list, err)
 	}
 	// A disk that changes a byte is found out when the copy is wanted.
-	path := filepath.Join(es.dir, custodyDir, "PT", left[0].Name())
+	path := filepath.Join(es.dir, custodyDir, "PT", list[0].Files[0].Name)
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -226,6 +233,12 @@ func TestALostRegistryComesBackFromItsHolders(t *testing.T) {
 	if _, err := control.Download[*protocol.CustodyReceipt](t.Context(), es.people["admin"], "custody.fetch", control.CustodyRef{Owner: "PT", ID: made.ID}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "is not what was kept") {
 		t.Errorf("a changed copy: %v", err)
 	}
+	if checks = call[[]custody.Check](t, pt.people["admin"], "custody.check", control.CustodyHolders{Holders: []string{"ES"}}); len(checks) != 1 || checks[0].Good != 0 || !strings.Contains(strings.Join(checks[0].Faults, ""), "the holder's disk has changed") {
+		t.Errorf("a changed copy is proved: %+v", checks)
+	}
+	if alarms := call[control.Status](t, pt.people["admin"], "status", control.None{}).Alarms; len(alarms) != 1 || !strings.Contains(alarms[0], "ES does not have what it signed for") {
+		t.Errorf("alarms: %q", alarms)
+	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -234,6 +247,9 @@ func TestALostRegistryComesBackFromItsHolders(t *testing.T) {
 	}
 	if sent := call[[]custody.Sent](t, pt.people["admin"], "custody.send", custody.Request{Folder: second, Holders: []string{"ES"}}); sent[0].Fault != "" || sent[0].Bytes != made.Size {
 		t.Errorf("what the holder lost is not sent again: %+v", sent)
+	}
+	if checks = call[[]custody.Check](t, pt.people["admin"], "custody.check", control.CustodyHolders{}); len(checks) != 1 || checks[0].Good != 1 { // of what FR signed for after the backup the restored node does not know
+		t.Errorf("sent again: %+v", checks)
 	}
 }
 

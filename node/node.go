@@ -190,7 +190,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		n.figures, figures = registry, registry
 	}
 	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.hostKey, Listen: n.Config.Network.Listen, Roster: n.membership.Current,
-		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, TakeCopy: n.takeCopy,
+		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, TakeCopy: n.takeCopy, ProveCopy: n.proveCopy,
 		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters(), Muxer: o.muxer})
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if err := n.dispatch.Resume(ctx); err != nil {
 		return errors.Join(err, n.Close())
 	}
-	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "tracing": n.tracing.Run, "upkeep": n.upkeep}
+	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "tracing": n.tracing.Run, "custody": n.custody.Run, "upkeep": n.upkeep}
 	if n.Config.Monitor.Listen != "" {
 		page, err := n.monitor()
 		if err != nil {

@@ -20,6 +20,10 @@ type CustodyReceipt struct {
 	Size   int64     `json:"size"`   // bytes
 	SHA256 string    `json:"sha256"` // of the whole file, hex
 	At     time.Time `json:"at"`     // when the copy was whole
+
+	// Previous is the chain that this one replaced at the holder, which keeps it until PreviousUntil; empty where it has none.
+	Previous      string    `json:"previous,omitempty"`
+	PreviousUntil time.Time `json:"previous_until,omitzero"`
 }
 
 var copyName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,120}\.backup$`)
@@ -56,6 +60,9 @@ func (r *CustodyReceipt) check() error {
 	}
 	if !isHex(r.ID, 32) || !isHex(r.Chain, 32) || r.Number < 0 || r.Size <= 0 || r.At.IsZero() {
 		return fmt.Errorf("id, chain, number, size or at is missing or malformed")
+	}
+	if (r.Previous == "") != r.PreviousUntil.IsZero() || r.Previous != "" && (!isHex(r.Previous, 32) || r.Previous == r.Chain) {
+		return fmt.Errorf("previous is another chain, with the time until which it is kept")
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"proofmark/node/control"
 	"proofmark/node/custody"
 	"proofmark/node/desk"
+	"proofmark/protocol"
 )
 
 type backupCmd struct {
@@ -88,6 +89,11 @@ func (c *backupMakeCmd) intoFile(a *app) error {
 }
 
 func (c *backupMakeCmd) intoFolder(a *app) error {
+	if len(c.At) > 0 { // a misspelt country is to be found before hours of work
+		if _, err := ask[[]protocol.Country](a, "custody.ready", control.CustodyHolders{Holders: c.At}); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(c.To, 0o700); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 type custodyCmd struct {
 	Send   custodySendCmd   `cmd:"" help:"Send the newest chain of a folder of backups to members that keep copies; what they have already is not sent again."`
 	Status custodyStatusCmd `cmd:"" help:"Show what each holder has confirmed of this node's backups."`
+	Check  custodyCheckCmd  `cmd:"" help:"Ask holders to prove that they still have this node's backups; the node does it daily by itself."`
 	List   custodyListCmd   `cmd:"" help:"Show what this node keeps for other countries."`
 	Export custodyExportCmd `cmd:"" help:"Write out what this node keeps for a country that has lost its own; only that country's recovery key opens it."`
 }
@@ -91,10 +92,66 @@ func (c *custodyStatusCmd) Run(a *app) error {
 	return a.show(out, func(w io.Writer) {
 		rows := make([][]string, len(out))
 		for i, r := range out {
-			rows[i] = []string{string(r.Holder), fmt.Sprint(r.Files), fmt.Sprint(r.Bytes), stamp(r.Newest.At), fmt.Sprint(r.Behind), r.Newest.Name}
+			rows[i] = []string{string(r.Holder), fmt.Sprint(r.Files), fmt.Sprint(r.Bytes), stamp(r.Newest.At), proof(r), fmt.Sprint(r.Behind), r.Newest.Name}
 		}
-		table(w, "No member has confirmed a copy: proofmark backup FOLDER/ --at COUNTRY,… sends them.", []string{"HOLDER", "FILES", "BYTES", "CONFIRMED", "BACKUPS SINCE", "NEWEST"}, rows)
+		table(w, "No member has confirmed a copy: proofmark backup FOLDER/ --at COUNTRY,… sends them.", []string{"HOLDER", "FILES", "BYTES", "CONFIRMED", "PROVED", "BACKUPS SINCE", "NEWEST"}, rows)
+		for _, r := range out {
+			if r.Newest.Previous != "" {
+				fmt.Fprintf(w, "%s keeps the chain before, %.8s, until %s.\n", r.Holder, r.Newest.Previous, stamp(r.Newest.PreviousUntil))
+			}
+			if r.Alarm != "" {
+				fmt.Fprintf(w, "Alarm: %s\n", printable(r.Alarm))
+			}
+		}
 	})
+}
+
+// proof says when a holder last proved that it has everything.
+func proof(r custody.AtHolder) string {
+	switch {
+	case r.Check == nil || r.Check.Proved.IsZero():
+		return "not yet"
+	case r.Alarm != "":
+		return "FAILED since " + stamp(r.Check.Proved)
+	}
+	return stamp(r.Check.Proved)
+}
+
+type custodyCheckCmd struct {
+	At []string `help:"Ask these holders alone." placeholder:"COUNTRY,…"`
+}
+
+func (c *custodyCheckCmd) Run(a *app) error {
+	out, err := ask[[]custody.Check](a, "custody.check", control.CustodyHolders{Holders: c.At})
+	if err != nil {
+		return err
+	}
+	bad := 0
+	for _, r := range out {
+		if r.Good != r.Files {
+			bad++
+		}
+	}
+	if err := a.show(out, func(w io.Writer) {
+		if len(out) == 0 {
+			fmt.Fprintln(w, "No member has confirmed a copy: there is nobody to ask.")
+		}
+		for _, r := range out {
+			fmt.Fprintf(w, "%s proved that it has %d of %s.\n", r.Holder, r.Good, count(r.Files, "backup"))
+			for _, f := range r.Faults {
+				fmt.Fprintf(w, "  %s\n", printable(f))
+			}
+			if r.Silent != "" {
+				fmt.Fprintf(w, "  No answer: %s\n", printable(r.Silent))
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return fmt.Errorf("%s did not prove everything: proofmark custody send FOLDER --at COUNTRY sends again what is gone", count(bad, "holder"))
+	}
+	return nil
 }
 
 type custodyListCmd struct{}
@@ -125,16 +182,22 @@ func (c *custodyListCmd) Run(a *app) error {
 			rows[i] = []string{string(h.Owner), fmt.Sprint(len(h.Files)), fmt.Sprint(h.Bytes), fmt.Sprint(h.Granted), newest, state}
 		}
 		table(w, "Nothing is kept for anybody: [custody.for] in proofmark.toml grants room to a country.", []string{"OWNER", "FILES", "BYTES", "GRANTED", "NEWEST", "STATE"}, rows)
+		for _, h := range out {
+			for _, b := range h.Before {
+				fmt.Fprintf(w, "%s: the older chain %.8s, %s of %s, is kept until %s (proofmark custody export --chain %.8s).\n", h.Owner, b.Chain, count(b.Files, "file"), stamp(b.Newest), stamp(b.Until), b.Chain)
+			}
+		}
 	})
 }
 
 type custodyExportCmd struct {
 	Owner  string `arg:"" help:"Country whose copies are written out." placeholder:"COUNTRY"`
 	Folder string `arg:"" help:"New folder for them." type:"path"`
+	Chain  string `help:"An older chain that is still kept, as custody list names it; otherwise the newest." placeholder:"ID"`
 }
 
 func (c *custodyExportCmd) Run(a *app) (err error) {
-	out, err := ask[*custody.Export](a, "custody.begin", control.CustodyRef{Owner: c.Owner})
+	out, err := ask[*custody.Export](a, "custody.begin", control.CustodyRef{Owner: c.Owner, Chain: c.Chain})
 	if err != nil {
 		return err
 	}

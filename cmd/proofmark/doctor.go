@@ -24,6 +24,10 @@ func (c *doctorCmd) Run(a *app) error {
 	found := node.Examine(a.Data, wallClock(), running)
 	if running {
 		found = append(found, node.Finding{Check: "node", Grade: node.Good, Says: fmt.Sprintf("%s (%s) runs.", status.Country, status.Name)})
+		for _, alarm := range status.Alarms {
+			found = append(found, node.Finding{Check: "copies", Grade: node.Bad, Says: alarm,
+				Do: "proofmark custody send FOLDER --at COUNTRY replaces what is gone; proofmark custody check asks again. Until then do not count on that holder."})
+		}
 		found = append(found, a.federation(status)...)
 	} else {
 		found = append(found, node.Finding{Check: "node", Grade: node.Warn, Says: "It does not run: members could not be asked.", Do: "proofmark run --data " + argument(a.Data)})

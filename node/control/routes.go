@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -126,7 +127,8 @@ type Status struct {
 	Version   int              `json:"roster_version,omitempty"`
 	Warnings  []string         `json:"roster_warnings,omitempty"`
 	Now       time.Time        `json:"now"`
-	Idle      bool             `json:"idle"` // nothing waits to be correlated or delivered
+	Idle      bool             `json:"idle"`             // nothing waits to be correlated or delivered
+	Alarms    []string         `json:"alarms,omitempty"` // what is wrong with sealed copies at holders
 
 	Calibrations []string `json:"calibrations"` // what likelihood ratios rest on
 
@@ -137,12 +139,14 @@ func (s *Server) routeFederation(mux *http.ServeMux) {
 	m, x := s.services.Membership, s.services.Exchange
 	handleOpen(s, mux, "status", func(_ context.Context, _ call, _ None) (Status, error) {
 		idle, err := s.idle()
+		alarms, aerr := s.services.Custody.Alarms()
+		err = errors.Join(err, aerr)
 		var models []string
 		for _, c := range s.services.Ballistics.Calibrations() {
 			models = append(models, c.Name())
 		}
 		return Status{Calibrations: models, Index: s.services.Ballistics.Filling(), Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
-			Warnings: s.warnings(), Now: s.services.Now(), Idle: idle}, err
+			Warnings: s.warnings(), Now: s.services.Now(), Idle: idle, Alarms: alarms}, err
 	})
 	handle(s, mux, "roster.install", func(ctx context.Context, c call, r InstallRequest) (*membership.Installed, error) {
 		return m.Install(ctx, c.actor, c.key, r.Documents, r.Anchor)

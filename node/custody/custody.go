@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"proofmark/crypto"
@@ -43,17 +45,41 @@ type Options struct {
 	Roster func() *roster.Roster // in force; nil: none yet
 	Dir    string                // where copies are kept, a folder for each country; made when it is needed
 	Grants map[protocol.Country]int64
+	Grace  time.Duration // for which a chain is kept after another one began; DefaultGrace where it is 0
 	Now    func() time.Time
+	Random io.Reader
+	Log    *slog.Logger
+
+	// Credible tells whether the clock may be gone by where something is erased.
+	Credible func(ctx context.Context) (bool, error)
 
 	// Send offers a file to a member and returns its receipt and the bytes that were sent; progress is told the bytes that the member has.
 	Send func(ctx context.Context, to protocol.Country, o Offer, file io.ReaderAt, progress func(bytes int64)) (receipt string, sent int64, err error)
+
+	// Ask has a member prove that it has a copy of size bytes. An error says that it could not be asked, or would not answer now.
+	Ask func(ctx context.Context, holder protocol.Country, q Question, size int64) (Proof, error)
 }
 
+// DefaultGrace is how long a chain is kept after another one began: whoever controls the owner's machine can begin an empty one.
+const DefaultGrace = 30 * 24 * time.Hour
+
 // Service is one node's custody, both sides of it.
-type Service struct{ o Options }
+type Service struct {
+	o      Options
+	proofs budget
+	asking sync.Mutex // one check at a time
+}
 
 // New returns a Service.
-func New(o Options) *Service { return &Service{o: o} }
+func New(o Options) *Service {
+	if o.Grace == 0 {
+		o.Grace = DefaultGrace
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{o: o}
+}
 
 // Copy records a file that is kept here for another country.
 type Copy struct {
@@ -61,6 +87,9 @@ type Copy struct {
 	Made    time.Time `json:"made"`    // the backup
 	Head    string    `json:"head"`    // of the backup, a compact JWS
 	Receipt string    `json:"receipt"` // as it was signed, a compact JWS
+
+	Until   time.Time `json:"until,omitzero"`   // kept until then, because another chain began; zero: it is of the newest chain
+	Damaged time.Time `json:"damaged,omitzero"` // when the file was found to be another than was signed for
 }
 
 // Copies holds what is kept here, by owner and id of the backup.
@@ -69,7 +98,8 @@ var Copies = store.NewCollection("custody-copy", store.Index[Copy]{Name: "owner"
 // Confirmed records what a holder has signed for a copy of this country's.
 type Confirmed struct {
 	protocol.CustodyReceipt
-	Receipt string `json:"receipt"` // a compact JWS
+	Receipt string `json:"receipt"`        // a compact JWS
+	Root    string `json:"root,omitempty"` // of the file's hash tree, hex; what proofs are held against
 }
 
 // Confirmations holds what holders have signed, by holder and id of the backup.
@@ -80,12 +110,12 @@ func recordID(c protocol.Country, id string) string { return string(c) + "/" + i
 // held is a copy with what became of its file.
 type held struct {
 	Copy
-	intact bool // the file is there, with its size
+	intact bool // the file is there, with its size, and was not found to be damaged
 }
 
 func (s *Service) folder(owner protocol.Country) string { return filepath.Join(s.o.Dir, string(owner)) }
 
-// kept reads the copies of one owner, ordered by the time of their chain and the number in it.
+// kept reads the copies of one owner: chains that another one followed first, then the newest, each ordered by the number in it.
 func (s *Service) kept(tx *store.Tx, owner protocol.Country) ([]held, error) {
 	var out []held
 	for _, c := range Copies.By(tx, "owner", string(owner)) {
@@ -93,15 +123,26 @@ func (s *Service) kept(tx *store.Tx, owner protocol.Country) ([]held, error) {
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
-		out = append(out, held{Copy: *c, intact: err == nil && st.Mode().IsRegular() && st.Size() == c.Size})
+		out = append(out, held{Copy: *c, intact: err == nil && st.Mode().IsRegular() && st.Size() == c.Size && c.Damaged.IsZero()})
 	}
 	slices.SortFunc(out, func(a, b held) int {
-		if a.Chain != b.Chain {
-			return a.Made.Compare(b.Made)
+		if a.Chain == b.Chain {
+			return a.Number - b.Number
 		}
-		return a.Number - b.Number
+		if c := ends(a).Compare(ends(b)); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Chain, b.Chain)
 	})
 	return out, tx.Err()
+}
+
+// ends orders chains by when they may go; the newest has no end.
+func ends(c held) time.Time {
+	if c.Until.IsZero() {
+		return time.Unix(1<<40, 0)
+	}
+	return c.Until
 }
 
 // part is a copy as the chain's check wants it.

@@ -44,6 +44,7 @@ type bureau struct {
 	keys    *crypto.Keys
 	store   *store.Store
 	backup  *backup.Service
+	now     time.Time
 	options Options
 	*Service
 }
@@ -60,7 +61,8 @@ func bureaus(t *testing.T, countries ...protocol.Country) map[protocol.Country]*
 		origin := "proofmark." + string(c)
 		var signer note.Signer = must(b.keys.LogSigner(origin))
 		master := must(crypto.NewMasterKey(rand.Reader))
-		now := func() time.Time { return begin }
+		b.now = begin
+		now := func() time.Time { return b.now }
 		b.store = must(store.Open(store.Options{Dir: filepath.Join(b.dir, "store"), Key: master.Derive("badger"), Now: now, Random: rand.Reader, Signer: signer, MemTable: 8 << 20, Cache: 4 << 20}))
 		t.Cleanup(func() { b.store.Close() })
 		d := &desk.Desk{Store: b.store, Policy: policy.Default, Country: c}
@@ -74,7 +76,10 @@ func bureaus(t *testing.T, countries ...protocol.Country) map[protocol.Country]*
 		if err := draft.Add(entry, begin); err != nil {
 			t.Fatal(err)
 		}
-		b.options = Options{Desk: d, Signer: b.keys.Signer, Dir: filepath.Join(b.dir, "custody"), Grants: map[protocol.Country]int64{}, Now: now, Roster: draft.Roster}
+		b.options = Options{Desk: d, Signer: b.keys.Signer, Dir: filepath.Join(b.dir, "custody"), Grants: map[protocol.Country]int64{}, Now: now, Random: rand.Reader, Roster: draft.Roster}
+		b.options.Ask = func(ctx context.Context, holder protocol.Country, q Question, _ int64) (Proof, error) {
+			return out[holder].Prove(ctx, c, q)
+		}
 		b.options.Send = func(ctx context.Context, to protocol.Country, o Offer, file io.ReaderAt, _ func(int64)) (string, int64, error) {
 			return hand(ctx, out[to].Service, c, o, io.NewSectionReader(file, 0, o.Size))
 		}
@@ -149,6 +154,23 @@ func (b *bureau) files(owner string) (out []string) {
 	return out
 }
 
+// folderOf writes backups of one chain as the command does.
+func (b *bureau) folderOf(chain ...made) string {
+	b.t.Helper()
+	dir := b.t.TempDir()
+	index := backup.Index{Country: b.country}
+	for i, m := range chain {
+		index.Files = append(index.Files, backup.Part{Name: m.Name, ID: m.id, Chain: chain[0].id, Number: i, SHA256: m.SHA256, Size: m.Size, Made: begin})
+		if err := os.WriteFile(filepath.Join(dir, m.Name), m.raw, 0o600); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, backup.IndexName), must(json.Marshal(index)), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	return dir
+}
+
 func TestWhatAHolderTakes(t *testing.T) {
 	all := bureaus(t, "PT", "ES", "FR")
 	pt, es, fr := all["PT"], all["ES"], all["FR"]
@@ -204,10 +226,11 @@ func TestWhatAHolderTakes(t *testing.T) {
 	}
 	es.options.Grants["PT"] = 1 << 20
 	check("a new chain", pt.make("new", ""), "")
-	if left := es.files("PT"); len(left) != 1 || left[0] != "new.backup" {
+	check("a file of the old chain that is kept", one, "")
+	check("the old chain goes on", pt.make("three", two.id), "belongs to a chain that another one followed")
+	if left := es.files("PT"); len(left) != 4 {
 		t.Errorf("after a new full one ES keeps %v", left)
 	}
-	check("the old chain", one, "the full backup of chain")
 }
 
 // A transfer that was cut goes on in the middle of the file, also after a restart; another file's beginnings are removed.
@@ -225,7 +248,7 @@ func TestTransfersGoOn(t *testing.T) {
 	if list := must(es.List(t.Context(), admin)); len(list) != 1 || list[0].Arriving != half || list[0].Complete || len(list[0].Files) != 0 {
 		t.Errorf("in the middle: %+v", list)
 	}
-	if _, err := es.Begin(t.Context(), admin, "PT"); !errors.Is(err, desk.ErrNotFound) {
+	if _, err := es.Begin(t.Context(), admin, "PT", ""); !errors.Is(err, desk.ErrNotFound) {
 		t.Errorf("an export of half a file: %v", err)
 	}
 	es.Service = New(es.options)
@@ -253,12 +276,7 @@ func TestReceiptsAreHeldAgainstTheFile(t *testing.T) {
 	all := bureaus(t, "PT", "ES", "FR")
 	pt, es, fr := all["PT"], all["ES"], all["FR"]
 	full := pt.make("full", "")
-	folder := t.TempDir()
-	part := backup.Part{Name: full.Name, ID: full.id, Chain: full.id, SHA256: full.SHA256, Size: full.Size, Made: begin}
-	index := must(json.Marshal(backup.Index{Country: "PT", Files: []backup.Part{part}}))
-	if err := errors.Join(os.WriteFile(filepath.Join(folder, full.Name), full.raw, 0o600), os.WriteFile(filepath.Join(folder, backup.IndexName), index, 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	folder := pt.folderOf(full)
 	good := protocol.CustodyReceipt{Holder: "ES", Owner: "PT", Name: full.Name, ID: full.id, Chain: full.id, Size: full.Size, SHA256: full.SHA256, At: begin}
 	sign := func(by *bureau, typ string, f func(*protocol.CustodyReceipt)) string {
 		r := good
@@ -276,7 +294,7 @@ func TestReceiptsAreHeldAgainstTheFile(t *testing.T) {
 		{"another owner", sign(es, crypto.TypeCustody, func(r *protocol.CustodyReceipt) { r.Owner = "FR" }), false},
 		{"another holder", sign(es, crypto.TypeCustody, func(r *protocol.CustodyReceipt) { r.Holder = "FR" }), false},
 		{"another name", sign(es, crypto.TypeCustody, func(r *protocol.CustodyReceipt) { r.Name = "../x" }), false},
-		{"without a time", sign(es, crypto.TypeCustody, func(r *protocol.CustodyReceipt) { r.At = time.Time{} }), false},
+		{"a chain before without an end", sign(es, crypto.TypeCustody, func(r *protocol.CustodyReceipt) { r.Previous = strings.Repeat("0a", 16) }), false}, {"without a time", sign(es, crypto.TypeCustody, func(r *protocol.CustodyReceipt) { r.At = time.Time{} }), false},
 		{"good", sign(es, crypto.TypeCustody, same), true},
 	} {
 		o := pt.options

@@ -1,6 +1,9 @@
 package custody
 
 import (
+	"fmt"
+	"time"
+
 	"proofmark/node/backup"
 	"proofmark/protocol"
 )
@@ -15,8 +18,9 @@ func judge(owner protocol.Country, o Offer, head *backup.Head, kept []held, gran
 		return nil, refuse("%s is a backup of %s: copies are kept for their owner alone", o.Name, head.Country)
 	}
 	var used int64
+	var until time.Time // the first time at which room is free again
 	var chain []backup.Part
-	lost := false
+	lost, followed := false, false
 	for i := range kept {
 		k := &kept[i]
 		switch {
@@ -31,8 +35,12 @@ func judge(owner protocol.Country, o Offer, head *backup.Head, kept []held, gran
 		}
 		if k.intact {
 			used += k.Size
+			if !k.Until.IsZero() && (until.IsZero() || k.Until.Before(until)) {
+				until = k.Until
+			}
 		}
 		if k.Chain == head.Chain {
+			followed = followed || !k.Until.IsZero()
 			p, err := k.part()
 			if err != nil {
 				return nil, err
@@ -43,13 +51,20 @@ func judge(owner protocol.Country, o Offer, head *backup.Head, kept []held, gran
 		}
 	}
 	if o.Size > grant-used {
-		return nil, refuse("%s has %d bytes; of the %d that are granted to %s, %d are used: ask the bureau for more", o.Name, o.Size, grant, owner, used)
+		free := ""
+		if !until.IsZero() {
+			free = fmt.Sprintf(", or wait until %s, when a chain that another one followed is removed", until.UTC().Format(time.DateOnly))
+		}
+		return nil, refuse("%s has %d bytes; of the %d that are granted to %s, %d are used: ask the bureau for more%s", o.Name, o.Size, grant, owner, used, free)
 	}
 	if o.Size > spare {
 		return nil, refuse("the holder's disk has no room for %s (%d bytes): tell its bureau", o.Name, o.Size)
 	}
 	if lost {
 		return nil, nil
+	}
+	if followed {
+		return nil, refuse("%s belongs to a chain that another one followed here: it is not added to; go on with the newer chain, or begin one with `proofmark backup --full`", o.Name)
 	}
 	next := backup.Part{Name: o.Name, ID: head.ID, Chain: head.Chain, Number: head.Number, SHA256: o.SHA256, Size: o.Size, Made: head.Made, Head: head}
 	if err := backup.CheckOrder(append(chain, next)); err != nil {

@@ -2,8 +2,11 @@ package custody
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,9 +42,12 @@ const maxHolders = 32
 // Send offers the newest chain of a folder to holders, one file after another, to all holders at once, and sends what each lacks. A holder that fails is
 // named in its row and stops no other. progress (may be nil) is told bytes that stand at holders, and how many there are to be.
 func (s *Service) Send(ctx context.Context, who desk.Actor, r Request, progress func(done, total int64)) ([]Sent, error) {
-	holders, err := s.holders(r)
+	holders, err := s.holders(r.Holders)
 	if err != nil {
 		return nil, err
+	}
+	if !filepath.IsAbs(r.Folder) {
+		return nil, desk.Invalid("folder: %.200q is not an absolute path", r.Folder)
 	}
 	act := desk.Act{Actor: who, Action: policy.NodeManage, Resource: policy.Resource{Type: policy.KindNode, ID: "backup"}}
 	entry := protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: protocol.ActAdminister, Ground: "policy"},
@@ -77,16 +83,32 @@ func (s *Service) Send(ctx context.Context, who desk.Actor, r Request, progress 
 	return out, nil
 }
 
-func (s *Service) holders(r Request) ([]protocol.Country, error) {
-	if len(r.Holders) == 0 || len(r.Holders) > maxHolders {
+// Ready tells whether copies could be sent to these holders: their codes are held against the roster. It is asked before a backup is made for them.
+func (s *Service) Ready(ctx context.Context, who desk.Actor, holders []string) ([]protocol.Country, error) {
+	list, err := s.holders(holders)
+	if err != nil {
+		return nil, err
+	}
+	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: "custody", Event: "holders looked up", Details: map[string]string{"holders": strings.Join(holders, " ")}}}
+	return desk.Read(ctx, s.o.Desk, manage(who), entry, func(*store.Tx) ([]protocol.Country, error) {
+		for _, c := range list {
+			if _, err := s.keysOf(c); err != nil {
+				return nil, desk.Conflict("%v", err)
+			}
+		}
+		return list, nil
+	})
+}
+
+// holders reads country codes, and holds them against the roster.
+func (s *Service) holders(codes []string) ([]protocol.Country, error) {
+	if len(codes) == 0 || len(codes) > maxHolders {
 		return nil, desk.Invalid("name 1 to %d members that are to keep copies", maxHolders)
 	}
-	if !filepath.IsAbs(r.Folder) {
-		return nil, desk.Invalid("folder: %.200q is not an absolute path", r.Folder)
-	}
+	force := s.o.Roster()
 	var out []protocol.Country
 	seen := map[protocol.Country]bool{}
-	for _, code := range r.Holders {
+	for _, code := range codes {
 		c, err := protocol.ParseCountry(code)
 		switch {
 		case err != nil:
@@ -95,6 +117,11 @@ func (s *Service) holders(r Request) ([]protocol.Country, error) {
 			return nil, desk.Invalid("%s is this node: a copy of its own does not outlive it", c)
 		case seen[c]:
 			return nil, desk.Invalid("%s stands twice", c)
+		}
+		if force != nil {
+			if _, ok := force.ByCountry(string(c)); !ok {
+				return nil, desk.Invalid("%s is not a member: `proofmark roster show` names those that are", c)
+			}
 		}
 		seen[c] = true
 		out = append(out, c)
@@ -173,7 +200,20 @@ func (s *Service) sendFile(ctx context.Context, to protocol.Country, p backup.Pa
 	if r, err = s.verify(to, p, receipt); err != nil {
 		return sent, nil, err
 	}
-	return sent, r, s.confirm(ctx, r, receipt)
+	return sent, r, s.confirm(ctx, r, receipt, func() (string, error) { return rootOf(ctx, f, p) })
+}
+
+// rootOf is the root of a file's hash tree; the file must be the one that was confirmed.
+func rootOf(ctx context.Context, f io.ReaderAt, p backup.Part) (string, error) {
+	h := sha256.New()
+	root, _, _, err := tree(io.TeeReader(until{ctx, io.NewSectionReader(f, 0, p.Size)}, h), p.Size, -1)
+	if err == nil && hex.EncodeToString(h.Sum(nil)) != p.SHA256 {
+		err = errors.New("it has changed since it was made")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", p.Path, err)
+	}
+	return hex.EncodeToString(root[:]), nil
 }
 
 // ErrReceipt: what a holder signed is not about the file that it was sent.
@@ -193,24 +233,44 @@ func (s *Service) verify(holder protocol.Country, p backup.Part, receipt string)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrReceipt, err)
 	}
-	if want := (protocol.CustodyReceipt{Holder: holder, Owner: s.o.Desk.Country, Name: p.Name, ID: p.ID, Chain: p.Chain, Number: p.Number, Size: p.Size, SHA256: p.SHA256, At: r.At}); *r != want {
+	if want := (protocol.CustodyReceipt{Holder: holder, Owner: s.o.Desk.Country, Name: p.Name, ID: p.ID, Chain: p.Chain, Number: p.Number, Size: p.Size, SHA256: p.SHA256, At: r.At,
+		Previous: r.Previous, PreviousUntil: r.PreviousUntil}); *r != want {
 		return nil, fmt.Errorf("%w: it is signed for %s, %d bytes, SHA-256 %.8s…", ErrReceipt, r.Name, r.Size, r.SHA256)
 	}
 	return r, nil
 }
 
-// confirm keeps a receipt.
-func (s *Service) confirm(ctx context.Context, r *protocol.CustodyReceipt, receipt string) error {
+// confirm keeps a receipt, and what proofs will be held against: the file may be gone by then.
+func (s *Service) confirm(ctx context.Context, r *protocol.CustodyReceipt, receipt string, root func() (string, error)) error {
 	id := recordID(r.Holder, r.ID)
+	c := &Confirmed{CustodyReceipt: *r, Receipt: receipt}
+	err := s.o.Desk.Store.View(func(tx *store.Tx) error {
+		old, err := Confirmations.Get(tx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err == nil && old.SHA256 == r.SHA256 {
+			c.Root = old.Root
+		}
+		return err
+	})
+	if err == nil && c.Root == "" {
+		c.Root, err = root()
+	}
+	if err != nil {
+		return err
+	}
 	return s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
 		old, err := Confirmations.Get(tx, id)
-		if err == nil && old.Receipt == receipt {
+		if err == nil && *old == *c {
 			return nil
 		}
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		tx.Audit(copyEntry(protocol.ActDisclose, r.Holder, r, "sealed copy confirmed by its holder"))
-		return Confirmations.Put(tx, id, &Confirmed{CustodyReceipt: *r, Receipt: receipt})
+		if err != nil || old.Receipt != receipt {
+			tx.Audit(copyEntry(protocol.ActDisclose, r.Holder, r, "sealed copy confirmed by its holder"))
+		}
+		return Confirmations.Put(tx, id, c)
 	})
 }

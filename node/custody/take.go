@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"proofmark/crypto"
 	"proofmark/node/backup"
 	"proofmark/node/desk"
 	"proofmark/protocol"
@@ -171,7 +169,7 @@ func (in *Intake) Close() {
 	}
 }
 
-// Done checks the whole, gives it its name, records and signs that it is kept, and removes an older chain where this one begins a new one.
+// Done checks the whole, gives it its name, records and signs that it is kept. Where it begins a new chain the time of the older one begins to run out.
 func (in *Intake) Done(ctx context.Context) (receipt string, err error) {
 	err = errors.Join(in.f.Sync(), in.f.Close())
 	in.f = nil
@@ -188,13 +186,6 @@ func (in *Intake) Done(ctx context.Context) (receipt string, err error) {
 	s, h := in.s, in.head
 	c := &Copy{CustodyReceipt: protocol.CustodyReceipt{Holder: s.o.Desk.Country, Owner: in.owner, Name: in.offer.Name, ID: h.ID, Chain: h.Chain, Number: h.Number,
 		Size: p.Size, SHA256: p.SHA256, At: s.o.Now().UTC().Truncate(time.Second)}, Made: h.Made, Head: in.offer.Head}
-	payload, err := json.Marshal(c.CustodyReceipt)
-	if err != nil {
-		return "", err
-	}
-	if c.Receipt, err = s.o.Signer().Sign(crypto.TypeCustody, payload); err != nil {
-		return "", err
-	}
 	dir := s.folder(in.owner)
 	if err := os.Rename(in.path, filepath.Join(dir, c.Name)); err != nil {
 		return "", err
@@ -202,33 +193,19 @@ func (in *Intake) Done(ctx context.Context) (receipt string, err error) {
 	if err := syncFolder(dir); err != nil {
 		return "", err
 	}
-	var older []held
 	err = s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
-		older = nil
 		kept, err := s.kept(tx, in.owner)
 		if err != nil {
 			return err
 		}
-		for _, k := range kept {
-			if k.Chain == c.Chain || c.Number != 0 {
-				continue
-			}
-			older = append(older, k)
-			if err := Copies.Delete(tx, recordID(in.owner, k.ID)); err != nil {
-				return err
-			}
-			tx.Audit(copyEntry(protocol.ActErase, in.owner, &k.CustodyReceipt, "sealed copy of an older chain removed"))
+		if err := s.follow(tx, c, kept); err != nil {
+			return err
 		}
 		tx.Audit(copyEntry(protocol.ActReceive, in.owner, &c.CustodyReceipt, "sealed copy kept"))
 		return Copies.Put(tx, recordID(in.owner, c.ID), c)
 	})
 	if err != nil {
 		return "", fmt.Errorf("record the copy %s of %s: %w", c.Name, in.owner, err)
-	}
-	for _, k := range older {
-		if err := os.Remove(filepath.Join(dir, k.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", err
-		}
 	}
 	return c.Receipt, nil
 }

@@ -30,7 +30,17 @@ type Holding struct {
 	Complete bool             `json:"complete"` // a chain from its full backup on, every file there with its size
 	Missing  []string         `json:"missing,omitempty"`
 	Arriving int64            `json:"arriving,omitempty"` // bytes of a file that is not yet whole
-	Files    []backup.Part    `json:"files"`              // in their order; their hashes are checked when they are exported
+	Files    []backup.Part    `json:"files"`              // of the newest chain, in their order; their hashes are checked when they are exported
+	Before   []Before         `json:"before,omitempty"`   // chains that another one followed
+}
+
+// Before is a chain that another one followed.
+type Before struct {
+	Chain  string    `json:"chain"`
+	Files  int       `json:"files"`
+	Bytes  int64     `json:"bytes"`
+	Newest time.Time `json:"newest"`
+	Until  time.Time `json:"until"` // it is removed then
 }
 
 func manage(who desk.Actor) desk.Act {
@@ -70,15 +80,20 @@ func (s *Service) holding(tx *store.Tx, owner protocol.Country) (Holding, error)
 		return h, err
 	}
 	for _, k := range kept {
+		if k.intact {
+			h.Bytes += k.Size
+		}
+		if !k.Until.IsZero() {
+			h.before(k)
+			continue
+		}
 		p, err := k.part()
 		if err != nil {
 			return h, err
 		}
 		h.Files = append(h.Files, p)
 		h.Newest = &k.Made
-		if k.intact {
-			h.Bytes += k.Size
-		} else {
+		if !k.intact {
 			h.Missing = append(h.Missing, k.Name)
 		}
 	}
@@ -95,14 +110,50 @@ func (s *Service) holding(tx *store.Tx, owner protocol.Country) (Holding, error)
 	return h, nil
 }
 
+// before adds a copy to the row of its chain; they come chain by chain.
+func (h *Holding) before(k held) {
+	n := len(h.Before)
+	if n == 0 || h.Before[n-1].Chain != k.Chain {
+		h.Before = append(h.Before, Before{Chain: k.Chain, Until: k.Until})
+		n++
+	}
+	b := &h.Before[n-1]
+	b.Files++
+	b.Bytes += k.Size
+	b.Newest = k.Made
+}
+
+// chain is what is kept of one chain for an owner, by the beginning of its id; of the newest where that is empty.
+func (s *Service) chain(tx *store.Tx, owner protocol.Country, id string) (parts []backup.Part, missing []string, err error) {
+	kept, err := s.kept(tx, owner)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, k := range kept {
+		if id == "" && !k.Until.IsZero() || !strings.HasPrefix(k.Chain, id) {
+			continue
+		}
+		p, err := k.part()
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, p)
+		if !k.intact {
+			missing = append(missing, k.Name)
+		}
+	}
+	return parts, missing, nil
+}
+
 // Export is what Begin tells of the copies of one country.
 type Export struct {
 	Owner protocol.Country `json:"owner"`
 	Files []backup.Part    `json:"files"` // in their order
 }
 
-// Begin authorises and records that a country's copies are written out, and names them: Fetch gives each one.
-func (s *Service) Begin(ctx context.Context, who desk.Actor, owner string) (*Export, error) {
+// Begin authorises and records that a country's copies are written out, and names them: Fetch gives each one. chain is the beginning of the id of a chain
+// that another one followed; empty: the newest.
+func (s *Service) Begin(ctx context.Context, who desk.Actor, owner, chain string) (*Export, error) {
 	c, err := protocol.ParseCountry(owner)
 	if err != nil {
 		return nil, desk.Invalid("%v", err)
@@ -110,16 +161,21 @@ func (s *Service) Begin(ctx context.Context, who desk.Actor, owner string) (*Exp
 	entry := protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: protocol.ActDisclose, Counterpart: string(c), Ground: "custody"},
 		AuditBody: protocol.AuditBody{Kind: "custody", Event: "sealed copies written out"}}
 	return desk.Read(ctx, s.o.Desk, manage(who), entry, func(tx *store.Tx) (*Export, error) {
-		h, err := s.holding(tx, c)
+		files, missing, err := s.chain(tx, c, chain)
 		switch {
 		case err != nil:
 			return nil, err
-		case len(h.Files) == 0:
+		case len(files) == 0 && chain != "":
+			return nil, desk.NotFound("no chain %.32s is kept here for %s: `proofmark custody list` names those that are", chain, c)
+		case len(files) == 0:
 			return nil, desk.NotFound("nothing is kept here for %s: `proofmark custody list` shows for whom something is", c)
-		case !h.Complete:
-			return nil, desk.Conflict("what is kept for %s is not whole (missing: %s): its other holders may have all of it", c, strings.Join(h.Missing, ", "))
+		case len(missing) > 0:
+			return nil, desk.Conflict("what is kept for %s is not whole (missing: %s): its other holders may have all of it", c, strings.Join(missing, ", "))
 		}
-		return &Export{Owner: c, Files: h.Files}, nil
+		if err := backup.CheckOrder(files); err != nil {
+			return nil, desk.Conflict("what is kept for %s is not whole (%v): its other holders may have all of it", c, err)
+		}
+		return &Export{Owner: c, Files: files}, nil
 	})
 }
 
@@ -148,56 +204,4 @@ func (s *Service) Fetch(ctx context.Context, who desk.Actor, owner, id string, w
 		return nil, desk.Conflict("%s is not what was kept (SHA-256 %.8s…, confirmed as %.8s…): the disk has changed it; ask another holder", kept.Name, got, kept.SHA256)
 	}
 	return &kept.CustodyReceipt, nil
-}
-
-// AtHolder is what one holder has confirmed of the newest chain it was sent.
-type AtHolder struct {
-	Holder protocol.Country        `json:"holder"`
-	Files  int                     `json:"files"`
-	Bytes  int64                   `json:"bytes"`
-	Newest protocol.CustodyReceipt `json:"newest"`
-	Signed string                  `json:"receipt"` // of the newest, a compact JWS
-	Behind int                     `json:"behind"`  // backups that were made later
-}
-
-// Status says what each holder has confirmed.
-func (s *Service) Status(ctx context.Context, who desk.Actor) ([]AtHolder, error) {
-	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: "custody", Event: "confirmed copies viewed"}}
-	return desk.Read(ctx, s.o.Desk, manage(who), entry, func(tx *store.Tx) ([]AtHolder, error) {
-		all := map[protocol.Country][]*Confirmed{}
-		for _, c := range Confirmations.All(tx) {
-			all[c.Holder] = append(all[c.Holder], c)
-		}
-		if err := tx.Err(); err != nil {
-			return nil, err
-		}
-		out := []AtHolder{}
-		for _, holder := range slices.Sorted(maps.Keys(all)) {
-			list := all[holder]
-			newest := slices.MaxFunc(list, func(a, b *Confirmed) int {
-				if a.Chain == b.Chain {
-					return a.Number - b.Number
-				}
-				return a.At.Compare(b.At)
-			})
-			row := AtHolder{Holder: holder, Newest: newest.CustodyReceipt, Signed: newest.Receipt}
-			for _, c := range list {
-				if c.Chain == newest.Chain {
-					row.Files++
-					row.Bytes += c.Size
-				}
-			}
-			if made, err := backup.Backups.Get(tx, newest.ID); err == nil {
-				for _, m := range backup.Backups.All(tx) {
-					if m.UpTo > made.UpTo {
-						row.Behind++
-					}
-				}
-			} else if !errors.Is(err, store.ErrNotFound) {
-				return nil, err
-			}
-			out = append(out, row)
-		}
-		return out, tx.Err()
-	})
 }

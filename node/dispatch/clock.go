@@ -58,8 +58,8 @@ func doubt(mark, now, witness time.Time, steady time.Duration) string {
 	return ""
 }
 
-// clockCredible tells whether expiry may go by the clock, and keeps the time of the sweep.
-func (d *Dispatch) clockCredible(ctx context.Context) (bool, error) {
+// ClockCredible tells whether what cannot be undone may go by the clock, and keeps the time of the sweep.
+func (d *Dispatch) ClockCredible(ctx context.Context) (bool, error) {
 	now := d.Now()
 	var mark time.Time
 	err := d.Store.View(func(tx *store.Tx) error {

@@ -47,7 +47,7 @@ func expiryKey(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // Expire erases every foreign document whose retention has ended, of whatever type and whether it was accepted, refused or not understood, each with
 // what its workflow made of it and an audit entry. It goes by the node's clock, and does nothing while that is in doubt. The node calls it every minute.
 func (d *Dispatch) Expire(ctx context.Context) error {
-	if ok, err := d.clockCredible(ctx); err != nil || !ok {
+	if ok, err := d.ClockCredible(ctx); err != nil || !ok {
 		return err
 	}
 	var due []string
