@@ -44,6 +44,19 @@ func (tx *Tx) Random() io.Reader { return tx.s.opt.Random }
 // Err is the first error met by an iterator of this transaction.
 func (tx *Tx) Err() error { return tx.err }
 
+// Room is how many more bytes of keys and values the act can write before it is ErrTooLarge, its audit entries not counted; values of 32 KiB and more count
+// with their keys.
+func (tx *Tx) Room() int64 {
+	if tx.own == nil {
+		return 0
+	}
+	room := tx.s.db.MaxBatchSize() - commitSize - tx.own.size
+	for _, o := range tx.outer {
+		room -= o.size
+	}
+	return room
+}
+
 // OnCommit has f called once the act is durable, before Update returns and on its caller's goroutine; not if the act fails. The order
 // among different acts is not fixed.
 func (tx *Tx) OnCommit(f func()) { tx.hooks = append(tx.hooks, f) }

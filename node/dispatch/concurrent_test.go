@@ -9,7 +9,7 @@ import (
 	"proofmark/store"
 )
 
-// Both countries issue and send on both channels at the same time: everything arrives once and in the order of its channel.
+// Both countries issue and send on both channels at the same time, one of them straight into channels that flow: everything arrives once and in the order of its channel.
 func TestBothWaysAtOnce(t *testing.T) {
 	f := newFederation(t, "PT", "ES")
 	const n = 60
@@ -29,6 +29,9 @@ func TestBothWaysAtOnce(t *testing.T) {
 			}
 		})
 		for _, ch := range protocol.Channels {
+			if from.country == "PT" {
+				from.flow(to.country, ch)
+			}
 			sending.Go(func() {
 				for last := false; !last; {
 					select {

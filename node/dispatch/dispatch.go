@@ -59,6 +59,7 @@ type Dispatch struct {
 	refusals   refusals
 	givers     givers
 	keys       atomic.Pointer[rosterKeys]
+	flows      flows
 	receipts   sync.Mutex // orders the signing of receipts, so that none overtakes a newer one
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"proofmark/crypto"
 	"proofmark/node/desk"
+	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -251,5 +252,5 @@ func (d *Dispatch) confirm(tx *store.Tx, stone *Tombstone, body *protocol.Withdr
 	if err := Documents.Insert(tx, id, rec); err != nil {
 		return err
 	}
-	return d.queue(tx, rec, stone.Issuer)
+	return d.queue(tx, rec, stone.Issuer, policy.Decision{Allow: true})
 }

@@ -29,19 +29,26 @@ func (d *Dispatch) IssueAs(tx *store.Tx, id string, t protocol.Type, body protoc
 	if err != nil {
 		return err
 	}
-	if f.To != "" {
-		if !d.isMember(f.To, tx.Now()) {
-			return desk.Invalid("%s is not an active member of the roster in force; `proofmark roster show` lists the members", f.To)
+	return d.issue(tx, rec)
+}
+
+// issue keeps a document that is composed and sends it on its way.
+func (d *Dispatch) issue(tx *store.Tx, rec *Record) error {
+	var dec policy.Decision
+	to := rec.Facts.To
+	if to != "" {
+		if !d.isMember(to, tx.Now()) {
+			return desk.Invalid("%s is not an active member of the roster in force; `proofmark roster show` lists the members", to)
 		}
-		if dec := d.mayShare(tx, rec, f.To); !dec.Allow {
-			return desk.Forbidden("sharing policy does not let this %s go to %s: %s", t, f.To, why(dec))
+		if dec = d.mayShare(tx, rec, to); !dec.Allow {
+			return desk.Forbidden("sharing policy does not let this %s go to %s: %s", rec.Type, to, why(dec))
 		}
 	}
-	if err := Documents.Insert(tx, id, rec); err != nil {
-		return fmt.Errorf("issue %s: %w", t, err)
+	if err := Documents.Insert(tx, rec.ID, rec); err != nil {
+		return fmt.Errorf("issue %s: %w", rec.Type, err)
 	}
-	if f.To != "" {
-		return d.queue(tx, rec, f.To)
+	if to != "" {
+		return d.queue(tx, rec, to, dec)
 	}
 	return d.offer(tx, rec)
 }
@@ -60,15 +67,20 @@ func (d *Dispatch) compose(tx *store.Tx, id string, t protocol.Type, body protoc
 	return &Record{ID: id, Type: t, Issuer: d.Country, Status: Own, JWS: jws, Disclosures: disclosures, Facts: &f, At: tx.Now()}, nil
 }
 
-func (d *Dispatch) queue(tx *store.Tx, rec *Record, peer protocol.Country) error {
+// queue sends a document on its way to a country under the decision that permits it: as an intent, or straight as a message where the channel flows.
+func (d *Dispatch) queue(tx *store.Tx, rec *Record, peer protocol.Country, dec policy.Decision) error {
 	ch := protocol.ChannelOf(rec.Type)
-	if err := tx.Enqueue(string(peer), string(ch), rec.ID); err != nil {
-		return fmt.Errorf("queue %s %s for %s: %w", rec.Type, rec.ID, peer, err)
-	}
+	dl := &Delivery{Document: rec.ID, Peer: peer, Channel: ch, State: Queued, Queued: tx.Now()}
 	if d.OnQueued != nil {
 		tx.OnCommit(func() { d.OnQueued(peer, ch) })
 	}
-	return Deliveries.Put(tx, deliveryID(rec.ID, peer), &Delivery{Document: rec.ID, Peer: peer, Channel: ch, State: Queued, Queued: tx.Now()})
+	if done, err := d.straight(tx, rec, dl, dec); done || err != nil {
+		return err
+	}
+	if err := tx.Enqueue(string(peer), string(ch), rec.ID); err != nil {
+		return fmt.Errorf("queue %s %s for %s: %w", rec.Type, rec.ID, peer, err)
+	}
+	return Deliveries.Put(tx, deliveryID(rec.ID, peer), dl)
 }
 
 // deny records that policy does not let a document go to a country.

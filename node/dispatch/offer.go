@@ -26,7 +26,7 @@ func (d *Dispatch) offer(tx *store.Tx, rec *Record) error {
 			continue
 		}
 		if dec := d.mayShare(tx, rec, peer); dec.Allow {
-			err = d.queue(tx, rec, peer)
+			err = d.queue(tx, rec, peer, dec)
 		} else {
 			err = d.deny(tx, rec, peer, dec)
 		}

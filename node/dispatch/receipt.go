@@ -86,6 +86,7 @@ func (d *Dispatch) acceptReceipt(ctx context.Context, peer protocol.Country, rec
 			return fmt.Errorf("receipt of %s up to %d: %w", peer, r.UpTo, err)
 		}
 	}
+	d.flows.with(peer, r.Channel, func(f *flow) { f.settled(acked) })
 	return nil
 }
 

@@ -182,13 +182,29 @@ func (d *Dispatch) forget(tx *store.Tx, document string, peer protocol.Country) 
 	return Deliveries.Delete(tx, id)
 }
 
-// fix makes one document the next message of a channel, and takes its bytes from room. A document that cannot be a message is kept back with the
-// reason: it must not hold up what waits behind it.
+// fix asks policy about one document and makes it the next message of a channel, and takes its bytes from room.
 func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch protocol.Channel, room *int) error {
 	dec := d.mayShare(tx, rec, peer)
 	if !dec.Allow {
 		return d.deny(tx, rec, peer, dec)
 	}
+	dl, err := Deliveries.Get(tx, deliveryID(rec.ID, peer))
+	if err != nil {
+		return err
+	}
+	return d.number(tx, rec, dl, dec, func(size int) bool {
+		if size > *room {
+			return false
+		}
+		*room -= size
+		return true
+	})
+}
+
+// number fixes terms, number and predecessor of a message that a decision permits; errFull, with nothing changed, where fits does not take its bytes. A
+// document that cannot be a message is kept back with the reason: it must not hold up what waits behind it.
+func (d *Dispatch) number(tx *store.Tx, rec *Record, dl *Delivery, dec policy.Decision, fits func(size int) bool) error {
+	peer, ch := dl.Peer, dl.Channel
 	kept, withheld, err := protocol.Choose(rec.Disclosures, dec.Obligations.Redact)
 	if err != nil {
 		return err
@@ -207,14 +223,14 @@ func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch prot
 	if err != nil {
 		return err
 	}
-	if len(b) > *room {
+	if !fits(len(b)) {
 		return errFull
 	}
-	*room -= len(b)
 	seq, err := tx.FixMessage(string(peer), string(ch), b, hash)
 	if err != nil {
 		return err
 	}
+	d.flows.with(peer, ch, func(f *flow) { f.fixed(seq, len(b)) })
 	e := d.entry(rec, peer, dec)
 	e.Action, e.Ground, e.Event = protocol.ActDisclose, "policy", "sent"
 	if duty(rec.Type) {
@@ -226,10 +242,6 @@ func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch prot
 		e.Details["retain_until"] = t.RetainUntil.Format("2006-01-02")
 	}
 	tx.Audit(e)
-	dl, err := Deliveries.Get(tx, deliveryID(rec.ID, peer))
-	if err != nil {
-		return err
-	}
 	dl.State, dl.Seq, dl.Sent, dl.Withheld, dl.Terms, dl.Policy = Sent, seq, tx.Now(), withheld, t, d.Policy().Version()
 	return Deliveries.Put(tx, deliveryID(rec.ID, peer), dl)
 }

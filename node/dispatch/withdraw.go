@@ -130,7 +130,7 @@ func (d *Dispatch) tellHolders(tx *store.Tx, rec, notice *Record) (told, dropped
 	for _, dl := range all {
 		switch {
 		case dl.State == Sent, dl.State == Delivered:
-			if err := d.queue(tx, notice, dl.Peer); err != nil {
+			if err := d.queue(tx, notice, dl.Peer, policy.Decision{Allow: true}); err != nil {
 				return nil, nil, err
 			}
 			told = append(told, string(dl.Peer))

@@ -26,6 +26,9 @@ import (
 
 // Mail hands out what is to be sent and takes in what arrives. *dispatch.Dispatch is the mail of a node.
 type Mail interface {
+	// Flow says that the peer takes batches of a channel from now on, Pause that it does not.
+	Flow(ctx context.Context, peer protocol.Country, ch protocol.Channel) error
+	Pause(peer protocol.Country, ch protocol.Channel)
 	// NextBatch returns the next batch that the peer has not acknowledged, nil if there is none.
 	NextBatch(ctx context.Context, peer protocol.Country, ch protocol.Channel) (*dispatch.Batch, error)
 	// Prepare makes the batch behind the message `after` ready while the peer works on those before.

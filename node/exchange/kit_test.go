@@ -86,6 +86,10 @@ func (p *post) unacknowledged(to protocol.Country, ch protocol.Channel) int {
 	return len(p.out[way{to, ch}]) - p.ackd[way{to, ch}]
 }
 
+func (p *post) Flow(context.Context, protocol.Country, protocol.Channel) error { return nil }
+
+func (p *post) Pause(protocol.Country, protocol.Channel) {}
+
 func (p *post) NextBatch(_ context.Context, peer protocol.Country, ch protocol.Channel) (*dispatch.Batch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

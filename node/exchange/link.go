@@ -114,7 +114,13 @@ func (l *link) up(c network.Conn) {
 
 func (l *link) down() {
 	signal(l.changed)
-	if l.newest() == nil && l.reached.CompareAndSwap(true, false) {
+	if l.newest() != nil {
+		return
+	}
+	for ch := range l.senders { // their streams are dead, and may learn of it only with the next batch
+		l.x.o.Mail.Pause(l.country, ch)
+	}
+	if l.reached.CompareAndSwap(true, false) {
 		l.x.o.Log.Info("connection lost", "peer", l.country)
 	}
 }

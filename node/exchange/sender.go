@@ -63,7 +63,7 @@ func (s *sender) run() {
 		retry    time.Time
 		linger   time.Time
 	)
-	defer func() { ses.reset() }()
+	defer func() { s.leave(ses).reset() }()
 	p := s.l.x.pace
 	for s.l.life.Err() == nil {
 		if need && !time.Now().Before(retry) && s.l.newest() != nil {
@@ -100,8 +100,7 @@ func (s *sender) run() {
 			retry = earlier(retry, tried.Add(p.nudge))
 		case <-timer.C:
 			if !need && ses != nil {
-				s.current.Store(nil)
-				ses.close()
+				s.leave(ses).close()
 				ses = nil
 			}
 		}
@@ -128,8 +127,7 @@ func earlier(a, b time.Time) time.Time {
 // at once. It returns the stream to go on with, nil after an error.
 func (s *sender) deliver(ses *session) (*session, error) {
 	if err := s.l.x.held(); err != nil {
-		ses.reset()
-		s.current.Store(nil)
+		s.leave(ses).reset()
 		return nil, err
 	}
 	if s.ch == protocol.Urgent {
@@ -144,20 +142,29 @@ func (s *sender) deliver(ses *session) (*session, error) {
 				if ses, err = s.open(); err != nil {
 					return err
 				}
+				if err = s.l.x.o.Mail.Flow(s.l.life, s.l.country, s.ch); err != nil {
+					return err
+				}
 			}
 			return s.drain(ses)
 		})
 		if err == nil {
 			return ses, nil
 		}
-		s.current.Store(nil)
-		ses.reset()
+		s.leave(ses).reset()
 		again = again || ses != nil && ses.moved.Load()
 		ses = nil
 		if !again || s.l.life.Err() != nil {
 			return nil, err
 		}
 	}
+}
+
+// leave takes the stream out of use; what is queued from here on waits for the next one. The stream, which may be nil, is the caller's to end.
+func (s *sender) leave(ses *session) *session {
+	s.l.x.o.Mail.Pause(s.l.country, s.ch)
+	s.current.Store(nil)
+	return ses
 }
 
 // drain sends batch after batch until nothing waits.
