@@ -166,8 +166,16 @@ func (s *proofmarkSender) acknowledge(upTo uint64) {
 func (s *proofmarkSender) deliver(ctx context.Context) error {
 	body, facts := samplePublication()
 	var number uint64
-	err := s.store.Update(ctx, func(tx *store.Tx) error {
-		if _, err := s.dispatch.Issue(tx, protocol.TypeSignature, body, facts); err != nil {
+	var draft *dispatch.Draft
+	err := s.store.View(func(tx *store.Tx) (err error) { // as an acquisition does
+		draft, err = s.dispatch.Draft(tx, protocol.TypeSignature, body, facts)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		if err := s.dispatch.IssueDraft(tx, draft); err != nil {
 			return err
 		}
 		s.issued++ // intents become messages in the order in which they are queued

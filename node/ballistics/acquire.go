@@ -37,6 +37,7 @@ func (s *Service) Acquire(ctx context.Context, who desk.Actor, key string, n New
 
 	// Computing waits for no transaction, and is spared where its outcome is known already.
 	var made *encoded
+	var draft *dispatch.Draft
 	if wanted, err := s.wanted(&n, roi); err != nil {
 		return nil, err
 	} else if wanted {
@@ -46,6 +47,7 @@ func (s *Service) Acquire(ctx context.Context, who desk.Actor, key string, n New
 			}
 			return nil, s.desk.Refuse(ctx, act, "unusable-scan", err)
 		}
+		draft = s.draft(who, roi, &n, made)
 	}
 	var fresh *Signature
 	acq, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Acquisition, error) {
@@ -65,7 +67,7 @@ func (s *Service) Acquire(ctx context.Context, who desk.Actor, key string, n New
 			return nil, desk.Conflict("exhibit %s changed while it was acquired: repeat the command", n.Exhibit)
 		}
 		var a *Acquisition
-		a, fresh, err = s.record(tx, who, e, roi, &n, made)
+		a, fresh, err = s.record(tx, who, e, roi, &n, made, draft)
 		return a, err
 	})
 	if err != nil {
@@ -100,8 +102,24 @@ func (s *Service) wanted(n *NewAcquisition, roi correlate.ROI) (wanted bool, err
 	return wanted, err
 }
 
-// record writes everything that one acquisition leaves behind.
-func (s *Service) record(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate.ROI, n *NewAcquisition, made *encoded) (*Acquisition, *Signature, error) {
+// draft composes and signs the publication, where that can be done: what stands in its way the authorised act itself reports.
+func (s *Service) draft(who desk.Actor, roi correlate.ROI, n *NewAcquisition, made *encoded) (draft *dispatch.Draft) {
+	_ = s.desk.Store.View(func(tx *store.Tx) error {
+		e, err := findExhibit(tx, n.Exhibit)
+		if err != nil {
+			return err
+		}
+		body, facts, err := s.publication(tx, who, e, roi, n, made)
+		if err == nil {
+			draft, err = s.out.Draft(tx, protocol.TypeSignature, body, facts)
+		}
+		return err
+	})
+	return draft
+}
+
+// record writes everything that one acquisition leaves behind. The draft is taken if it says what is to be published; it may be nil.
+func (s *Service) record(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate.ROI, n *NewAcquisition, made *encoded, draft *dispatch.Draft) (*Acquisition, *Signature, error) {
 	for _, f := range n.files() {
 		if f.missing() {
 			continue
@@ -114,14 +132,14 @@ func (s *Service) record(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate
 	if err != nil {
 		return nil, nil, err
 	}
-	sigID, err := protocol.NewDocumentID(s.desk.Country, tx.Now(), tx.Random())
-	if err != nil {
-		return nil, nil, err
-	}
 	body, facts, err := s.publication(tx, who, e, roi, n, made)
 	if err != nil {
 		return nil, nil, err
 	}
+	if draft, err = s.out.Redraft(tx, draft, protocol.TypeSignature, body, facts); err != nil {
+		return nil, nil, err
+	}
+	sigID := draft.ID()
 	algorithm := methods[roi].algorithm
 	a := &Acquisition{ID: id, Exhibit: e.ID, Number: e.Number, ROI: roi, Scans: made.scans, Identity: n.identity(), Instrument: made.instrument,
 		Operator: who.Name, Quality: made.quality, Replica: n.Replica, Certificate: n.Certificate,
@@ -137,7 +155,7 @@ func (s *Service) record(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate
 		return nil, nil, err
 	}
 	tx.Audit(entry)
-	if err := s.out.IssueAs(tx, sigID, protocol.TypeSignature, body, facts); err != nil {
+	if err := s.out.IssueDraft(tx, draft); err != nil {
 		return nil, nil, err
 	}
 	sig := &Signature{ID: sigID, Country: s.desk.Country, Own: true, Exhibit: e.ID, ROI: roi, Kind: e.Kind, Origin: e.Origin, Class: classOf(e.Calibre, e.FiringPin, e.Pattern),
