@@ -27,7 +27,8 @@ test: ## every test: what runs side by side with the race detector, computation 
 	@scripts/portable
 	@GO=$(GO) scripts/soak 1
 	@GO=$(GO) scripts/networks
-	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m $$($(GO) list ./... | grep -vE '^proofmark/((cmd|bench)/|correlate$$|correlate/(bullet|shear|synth|calibrate|exact|evaluate|fuse|overlay|snapshot|x3p))')
+	$(GO) test -run NothingLeaks ./node
+	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -skip NothingLeaks -timeout 14m $$($(GO) list ./... | grep -vE '^proofmark/((cmd|bench)/|correlate$$|correlate/(bullet|shear|synth|calibrate|exact|evaluate|fuse|overlay|snapshot|x3p))')
 	CGO_ENABLED=1 $(GO) test -race -run 'Gallery|Snapshot' ./correlate ./correlate/bullet ./correlate/shear
 
 soak: ## MINUTES (10) of kills, cuts, tampering, full disks and wrong clocks; then both ends of each channel are compared

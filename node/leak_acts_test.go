@@ -261,9 +261,12 @@ func (w *leakWorld) respond(n *leakNode) {
 	}
 }
 
-// scansUnderWay tells whether a node fetches what was released to it.
+// scansUnderWay tells whether a node fetches what was released to it, and is still allowed to.
 func (w *leakWorld) scansUnderWay(n *leakNode) bool {
 	return slices.ContainsFunc(call[[]*release.Request](w.t, n.people["op"], "scan.list", control.None{}), func(q *release.Request) bool {
-		return strings.HasPrefix(q.Number, n.country+"-") && q.State == release.Released && w.at[string(q.Counterpart)].stop != nil
+		owner := w.at[string(q.Counterpart)]
+		g := directed(protocol.TypeScanRelease, "", n.country)
+		g.approved = true
+		return strings.HasPrefix(q.Number, n.country+"-") && q.State == release.Released && owner.stop != nil && g.permits(owner.engine, owner.country, n.country)
 	})
 }

@@ -113,6 +113,15 @@ func (d *Dispatch) mayShare(tx *store.Tx, rec *Record, peer protocol.Country) po
 	return judge(d.Policy(), rec, d.question(tx, rec, peer))
 }
 
+// StillShared asks the policy in force about a document that was issued before: whether it would go to that country now.
+func (d *Dispatch) StillShared(tx *store.Tx, id string, to protocol.Country) (policy.Decision, error) {
+	rec, err := Documents.Get(tx, id)
+	if err != nil {
+		return policy.Decision{}, fmt.Errorf("document %s: %w", id, err)
+	}
+	return d.mayShare(tx, rec, to), nil
+}
+
 // judge asks a policy. An approval by two people that it demands and that has not happened is a denial.
 func judge(engine *policy.Engine, rec *Record, q policy.Request) policy.Decision {
 	dec := engine.Decide(q)

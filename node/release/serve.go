@@ -25,6 +25,9 @@ func (s *Service) Open(ctx context.Context, to protocol.Country, release, sha256
 	var src *Source
 	err := s.desk.Store.Update(ctx, func(tx *store.Tx) error {
 		r, i, err := s.permitted(tx, to, release, sha256)
+		if err == nil {
+			err = s.allowed(tx, to, release)
+		}
 		if err != nil {
 			return err
 		}
@@ -54,6 +57,9 @@ func (s *Service) Open(ctx context.Context, to protocol.Country, release, sha256
 	src.Standing = func() error {
 		return s.desk.Store.View(func(tx *store.Tx) error {
 			_, _, err := s.permitted(tx, to, release, sha256)
+			if err == nil {
+				err = s.allowed(tx, to, release)
+			}
 			return err
 		})
 	}
@@ -138,4 +144,13 @@ func whole(files []File) bool {
 		}
 	}
 	return true
+}
+
+// allowed asks the policy in force once more about what was released and not yet fetched.
+func (s *Service) allowed(tx *store.Tx, to protocol.Country, release string) error {
+	dec, err := s.out.StillShared(tx, release, to)
+	if err == nil && !dec.Allow {
+		err = fmt.Errorf("%w: policy does not let it go any more", ErrNotReleased)
+	}
+	return err
 }
