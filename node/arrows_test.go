@@ -35,10 +35,11 @@ var allowed = map[string][]string{
 	"proofmark/node/sharing":  {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk"},
 	"proofmark/node/backup":   {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
 	"proofmark/node/custody":  {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk", "proofmark/node/backup"},
+	"proofmark/node/witness":  {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
 	"proofmark/node/exchange": {"proofmark/protocol", "proofmark/crypto/roster", "proofmark/node/dispatch"},
 	"proofmark/node/monitor":  {"proofmark/protocol", "proofmark/store", "proofmark/node/exchange"},
 	"proofmark/node/control": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/people", "proofmark/node/identity", "proofmark/crypto", "proofmark/node/membership",
-		"proofmark/node/dispatch", "proofmark/node/ballistics", "proofmark/node/tracing", "proofmark/node/exchange", "proofmark/node/bundle", "proofmark/node/release", "proofmark/node/backup", "proofmark/node/custody", "proofmark/node/sharing"},
+		"proofmark/node/dispatch", "proofmark/node/ballistics", "proofmark/node/tracing", "proofmark/node/exchange", "proofmark/node/bundle", "proofmark/node/release", "proofmark/node/backup", "proofmark/node/custody", "proofmark/node/sharing", "proofmark/node/witness"},
 	"proofmark/node":   {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate", "proofmark/crypto", "proofmark/node/"},
 	"proofmark/cmd/":   {"proofmark/"},
 	"proofmark/bench/": {"proofmark/correlate"}, // programs beside the product

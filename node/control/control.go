@@ -23,6 +23,7 @@ import (
 	"proofmark/node/release"
 	"proofmark/node/sharing"
 	"proofmark/node/tracing"
+	"proofmark/node/witness"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -47,6 +48,7 @@ type Services struct {
 	Bundles     *bundle.Service
 	Backup      *backup.Service
 	Custody     *custody.Service
+	Witness     *witness.Service
 	LogVerifier func() (note.Verifier, error)
 }
 

@@ -77,6 +77,9 @@ type Options struct {
 
 	// ProveCopy proves a member that its copy is still kept here: RefusedCopy where it is told why not now.
 	ProveCopy func(ctx context.Context, peer protocol.Country, q CopyQuestion) (CopyProof, error)
+
+	// Witness answers a member's question over cosignatures and evidence; what it wants the member told is in the answer. Without it none is answered.
+	Witness func(ctx context.Context, from protocol.Country, ask []byte) (answer []byte, err error)
 }
 
 // Exchange is one country's end of the network.
@@ -159,6 +162,9 @@ func (x *Exchange) Run(ctx context.Context) error {
 	if x.o.Standing != nil {
 		x.host.SetStreamHandler(StandingProtocol, x.serveStanding)
 	}
+	if x.o.Witness != nil {
+		x.host.SetStreamHandler(WitnessProtocol, x.serveWitness)
+	}
 	x.RosterChanged()
 	if x.o.Relaying.Use && x.begin() {
 		go func() {
@@ -203,6 +209,7 @@ func (x *Exchange) close() error {
 	x.host.RemoveStreamHandler(CustodyProtocol)
 	x.host.RemoveStreamHandler(RosterProtocol)
 	x.host.RemoveStreamHandler(StandingProtocol)
+	x.host.RemoveStreamHandler(WitnessProtocol)
 	x.end()
 	// The host goes before the wait: closing the connections ends what still reads or writes.
 	if x.relay != nil {
