@@ -23,6 +23,7 @@ import (
 	"proofmark/node/control"
 	"proofmark/node/membership"
 	"proofmark/node/people"
+	"proofmark/node/witness"
 	"proofmark/protocol"
 )
 
@@ -43,6 +44,8 @@ type bureau struct {
 	scans   scanPace
 	muxer   network.Multiplexer // nil: the usual one
 	log     *slog.Logger
+
+	witnessing witness.Pace
 }
 
 // newBureau makes a node on free loopback ports; it is not started.
@@ -100,7 +103,7 @@ func freePort(t testing.TB) int {
 
 func (b *bureau) start() {
 	b.t.Helper()
-	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans, muxer: b.muxer, Log: b.log})
+	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans, muxer: b.muxer, Log: b.log, witnessing: b.witnessing})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -71,7 +71,9 @@ type cli struct {
 	Firearm firearmCmd `cmd:"" help:"Keep and search firearm records." group:"tracing"`
 	Trace   traceCmd   `cmd:"" help:"Ask other countries for a firearm's history, and answer them." group:"tracing"`
 
-	Audit  auditCmd  `cmd:"" help:"Verify and query the audit log." group:"oversight"`
+	Audit   auditCmd   `cmd:"" help:"Verify and query the audit log." group:"oversight"`
+	Witness witnessCmd `cmd:"" help:"Cosignatures of members on each other's audit logs, and proof where a log was put back or forked." group:"oversight"`
+
 	Schema schemaCmd `cmd:"" help:"Print the JSON Schemas of the documents that are exchanged; no node is needed." group:"federation"`
 
 	Demo     demoCmd     `cmd:"" help:"Run a federation of three bureaus on this machine." group:"try"`

@@ -117,6 +117,9 @@ func (c *stateCmd) Run(a *app) error {
 		for _, alarm := range s.Alarms {
 			fmt.Fprintf(w, "Alarm: %s\n", printable(alarm))
 		}
+		for _, alarm := range s.Witness.Alarms {
+			fmt.Fprintf(w, "Alarm: %s (proofmark witness status)\n", printable(alarm))
+		}
 		for _, warning := range s.Warnings {
 			if s.Roster != "" {
 				fmt.Fprintf(w, "Warning: %s\n", printable(warning))

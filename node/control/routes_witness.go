@@ -10,6 +10,7 @@ import (
 
 // WitnessSummary says how the witnessing of audit logs stands, to anybody who may open the socket.
 type WitnessSummary struct {
+	Wanted   int       `json:"wanted"`   // cosignatures on a checkpoint; 0 where no other member is there to give one
 	Cosigned int64     `json:"cosigned"` // entries of this node's audit log that enough members have cosigned, or some
 	Enough   bool      `json:"enough"`
 	Oldest   time.Time `json:"oldest,omitzero"` // of the cosignatures that are wanted
@@ -35,7 +36,7 @@ func (s *Server) witnessSummary() (WitnessSummary, error) {
 	if err != nil {
 		return WitnessSummary{}, err
 	}
-	out := WitnessSummary{Cosigned: f.Cosigned, Enough: f.Enough, Oldest: f.Oldest}
+	out := WitnessSummary{Wanted: f.Wanted, Cosigned: f.Cosigned, Enough: f.Enough, Oldest: f.Oldest}
 	list, err := s.services.Witness.Alarms()
 	for _, a := range list {
 		out.Alarms = append(out.Alarms, a.Text())

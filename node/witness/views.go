@@ -256,6 +256,7 @@ func (s *Service) logView(tx *store.Tx, log rules.Log) (*LogView, error) {
 // Figures are what machines are told of witnessing.
 type Figures struct {
 	Alarms, OwnAlarms int       // evidence that nothing explains; of it against this node's own log
+	Wanted            int       // cosignatures on a checkpoint
 	Cosigned          int64     // entries of the best cosigned checkpoint
 	Oldest            time.Time // oldest of its cosignatures that are wanted; zero without any
 	Enough            bool
@@ -269,7 +270,7 @@ func (s *Service) Figures() (f Figures, err error) {
 	}
 	wanted := s.wanted(len(s.witnesses(r)))
 	err = s.o.Desk.Store.View(func(tx *store.Tx) error {
-		f = Figures{}
+		f = Figures{Wanted: wanted}
 		for _, a := range alarms(tx, ring) {
 			f.Alarms++
 			if a.Country == s.country {
