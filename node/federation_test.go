@@ -163,9 +163,8 @@ func call[Resp, Req any](t testing.TB, c *control.Client, name string, req Req) 
 }
 
 // federate signs a roster of the bureaus by two of two holders and installs it everywhere.
-func federate(t testing.TB, bureaus ...*bureau) {
+func federate(t testing.TB, bureaus ...*bureau) (doc *roster.Document, keys []*roster.HolderKey) {
 	t.Helper()
-	var keys []*roster.HolderKey
 	var holders []roster.Holder
 	for _, name := range []string{"A. Silva", "B. Moreau"} {
 		private, _, err := roster.NewHolder(name, []byte(testPassphrase), rand.Reader)
@@ -207,6 +206,7 @@ func federate(t testing.TB, bureaus ...*bureau) {
 			t.Errorf("%s: warnings on installing: %q", b.country, in.Warnings)
 		}
 	}
+	return doc, keys
 }
 
 // prepare makes case, incident and exhibit, and the bytes of a scan of it.
