@@ -81,11 +81,12 @@ func (c *runCmd) Run(a *app) error {
 	if c.LogFormat == "json" {
 		handler = slog.NewJSONHandler(a.err, options)
 	}
-	n, err := node.Open(a.Data, passphrase, node.Options{Now: wallClock, Log: slog.New(handler), Cost: argonCost})
+	log := slog.New(handler)
+	n, err := node.Open(a.Data, passphrase, node.Options{Now: wallClock, Log: log, Cost: argonCost})
 	if err != nil {
 		return err
 	}
-	go boundGarbage(a.ctx)
+	go boundGarbage(a.ctx, a.Data, log)
 	return n.Run(a.ctx, func() {
 		fmt.Fprintf(a.out, "%s (%s) is running. Stop it with Ctrl-C or SIGTERM.\n", n.Config.Country, n.Config.Name)
 	})
