@@ -50,6 +50,7 @@ const (
 
 	AuditVerify Action = "audit:verify" // auditor
 	AuditQuery  Action = "audit:query"  // auditor
+	AuditExport Action = "audit:export" // auditor, who says why
 
 	UserManage   Action = "user:manage"   // administrator
 	RosterManage Action = "roster:manage" // administrator
@@ -151,7 +152,7 @@ var homeKind = map[Action]string{
 	FirearmAdd: KindFirearm, FirearmImport: KindFirearm, FirearmSearch: KindFirearm,
 	TraceNew: KindTrace, TraceView: KindTrace, TraceAck: KindTrace, TraceRespond: KindTrace,
 	ScanRequest: Scan, ScanView: Scan, ScanApprove: Scan, ScanRefuse: Scan, ScanSave: Scan,
-	AuditVerify: KindAudit, AuditQuery: KindAudit,
+	AuditVerify: KindAudit, AuditQuery: KindAudit, AuditExport: KindAudit,
 	UserManage: KindUser, RosterManage: KindRoster, NodeManage: KindNode,
 	PeersView: KindPeer, RosterView: KindRoster, DocumentView: KindDocument, BundleExport: KindPeer, BundleImport: KindPeer,
 	PolicyView: KindPolicy, PolicyApply: KindPolicy, RetentionReview: KindRetention,

@@ -44,6 +44,7 @@ var allowed = map[Action][]string{
 	ScanSave:        {Examiner},
 	AuditVerify:     {Auditor},
 	AuditQuery:      {Auditor},
+	AuditExport:     {Auditor},
 	UserManage:      {Administrator},
 	RosterManage:    {Administrator},
 	NodeManage:      {Administrator},

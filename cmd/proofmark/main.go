@@ -86,6 +86,8 @@ type Globals struct {
 	Data    string `help:"Data folder of the node." env:"PROOFMARK_DATA" default:"." type:"path"`
 	Session string `help:"File of the session; the default is one for each node and account of this machine." env:"PROOFMARK_SESSION" type:"path"`
 	JSON    bool   `help:"Print JSON instead of text."`
+
+	Why string `help:"Why you do this, for the audit log; needed where the policy says so." env:"PROOFMARK_WHY" placeholder:"TEXT"`
 }
 
 func main() {

@@ -62,7 +62,8 @@ const (
 // Headers of a command beside its JSON body.
 const (
 	headerKey     = "Idempotency-Key"
-	headerRequest = "Proofmark-Request" // JSON of an upload, whose body is the files one after another; base64
+	headerWhy     = "Proofmark-Justification" // why the person acts, in the person's words; base64
+	headerRequest = "Proofmark-Request"       // JSON of an upload, whose body is the files one after another; base64
 )
 
 // ErrNoDaemon means that nobody answers on the socket.
