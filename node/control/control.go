@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"proofmark/node/accounting"
 	"proofmark/node/backup"
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
@@ -23,7 +24,6 @@ import (
 	"proofmark/node/release"
 	"proofmark/node/sharing"
 	"proofmark/node/tracing"
-	"proofmark/node/witness"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -48,7 +48,7 @@ type Services struct {
 	Bundles     *bundle.Service
 	Backup      *backup.Service
 	Custody     *custody.Service
-	Witness     *witness.Service
+	Accounting  *accounting.Service
 	LogVerifier func() (note.Verifier, error)
 }
 
@@ -62,8 +62,7 @@ const (
 // Headers of a command beside its JSON body.
 const (
 	headerKey     = "Idempotency-Key"
-	headerWhy     = "Proofmark-Justification" // why the person acts, in the person's words; base64
-	headerRequest = "Proofmark-Request"       // JSON of an upload, whose body is the files one after another; base64
+	headerRequest = "Proofmark-Request" // JSON of an upload, whose body is the files one after another; base64
 )
 
 // ErrNoDaemon means that nobody answers on the socket.
