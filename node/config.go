@@ -27,6 +27,7 @@ type Config struct {
 
 	Exchange Exchange `toml:"exchange"`
 	Custody  Custody  `toml:"custody,omitempty"`
+	Witness  Witness  `toml:"witness,omitempty"`
 }
 
 // Custody says for which countries the node keeps sealed copies of backups.
@@ -143,6 +144,9 @@ func (c Config) Check() error {
 	}
 	if d := c.Custody.KeepDays; d < 0 || d > 3650 {
 		return fmt.Errorf("custody.keep_days: 1 to 3650 days, not %d", d)
+	}
+	if _, err := c.witnesses(); err != nil {
+		return err
 	}
 	_, err := c.grants()
 	return err

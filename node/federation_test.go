@@ -23,6 +23,7 @@ import (
 	"proofmark/node/control"
 	"proofmark/node/membership"
 	"proofmark/node/people"
+	"proofmark/node/witness"
 	"proofmark/protocol"
 )
 
@@ -43,6 +44,8 @@ type bureau struct {
 	scans   scanPace
 	muxer   network.Multiplexer // nil: the usual one
 	log     *slog.Logger
+
+	witnessing witness.Pace
 }
 
 // newBureau makes a node on free loopback ports; it is not started.
@@ -100,7 +103,7 @@ func freePort(t testing.TB) int {
 
 func (b *bureau) start() {
 	b.t.Helper()
-	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans, muxer: b.muxer, Log: b.log})
+	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans, muxer: b.muxer, Log: b.log, witnessing: b.witnessing})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -160,9 +163,8 @@ func call[Resp, Req any](t testing.TB, c *control.Client, name string, req Req) 
 }
 
 // federate signs a roster of the bureaus by two of two holders and installs it everywhere.
-func federate(t testing.TB, bureaus ...*bureau) {
+func federate(t testing.TB, bureaus ...*bureau) (doc *roster.Document, keys []*roster.HolderKey) {
 	t.Helper()
-	var keys []*roster.HolderKey
 	var holders []roster.Holder
 	for _, name := range []string{"A. Silva", "B. Moreau"} {
 		private, _, err := roster.NewHolder(name, []byte(testPassphrase), rand.Reader)
@@ -204,6 +206,7 @@ func federate(t testing.TB, bureaus ...*bureau) {
 			t.Errorf("%s: warnings on installing: %q", b.country, in.Warnings)
 		}
 	}
+	return doc, keys
 }
 
 // prepare makes case, incident and exhibit, and the bytes of a scan of it.

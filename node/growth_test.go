@@ -15,18 +15,21 @@ import (
 	"time"
 
 	"proofmark/correlate/synth"
+	"proofmark/crypto/roster"
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
 	"proofmark/node/dispatch"
+	"proofmark/node/membership"
 	"proofmark/protocol"
 	"proofmark/store"
 )
 
 var growthMembers = flag.String("growth", "5", "numbers of members that BenchmarkGrowth measures, such as 10,50,200")
 
-// BenchmarkGrowth runs federations of real nodes, hosts and synced stores in one process, everyone connected with everyone, and says what one node takes
-// and how long a publication needs to all of the others. Sizes are chosen with -growth=10,50,200; an iteration is one publication. Memory is the process's
-// own, divided: a size that is measured after another shows what that one left.
+// BenchmarkGrowth runs federations of real nodes, hosts and synced stores in one process, everyone connected with everyone, and says what one node takes,
+// how long a publication needs to all of the others, and how long a new version of the roster that one member installs needs until it is in force at half of
+// them and at all. Sizes are chosen with -growth=10,50,200; an iteration is one publication and one version. Memory is the process's own, divided: a size
+// that is measured after another shows what that one left.
 func BenchmarkGrowth(b *testing.B) {
 	for _, text := range strings.Split(*growthMembers, ",") {
 		n, err := strconv.Atoi(text)
@@ -50,7 +53,7 @@ func grow(b *testing.B, n int) {
 		}
 		m.login(people)
 	}
-	federate(b, bureaus...)
+	list, keys := federate(b, bureaus...)
 	begun := time.Now() // of the last installation: the first ones dial already
 	want := n * (n - 1)
 	wait(b, "everybody is connected with everybody", func() bool { return connections(bureaus) == want })
@@ -59,7 +62,7 @@ func grow(b *testing.B, n int) {
 	debug.FreeOSMemory()
 	resident, goroutines := residentMB(b, os.Getpid()), runtime.NumGoroutine()
 	maker := synth.NewMaker(1)
-	var whole []time.Duration
+	var whole, half, everywhere []time.Duration
 	for i := 0; b.Loop(); i++ {
 		b.StopTimer()
 		scan := bureaus[0].prepare(fmt.Sprintf("E-%d", i), maker.Firearm(1).Fire(uint64(i)+1, synth.Shot{}))
@@ -78,6 +81,11 @@ func grow(b *testing.B, n int) {
 			return true
 		})
 		whole = append(whole, time.Since(acquired))
+		b.StopTimer()
+		var toHalf, toAll time.Duration
+		list, toHalf, toAll = renew(b, bureaus, list, keys)
+		half, everywhere = append(half, toHalf), append(everywhere, toAll)
+		b.StartTimer()
 	}
 	b.ReportMetric(mesh.Seconds(), "s-mesh")
 	b.ReportMetric(resident/float64(n), "MB/node")
@@ -85,11 +93,47 @@ func grow(b *testing.B, n int) {
 	b.ReportMetric(float64(open(bureaus))/float64(n), "connections/node")
 	b.ReportMetric(ms(whole, 50)/1000, "s-to-all-p50")
 	b.ReportMetric(ms(whole, 100)/1000, "s-to-all-max")
+	b.ReportMetric(ms(half, 50)/1000, "s-roster-half-p50")
+	b.ReportMetric(ms(everywhere, 50)/1000, "s-roster-all-p50")
+	b.ReportMetric(ms(everywhere, 100)/1000, "s-roster-all-max")
 	var wg sync.WaitGroup
 	for _, m := range bureaus {
 		wg.Go(m.halt)
 	}
 	wg.Wait()
+}
+
+// renew has the first member install the next version of the roster, and tells how long it takes from the end of that command until the version is in
+// force at half of all members, and at all.
+func renew(b *testing.B, bureaus []*bureau, list *roster.Document, keys []*roster.HolderKey) (next *roster.Document, toHalf, toAll time.Duration) {
+	next, err := list.Next(time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, k := range keys {
+		if err := next.Sign(k); err != nil {
+			b.Fatal(err)
+		}
+	}
+	raw, err := next.Marshal()
+	if err != nil {
+		b.Fatal(err)
+	}
+	call[*membership.Installed](b, bureaus[0].people["admin"], "roster.install", control.InstallRequest{Documents: [][]byte{raw}})
+	installed, version := time.Now(), next.Roster().Version
+	wait(b, "the roster is in force everywhere", func() bool {
+		n := 0
+		for _, m := range bureaus {
+			if r := m.node.membership.Current(); r != nil && r.Version == version {
+				n++
+			}
+		}
+		if toHalf == 0 && 2*n >= len(bureaus) {
+			toHalf = time.Since(installed)
+		}
+		return n == len(bureaus)
+	})
+	return next, toHalf, time.Since(installed)
 }
 
 // countryCodes lists codes that exist.

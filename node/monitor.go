@@ -48,6 +48,10 @@ func (n *Node) sources() monitor.Sources {
 		Entries: n.store.AuditSize, Spare: n.store.Spare, Signatures: n.ballistics.Held, Waiting: n.ballistics.Waiting, Refused: n.dispatch.Refused, Ready: n.unready,
 		Roster: func() monitor.Roster { return monitor.Roster(n.membership.Figures()) },
 		Store:  n.store.Figures, Network: n.figures,
+		Witness: func() (monitor.Witness, error) {
+			f, err := n.witness.Figures()
+			return monitor.Witness{Alarms: f.Alarms, Cosigned: f.Cosigned, Oldest: f.Oldest, Enough: f.Enough}, err
+		},
 	}
 }
 
@@ -71,6 +75,12 @@ func (n *Node) unready() (reasons []string) {
 	}
 	for _, s := range stops {
 		reasons = append(reasons, "the exchange is stopped: "+s.Text)
+	}
+	switch f, err := n.witness.Figures(); {
+	case err != nil:
+		reasons = append(reasons, "the database cannot be read: "+err.Error())
+	case f.OwnAlarms > 0:
+		reasons = append(reasons, "members hold proof that this node's audit log was put back or forked: `proofmark witness show "+n.Config.Country+"`")
 	}
 	return reasons
 }

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"proofmark/crypto"
-	"proofmark/node/accounting"
 	"proofmark/node/backup"
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
@@ -33,6 +32,7 @@ import (
 	"proofmark/node/release"
 	"proofmark/node/sharing"
 	"proofmark/node/tracing"
+	"proofmark/node/witness"
 	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -47,6 +47,8 @@ type Options struct {
 	offline bool     // no network: the node is only being made
 	scans   scanPace // the usual one unless a test says otherwise
 	muxer   network.Multiplexer
+
+	witnessing witness.Pace // the usual one unless a test says otherwise
 }
 
 // Node is one country's node, open.
@@ -71,7 +73,7 @@ type Node struct {
 	release    *release.Service
 	backup     *backup.Service
 	custody    *custody.Service
-	accounting *accounting.Service
+	witness    *witness.Service
 
 	figures prometheus.Gatherer // libp2p's; nil where nobody asks for figures
 
@@ -183,7 +185,9 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	n.ballistics.KeepSnapshot(ballistics.Snapshot{Path: filepath.Join(n.dir, indexFile), Key: master.Derive("index"), Random: rand.Reader})
 	n.release = n.newRelease(o)
 	n.backup = backup.New(backup.Options{Desk: n.desk, Signer: n.identity.Signer, Master: master, Files: n.backupFiles, Now: o.Now, Random: rand.Reader})
-	n.accounting = n.newAccounting()
+	if n.witness, err = n.newWitness(o.witnessing); err != nil {
+		return err
+	}
 	if n.custody, err = n.newCustody(); err != nil || o.offline {
 		return err
 	}
@@ -193,7 +197,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		n.figures, figures = registry, registry
 	}
 	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.hostKey, Listen: n.Config.Network.Listen, Roster: n.membership.Current,
-		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, TakeCopy: n.takeCopy, ProveCopy: n.proveCopy, Statement: n.accounting.AnswerStatement,
+		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, TakeCopy: n.takeCopy, ProveCopy: n.proveCopy, Witness: n.witness.Answer,
 		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters(), Muxer: o.muxer})
 	if err != nil {
 		return err
@@ -234,7 +238,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if err := n.dispatch.Resume(ctx); err != nil {
 		return errors.Join(err, n.Close())
 	}
-	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "tracing": n.tracing.Run, "custody": n.custody.Run, "upkeep": n.upkeep}
+	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "tracing": n.tracing.Run, "custody": n.custody.Run, "upkeep": n.upkeep, "witness": n.witness.Run}
 	if n.Config.Monitor.Listen != "" {
 		page, err := n.monitor()
 		if err != nil {
@@ -322,11 +326,11 @@ func (n *Node) services() control.Services {
 	return control.Services{
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
 		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Identity: n.identity, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
-		Backup:     n.backup,
-		Custody:    n.custody,
-		Accounting: n.accounting,
-		Bundles:    bundle.New(n.desk, n.dispatch, n.membership.Current, n.identity.Keys),
-		Sharing:    sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
+		Backup:  n.backup,
+		Custody: n.custody,
+		Witness: n.witness,
+		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.identity.Keys),
+		Sharing: sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
 		LogVerifier: func() (note.Verifier, error) {
 			return note.NewVerifier(n.keys.LogVerifierKey(LogOrigin(n.Config.Country)))
 		},

@@ -50,10 +50,7 @@ const (
 
 	AuditVerify Action = "audit:verify" // auditor
 	AuditQuery  Action = "audit:query"  // auditor
-
-	AuditProve     Action = "audit:prove"     // auditor
-	AuditReport    Action = "audit:report"    // auditor
-	AuditReconcile Action = "audit:reconcile" // auditor, ncb-operator
+	AuditExport Action = "audit:export" // auditor, who says why
 
 	UserManage   Action = "user:manage"   // administrator
 	RosterManage Action = "roster:manage" // administrator
@@ -155,8 +152,7 @@ var homeKind = map[Action]string{
 	FirearmAdd: KindFirearm, FirearmImport: KindFirearm, FirearmSearch: KindFirearm,
 	TraceNew: KindTrace, TraceView: KindTrace, TraceAck: KindTrace, TraceRespond: KindTrace,
 	ScanRequest: Scan, ScanView: Scan, ScanApprove: Scan, ScanRefuse: Scan, ScanSave: Scan,
-	AuditVerify: KindAudit, AuditQuery: KindAudit,
-	AuditProve: KindAudit, AuditReport: KindAudit, AuditReconcile: KindAudit,
+	AuditVerify: KindAudit, AuditQuery: KindAudit, AuditExport: KindAudit,
 	UserManage: KindUser, RosterManage: KindRoster, NodeManage: KindNode,
 	PeersView: KindPeer, RosterView: KindRoster, DocumentView: KindDocument, BundleExport: KindPeer, BundleImport: KindPeer,
 	PolicyView: KindPolicy, PolicyApply: KindPolicy, RetentionReview: KindRetention,

@@ -15,7 +15,13 @@ type Obligations struct {
 	RetainFor time.Duration // how long the receiver may keep it; 0: none stated
 	Redact    []string      // names of the fields to withhold, sorted
 	Approval  string        // TwoPerson, or "" for none
+
+	// Justification: the person who acts has to say why, Required or "" for no. It binds people, not exchanges.
+	Justification string
 }
+
+// Required is the one value of @justification.
+const Required = "required"
 
 // TwoPerson holds a document until two different people have approved it.
 const TwoPerson = "two-person"
@@ -64,8 +70,12 @@ func obligationsOf(annotations map[string]string) (Obligations, error) {
 			if o.Approval = text; text != TwoPerson {
 				err = fmt.Errorf("the one known kind of approval is %q", TwoPerson)
 			}
+		case "justification":
+			if o.Justification = text; text != Required {
+				err = fmt.Errorf("the one known value is %q", Required)
+			}
 		default:
-			return Obligations{}, fmt.Errorf("unknown annotation @%s; known are @id, @handling, @retain, @redact, @approval", key)
+			return Obligations{}, fmt.Errorf("unknown annotation @%s; known are @id, @handling, @retain, @redact, @approval, @justification", key)
 		}
 		if err != nil {
 			return Obligations{}, fmt.Errorf("annotation @%s(%q): %w", key, shorten(text), err)
@@ -75,7 +85,7 @@ func obligationsOf(annotations map[string]string) (Obligations, error) {
 }
 
 func (o Obligations) empty() bool {
-	return len(o.Handling) == 0 && o.RetainFor == 0 && len(o.Redact) == 0 && o.Approval == ""
+	return len(o.Handling) == 0 && o.RetainFor == 0 && len(o.Redact) == 0 && o.Approval == "" && o.Justification == ""
 }
 
 func validID(text string) bool {
@@ -164,8 +174,8 @@ func parseDuration(text string) (time.Duration, error) {
 // combine unites the restrictions of several deciding policies: every code,
 // every withheld field and every approval that any of them asks for, and the
 // shortest retention. Sources names for each restriction the policies that
-// imposed it, as "handling:H2", "redact:agency", "retain:P365D" or
-// "approval:two-person".
+// imposed it, as "handling:H2", "redact:agency", "retain:P365D",
+// "approval:two-person" or "justification:required".
 func combine(deciding []*rule) (Obligations, map[string][]Ref) {
 	var all Obligations
 	sources := make(map[string][]Ref)
@@ -182,6 +192,10 @@ func combine(deciding []*rule) (Obligations, map[string][]Ref) {
 		if o.Approval != "" {
 			all.Approval = o.Approval
 			sources["approval:"+o.Approval] = append(sources["approval:"+o.Approval], r.ref)
+		}
+		if o.Justification != "" {
+			all.Justification = o.Justification
+			sources["justification:"+o.Justification] = append(sources["justification:"+o.Justification], r.ref)
 		}
 		if o.RetainFor > 0 && (all.RetainFor == 0 || o.RetainFor < all.RetainFor) {
 			all.RetainFor = o.RetainFor

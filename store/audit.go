@@ -24,6 +24,10 @@ func (tx *Tx) Audit(e protocol.AuditEntry) {
 	tx.entries = append(tx.entries, e)
 }
 
+// Complete has f fill in what the entries of this act leave open, before they are written: who did it under which decision is known where the act is
+// authorised, not where it is described.
+func (tx *Tx) Complete(f func(*protocol.AuditEntry)) { tx.complete = f }
+
 // appendAudit writes the act's entries, moving tree forward. Leaves, hashes and indexes become part of the act's writes; the
 // checkpoint is signed once, when the whole fold is committed.
 func (tx *Tx) appendAudit(tree *auditTree) error {
@@ -34,6 +38,9 @@ func (tx *Tx) appendAudit(tree *auditTree) error {
 		return fmt.Errorf("%w: %w", ErrAuditFault, err)
 	}
 	for _, e := range tx.entries {
+		if tx.complete != nil {
+			tx.complete(&e)
+		}
 		salt := make([]byte, protocol.AuditSaltSize)
 		if _, err := io.ReadFull(tx.Random(), salt); err != nil {
 			return fmt.Errorf("audit entry %q: salt: %w", e.Event, err)
@@ -47,7 +54,7 @@ func (tx *Tx) appendAudit(tree *auditTree) error {
 		if err != nil {
 			return fmt.Errorf("audit entry %q: %w", e.Event, err)
 		}
-		if err := errors.Join(tx.put(spaceLeaf+at, encodeLeaf(leaf, hashes)), tx.noteBlock(tree.size-1, e)); err != nil {
+		if err := errors.Join(tx.put(spaceLeaf+at, encodeLeaf(leaf, hashes)), tx.noteBlock(&AuditRecord{Index: tree.size - 1, AuditEntry: e})); err != nil {
 			return fmt.Errorf("audit entry %q: %w", e.Event, err)
 		}
 		for _, key := range auditIndexKeys(tree.size-1, e) {

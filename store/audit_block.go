@@ -18,16 +18,19 @@ const timeBlock = 256
 // timeEra is the number of blocks whose times are summed up once more.
 const timeEra = 256
 
-// What blocks are known by. The first three come from headers and stay; the others come from bodies and go when the last body that says them is erased.
+// What blocks are known by. The first four follow from what outlives an erasure; the others come from bodies and go when the last body that says them is erased.
 const (
 	blockAction   = "a"
 	blockDecision = "d"
 	blockGround   = "g"
+	blockErased   = "e" // of entries whose body was erased: "erased"
 	blockKind     = "k"
 	blockPurpose  = "p"
 	blockPolicy   = "y" // the policy's id, without file and line
 	blockHandling = "h"
 )
+
+const erasedWord = "erased"
 
 // policyID is what a deciding policy is asked for by, whatever file it stands in.
 func policyID(ref string) string {
@@ -38,7 +41,8 @@ func policyID(ref string) string {
 func blockPrefix(kind, value string) string { return spaceBlock + kind + escape(indexed(value)) }
 
 // describeBlock lists the keys by which the block of an entry is found, with repetitions where the entry has some.
-func describeBlock(index int64, e protocol.AuditEntry) []string {
+func describeBlock(r *AuditRecord) []string {
+	index, e := r.Index, &r.AuditEntry
 	at := newestFirst(index / timeBlock)
 	keys := make([]string, 0, 5+len(e.Policies)+len(e.Handling))
 	add := func(kind, value string) {
@@ -49,6 +53,9 @@ func describeBlock(index int64, e protocol.AuditEntry) []string {
 	add(blockAction, string(e.Action))
 	add(blockDecision, e.Decision)
 	add(blockGround, e.Ground)
+	if r.Erased {
+		add(blockErased, erasedWord)
+	}
 	add(blockKind, e.Kind)
 	add(blockPurpose, e.Purpose)
 	for _, p := range e.Policies {
@@ -61,8 +68,8 @@ func describeBlock(index int64, e protocol.AuditEntry) []string {
 }
 
 // noteBlock describes a new entry in what is kept of its block.
-func (tx *Tx) noteBlock(index int64, e protocol.AuditEntry) error {
-	for _, key := range describeBlock(index, e) {
+func (tx *Tx) noteBlock(r *AuditRecord) error {
+	for _, key := range describeBlock(r) {
 		known, err := tx.has(key)
 		if err == nil && !known {
 			err = tx.put(key, present)
@@ -71,17 +78,21 @@ func (tx *Tx) noteBlock(index int64, e protocol.AuditEntry) error {
 			return err
 		}
 	}
-	block := index / timeBlock
-	return errors.Join(tx.noteSpan(spaceTimes, block, spanOf(e.Time)), tx.noteSpan(spaceEras, block/timeEra, spanOf(e.Time)))
+	block := r.Index / timeBlock
+	return errors.Join(tx.noteSpan(spaceTimes, block, spanOf(r.Time)), tx.noteSpan(spaceEras, block/timeEra, spanOf(r.Time)))
 }
 
-// forgetBlock takes away what only the erased entry said of its block.
+// forgetBlock takes away what only the erased entry said of its block, and notes that it has one.
 func (tx *Tx) forgetBlock(index int64, full, bare protocol.AuditEntry) error {
+	kept := describeBlock(&AuditRecord{Index: index, Erased: true, AuditEntry: bare})
 	gone := make(map[string]bool)
-	for _, key := range describeBlock(index, full) {
+	for _, key := range describeBlock(&AuditRecord{Index: index, AuditEntry: full}) {
 		gone[key] = true
 	}
-	for _, key := range describeBlock(index, bare) {
+	for _, key := range kept {
+		if err := tx.put(key, present); err != nil {
+			return err
+		}
 		delete(gone, key)
 	}
 	first := index - index%timeBlock
@@ -96,7 +107,7 @@ func (tx *Tx) forgetBlock(index int64, full, bare protocol.AuditEntry) error {
 		if err != nil {
 			return err
 		}
-		for _, key := range describeBlock(i, r.AuditEntry) {
+		for _, key := range describeBlock(&r) {
 			delete(gone, key)
 		}
 	}

@@ -20,6 +20,7 @@ type AuditQuery struct {
 	Text     string    // found in event, purpose, ground, justification or details, in any case
 	Since    time.Time // at or after
 	Until    time.Time // before
+	Erased   bool      // only entries whose body was erased
 	Limit    int       // 0 = 100
 	Before   int64     // entries with a smaller index only, for the next page; 0 = from the newest
 	Look     int       // entries to look at before giving up; 0 = auditLook
@@ -132,7 +133,7 @@ func (q *AuditQuery) selects(r *AuditRecord) bool {
 		at, _ = time.Parse(time.DateOnly, r.Day) // all that is left
 	}
 	same := func(want, got string) bool { return want == "" || want == got }
-	return same(q.Actor, r.Actor) && same(q.Action, string(r.Action)) && same(q.Counterpart, r.Counterpart) && same(q.Ground, r.Ground) &&
+	return (!q.Erased || r.Erased) && same(q.Actor, r.Actor) && same(q.Action, string(r.Action)) && same(q.Counterpart, r.Counterpart) && same(q.Ground, r.Ground) &&
 		same(q.Decision, r.Decision) && same(q.Kind, r.Kind) && same(q.Case, r.Case) && same(q.Purpose, r.Purpose) &&
 		(q.Object == "" || q.Object == r.Object || slices.Contains(r.Documents, q.Object)) &&
 		(q.Handling == "" || slices.Contains(r.Handling, q.Handling)) &&

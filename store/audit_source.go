@@ -36,7 +36,11 @@ func (tx *Tx) sources(q *AuditQuery) []source {
 			out = append(out, tx.descend(auditIndexPrefix(by[0], indexed(by[1])), 1))
 		}
 	}
-	for _, by := range [][2]string{{blockPolicy, policyID(q.Policy)}, {blockPurpose, q.Purpose}, {blockHandling, q.Handling}, {blockGround, q.Ground},
+	erased := ""
+	if q.Erased {
+		erased = erasedWord
+	}
+	for _, by := range [][2]string{{blockErased, erased}, {blockPolicy, policyID(q.Policy)}, {blockPurpose, q.Purpose}, {blockHandling, q.Handling}, {blockGround, q.Ground},
 		{blockKind, q.Kind}, {blockAction, q.Action}, {blockDecision, q.Decision}} {
 		if by[1] != "" {
 			out = append(out, tx.descend(blockPrefix(by[0], by[1]), timeBlock))

@@ -137,6 +137,9 @@ func TestAuditErase(t *testing.T) {
 	if err != nil || len(got) != 1 || got[0].Index != 7 || !got[0].Erased || got[0].Actor != "" || got[0].Day == "" {
 		t.Errorf("by counterpart: %+v, %v", got, err)
 	}
+	if page, err := s.FindAudit(context.Background(), AuditQuery{Erased: true, Counterpart: "FR"}); err != nil || len(page.Records) != 1 || page.Records[0].Index != 7 {
+		t.Errorf("erased: %+v, %v", page, err)
+	}
 	wantErr(t, s.Update(context.Background(), func(tx *Tx) error { return tx.EraseAudit(20) }), ErrNotFound)
 }
 

@@ -43,7 +43,7 @@ func (s *Store) upgradeIndexes(tx *Tx) error {
 			s.log.Error("store: the indexes of an older audit log were not completed", "error", err)
 			return nil
 		}
-		for _, key := range describeBlock(at, r.AuditEntry) {
+		for _, key := range describeBlock(&r) {
 			if known, err := up.has(key); err != nil || !known {
 				if err := errors.Join(err, up.put(key, present)); err != nil {
 					return err

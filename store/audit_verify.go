@@ -272,7 +272,7 @@ func (c *auditCheck) entry(index int64, stored []byte) error {
 			return err
 		}
 	}
-	return c.inBlock(index, leaf.Body == nil, e)
+	return c.inBlock(&AuditRecord{Index: index, Erased: leaf.Body == nil, AuditEntry: e})
 }
 
 // expect notes an index key that must be there.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"time"
-
-	"proofmark/protocol"
 )
 
 // blockCheck gathers what the entries of one block say of it.
@@ -23,7 +21,8 @@ type blockCheck struct {
 	eraPart bool
 }
 
-func (c *auditCheck) inBlock(index int64, erased bool, e protocol.AuditEntry) error {
+func (c *auditCheck) inBlock(r *AuditRecord) error {
+	index := r.Index
 	if number := index / timeBlock; !c.block.open || number != c.block.number {
 		if err := c.endBlock(); err != nil {
 			return err
@@ -36,15 +35,15 @@ func (c *auditCheck) inBlock(index int64, erased bool, e protocol.AuditEntry) er
 		}
 	}
 	b := &c.block
-	if b.keys = append(b.keys, describeBlock(index, e)...); len(b.keys) > 4096 {
+	if b.keys = append(b.keys, describeBlock(r)...); len(b.keys) > 4096 {
 		b.keys = distinct(b.keys)
 	}
-	span := spanOf(e.Time)
+	span := spanOf(r.Time)
 	switch {
-	case erased:
-		day, err := time.Parse(time.DateOnly, e.Day)
+	case r.Erased:
+		day, err := time.Parse(time.DateOnly, r.Day)
 		if err != nil {
-			return fault(index, "its day %q is no date", e.Day)
+			return fault(index, "its day %q is no date", r.Day)
 		}
 		b.days = append(b.days, timeSpan{day.Unix(), day.AddDate(0, 0, 1).Unix()})
 	case b.known == nil:
@@ -185,7 +184,7 @@ func (c *auditCheck) locate(ctx context.Context) error {
 		if index%timeBlock == 0 {
 			block = block[:0]
 		}
-		if block = append(block, describeBlock(index, r.AuditEntry)...); index%timeBlock == timeBlock-1 || index == c.total-1 || len(block) > 4096 {
+		if block = append(block, describeBlock(&r)...); index%timeBlock == timeBlock-1 || index == c.total-1 || len(block) > 4096 {
 			block = distinct(block)
 			for _, key := range block {
 				if ok, err := c.tx.has(key); err != nil || !ok {
@@ -219,7 +218,7 @@ func (c *auditCheck) locate(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			for _, k := range describeBlock(index, r.AuditEntry) {
+			for _, k := range describeBlock(&r) {
 				known = known || k == key
 			}
 		}

@@ -28,11 +28,12 @@ type Tx struct {
 	now   time.Time
 	last  lastState
 
-	entries []protocol.AuditEntry
-	hooks   []func()
-	iters   []*badger.Iterator
-	err     error
-	done    bool
+	entries  []protocol.AuditEntry
+	complete func(*protocol.AuditEntry)
+	hooks    []func()
+	iters    []*badger.Iterator
+	err      error
+	done     bool
 }
 
 // Now is the node's clock, read once when the act began.

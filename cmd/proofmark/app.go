@@ -141,6 +141,7 @@ func (a *app) dial() (*control.Client, error) {
 		return nil, err
 	}
 	a.client = control.Dial(a.Data)
+	a.client.Why = a.Why
 	if s.Token == "" || s.Data == data {
 		a.client.Token = s.Token
 	} else {

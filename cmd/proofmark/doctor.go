@@ -29,6 +29,7 @@ func (c *doctorCmd) Run(a *app) error {
 				Do: "proofmark custody send FOLDER --at COUNTRY replaces what is gone; proofmark custody check asks again. Until then do not count on that holder."})
 		}
 		found = append(found, a.federation(status)...)
+		found = append(found, witnessFindings(status)...)
 	} else {
 		found = append(found, node.Finding{Check: "node", Grade: node.Warn, Says: "It does not run: members could not be asked.", Do: "proofmark run --data " + argument(a.Data)})
 	}

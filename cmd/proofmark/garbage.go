@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
@@ -12,27 +13,41 @@ import (
 const (
 	garbageRoom  = 96 << 20
 	garbageLook  = 15 * time.Second
-	garbageFree  = 48 << 20 // pages kept for nothing from which it is worth giving them back
+	garbageFree  = 32 << 20 // held beside what lives, from which it is worth collecting and giving back
 	garbageLeast = 20       // percent: below, a busy collector would cost more than the memory is worth
+
+	// Files that are read as memory, which the database's tables are, count as the process's until they are let go.
+	mappedRead  = 1 << 20  // read since the last look: below, nobody reads them now
+	mappedWorth = 16 << 20 // more than was left when they were last let go
 )
 
-// boundGarbage keeps the collector's room in bounds until ctx ends; whoever sets GOGC or GOMEMLIMIT decides that himself.
-func boundGarbage(ctx context.Context) {
+// boundGarbage keeps the collector's room in bounds until ctx ends, and gives back what nothing uses for the moment; whoever sets GOGC or GOMEMLIMIT decides
+// that himself. folder is the node's.
+func boundGarbage(ctx context.Context, folder string, log *slog.Logger) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
 	tick := time.NewTicker(garbageLook)
 	defer tick.Stop()
 	percent := 0
+	var m mapped
 	for {
-		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+			{Name: "/memory/classes/heap/unused:bytes"}}
 		metrics.Read(sample)
-		if now := garbagePercent(sample[0].Value.Uint64()); now != percent { // to set it stops everything for a moment
+		live := sample[0].Value.Uint64()
+		if now := garbagePercent(live); now != percent { // to set it stops everything for a moment
 			percent = now
 			debug.SetGCPercent(percent)
 		}
-		if sample[1].Value.Uint64() > garbageFree {
+		if sample[1].Value.Uint64()+sample[2].Value.Uint64()+sample[3].Value.Uint64() > live+garbageFree {
 			debug.FreeOSMemory()
+		}
+		if m.idle(mappedBytes()) {
+			if err := letGoOfTables(folder); err != nil {
+				log.Debug("the database's tables stay in memory", "error", err)
+			}
+			m.left = mappedBytes()
 		}
 		select {
 		case <-ctx.Done():
@@ -45,4 +60,16 @@ func boundGarbage(ctx context.Context) {
 // garbagePercent is GOGC for a heap of which so many bytes live.
 func garbagePercent(live uint64) int {
 	return int(min(100, max(garbageLeast, 100*garbageRoom/max(live, 1))))
+}
+
+// mapped follows how many bytes of files are in memory.
+type mapped struct {
+	last, left uint64 // at the last look; after they were last let go
+}
+
+// idle reports whether it is worth letting go, and nobody reads now.
+func (m *mapped) idle(now uint64) bool {
+	read := now > m.last+mappedRead
+	m.last = now
+	return !read && now > m.left+mappedWorth
 }

@@ -71,7 +71,9 @@ type cli struct {
 	Firearm firearmCmd `cmd:"" help:"Keep and search firearm records." group:"tracing"`
 	Trace   traceCmd   `cmd:"" help:"Ask other countries for a firearm's history, and answer them." group:"tracing"`
 
-	Audit  auditCmd  `cmd:"" help:"Verify and query the audit log." group:"oversight"`
+	Audit   auditCmd   `cmd:"" help:"Verify and query the audit log." group:"oversight"`
+	Witness witnessCmd `cmd:"" help:"Cosignatures of members on each other's audit logs, and proof where a log was put back or forked." group:"oversight"`
+
 	Schema schemaCmd `cmd:"" help:"Print the JSON Schemas of the documents that are exchanged; no node is needed." group:"federation"`
 
 	Demo     demoCmd     `cmd:"" help:"Run a federation of three bureaus on this machine." group:"try"`
@@ -84,6 +86,8 @@ type Globals struct {
 	Data    string `help:"Data folder of the node." env:"PROOFMARK_DATA" default:"." type:"path"`
 	Session string `help:"File of the session; the default is one for each node and account of this machine." env:"PROOFMARK_SESSION" type:"path"`
 	JSON    bool   `help:"Print JSON instead of text."`
+
+	Why string `help:"Why you do this, for the audit log; needed where the policy says so." env:"PROOFMARK_WHY" placeholder:"TEXT"`
 }
 
 func main() {

@@ -81,11 +81,12 @@ func (c *runCmd) Run(a *app) error {
 	if c.LogFormat == "json" {
 		handler = slog.NewJSONHandler(a.err, options)
 	}
-	n, err := node.Open(a.Data, passphrase, node.Options{Now: wallClock, Log: slog.New(handler), Cost: argonCost})
+	log := slog.New(handler)
+	n, err := node.Open(a.Data, passphrase, node.Options{Now: wallClock, Log: log, Cost: argonCost})
 	if err != nil {
 		return err
 	}
-	go boundGarbage(a.ctx)
+	go boundGarbage(a.ctx, a.Data, log)
 	return n.Run(a.ctx, func() {
 		fmt.Fprintf(a.out, "%s (%s) is running. Stop it with Ctrl-C or SIGTERM.\n", n.Config.Country, n.Config.Name)
 	})
@@ -116,6 +117,9 @@ func (c *stateCmd) Run(a *app) error {
 			"Calibrations", strings.Join(s.Calibrations, "; "))
 		for _, alarm := range s.Alarms {
 			fmt.Fprintf(w, "Alarm: %s\n", printable(alarm))
+		}
+		for _, alarm := range s.Witness.Alarms {
+			fmt.Fprintf(w, "Alarm: %s (proofmark witness status)\n", printable(alarm))
 		}
 		for _, warning := range s.Warnings {
 			if s.Roster != "" {

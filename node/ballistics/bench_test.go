@@ -3,6 +3,7 @@ package ballistics
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -104,4 +105,35 @@ func BenchmarkPermit(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/signature")
+}
+
+// BenchmarkShortList measures what a search reads from the database: the signatures of a short list, each drawn from all that are stored, so that hardly two
+// lie in one block of a table. -benchtime=200x; INDEX_BENCH=100000 takes that many signatures.
+func BenchmarkShortList(b *testing.B) {
+	const short = 200
+	for _, n := range benchSizes() {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := openBench(b, b.TempDir())
+			defer s.close(b)
+			s.put(b, 0, n)
+			rng := rand.New(rand.NewPCG(1, 2))
+			ids := make([]string, short)
+			b.ReportAllocs()
+			for b.Loop() {
+				for i := range ids {
+					ids[i] = foreign(rng.IntN(n)).ID
+				}
+				got, err := s.signatureBytes(b.Context(), ids)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for i := range got {
+					if len(got[i]) == 0 {
+						b.Fatalf("%s did not come", ids[i])
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/short, "µs/signature")
+		})
+	}
 }

@@ -21,6 +21,7 @@ import (
 // Client calls the daemon of one data folder.
 type Client struct {
 	Token    string                  // of the session; empty before login
+	Why      string                  // why the person acts, for the log; where policy wants it, it must be said
 	Progress func(done, total int64) // told of the progress of long commands; may be nil
 	dir      string
 	http     *http.Client
@@ -87,9 +88,7 @@ func send[Resp any](ctx context.Context, c *Client, name, key string, body io.Re
 	if key != "" {
 		r.Header.Set(headerKey, key)
 	}
-	if c.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.Token)
-	}
+	c.sign(r)
 	resp, err := c.http.Do(r)
 	if err != nil {
 		return zero, c.explain(err)
@@ -109,6 +108,16 @@ func send[Resp any](ctx context.Context, c *Client, name, key string, body io.Re
 		case c.Progress != nil:
 			c.Progress(m.Done, m.Total)
 		}
+	}
+}
+
+// sign says on whose behalf a command is sent, and why.
+func (c *Client) sign(r *http.Request) {
+	if c.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	if c.Why != "" {
+		r.Header.Set(headerWhy, base64.StdEncoding.EncodeToString([]byte(c.Why)))
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"proofmark/node/accounting"
 	"proofmark/node/backup"
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
@@ -24,6 +23,7 @@ import (
 	"proofmark/node/release"
 	"proofmark/node/sharing"
 	"proofmark/node/tracing"
+	"proofmark/node/witness"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -48,7 +48,7 @@ type Services struct {
 	Bundles     *bundle.Service
 	Backup      *backup.Service
 	Custody     *custody.Service
-	Accounting  *accounting.Service
+	Witness     *witness.Service
 	LogVerifier func() (note.Verifier, error)
 }
 
@@ -62,7 +62,8 @@ const (
 // Headers of a command beside its JSON body.
 const (
 	headerKey     = "Idempotency-Key"
-	headerRequest = "Proofmark-Request" // JSON of an upload, whose body is the files one after another; base64
+	headerWhy     = "Proofmark-Justification" // why the person acts, in the person's words; base64
+	headerRequest = "Proofmark-Request"       // JSON of an upload, whose body is the files one after another; base64
 )
 
 // ErrNoDaemon means that nobody answers on the socket.

@@ -34,9 +34,9 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeTracing(mux)
 	s.routeScans(mux)
 	s.routeAudit(mux)
-	s.routeAuditProof(mux)
 	s.routeBackup(mux)
 	s.routeCustody(mux)
+	s.routeWitness(mux)
 }
 
 // LoginRequest opens a session; with a code it is the first login, which sets the person's own secret.
@@ -134,6 +134,8 @@ type Status struct {
 	Calibrations []string `json:"calibrations"` // what likelihood ratios rest on
 
 	Index ballistics.Filling `json:"index"` // until it is whole, nothing is correlated
+
+	Witness WitnessSummary `json:"witness"`
 }
 
 func (s *Server) routeFederation(mux *http.ServeMux) {
@@ -146,7 +148,11 @@ func (s *Server) routeFederation(mux *http.ServeMux) {
 		for _, c := range s.services.Ballistics.Calibrations() {
 			models = append(models, c.Name())
 		}
-		return Status{Calibrations: models, Index: s.services.Ballistics.Filling(), Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
+		if err != nil {
+			return Status{}, err
+		}
+		witnessed, err := s.witnessSummary()
+		return Status{Witness: witnessed, Calibrations: models, Index: s.services.Ballistics.Filling(), Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
 			Warnings: s.warnings(), Now: s.services.Now(), Idle: idle, Alarms: alarms}, err
 	})
 	handle(s, mux, "roster.install", func(ctx context.Context, c call, r InstallRequest) (*membership.Installed, error) {

@@ -13,14 +13,35 @@ import (
 	"proofmark/store"
 )
 
-// AuditVerified is what a verification of the whole log found.
+// AuditVerified is what a verification of the log found.
 type AuditVerified struct {
+	From       int64    `json:"from,omitempty"` // entries before this one were covered by the earlier checkpoint and not read again
+	Entries    int64    `json:"entries"`
+	Erased     int64    `json:"erased"` // entries whose body retention erased
+	Root       string   `json:"root"`
+	Checkpoint string   `json:"checkpoint"`            // signed note
+	Proof      []string `json:"consistency,omitempty"` // that the earlier checkpoint's tree is the beginning of this one, RFC 6962
+	Verified   bool     `json:"verified"`
+	Fault      string   `json:"fault,omitempty"` // where and what, if not verified
+}
+
+// VerifyRequest asks for a verification; with an earlier checkpoint, of what came since.
+type VerifyRequest struct {
+	Since string `json:"since,omitempty"` // signed note
+}
+
+// AuditCheckpoint is the signed head of the log.
+type AuditCheckpoint struct {
 	Entries    int64  `json:"entries"`
-	Erased     int64  `json:"erased"` // entries whose body retention erased
 	Root       string `json:"root"`
-	Checkpoint string `json:"checkpoint"` // signed note
-	Verified   bool   `json:"verified"`
-	Fault      string `json:"fault,omitempty"` // where and what, if not verified
+	Checkpoint string `json:"checkpoint"`
+}
+
+// AuditFound is what a query found, the newest first.
+type AuditFound struct {
+	Entries []store.AuditRecord `json:"entries"`
+	Looked  int64               `json:"looked"`         // entries that were read
+	Next    int64               `json:"next,omitempty"` // entries below this index may fit too; 0: there are none
 }
 
 // AuditRequest chooses entries of the log.
@@ -33,16 +54,35 @@ type AuditRequest struct {
 	Kind        string    `json:"kind,omitempty"`
 	Case        string    `json:"case,omitempty"`
 	Purpose     string    `json:"purpose,omitempty"`
+	Policy      string    `json:"policy,omitempty"`
+	Handling    string    `json:"handling,omitempty"`
+	Ground      string    `json:"ground,omitempty"`
 	Text        string    `json:"text,omitempty"`
 	Since       time.Time `json:"since,omitzero"`
 	Until       time.Time `json:"until,omitzero"`
 	Limit       int       `json:"limit,omitempty"`
 	Before      int64     `json:"before,omitempty"` // entries below this index only: the next page
+	Look        int64     `json:"look,omitempty"`   // entries to read at most; 0 = defaultLook
 }
+
+// Limits of a query that no index narrows down.
+const (
+	defaultLook = 200_000
+	maxFound    = 10_000
+)
 
 func (s *Server) routeAudit(mux *http.ServeMux) {
 	handle(s, mux, "audit.verify", s.auditVerify)
-	handle(s, mux, "audit.query", s.auditQuery)
+	handle(s, mux, "audit.checkpoint", s.auditCheckpoint)
+	handle(s, mux, "audit.find", s.auditFind)
+	handle(s, mux, "audit.query", func(ctx context.Context, c call, r AuditRequest) ([]store.AuditRecord, error) { // audit.find without how far it looked
+		found, err := s.auditFind(ctx, c, r)
+		if err != nil {
+			return nil, err
+		}
+		return found.Entries, nil
+	})
+	handle(s, mux, "audit.exhibit", s.auditTrail)
 }
 
 // read1 authorises one view, records it, and runs fn.
@@ -51,16 +91,28 @@ func read1[T any](ctx context.Context, s *Server, c call, action policy.Action, 
 	return desk.Read(ctx, s.services.Desk, act, protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: kind, Event: event}}, fn)
 }
 
-func (s *Server) auditVerify(ctx context.Context, c call, _ None) (AuditVerified, error) {
+func (s *Server) auditVerify(ctx context.Context, c call, r VerifyRequest) (AuditVerified, error) {
 	var out AuditVerified
-	if _, err := read1(ctx, s, c, policy.AuditVerify, policy.KindAudit, "audit log verified", func(*store.Tx) (None, error) { return None{}, nil }); err != nil {
+	if len(r.Since) > maxCheckpoint {
+		return out, desk.Invalid("the earlier checkpoint has %d bytes, the limit is %d: it is another file", len(r.Since), maxCheckpoint)
+	}
+	event := "audit log verified"
+	if r.Since != "" {
+		event = "audit log verified since an earlier checkpoint"
+	}
+	if _, err := read1(ctx, s, c, policy.AuditVerify, policy.KindAudit, event, func(*store.Tx) (None, error) { return None{}, nil }); err != nil {
 		return out, err
 	}
 	v, err := s.services.LogVerifier()
 	if err != nil {
 		return out, err
 	}
-	report, err := s.services.Store.VerifyAudit(ctx, v, c.progress)
+	var report store.AuditReport
+	if r.Since == "" {
+		report, err = s.services.Store.VerifyAudit(ctx, v, c.progress)
+	} else {
+		report, err = s.services.Store.VerifyAuditSince(ctx, v, []byte(r.Since), c.progress)
+	}
 	var fault *store.AuditFault
 	if errors.As(err, &fault) {
 		return AuditVerified{Fault: fault.Error()}, nil
@@ -68,10 +120,34 @@ func (s *Server) auditVerify(ctx context.Context, c call, _ None) (AuditVerified
 	if err != nil {
 		return out, err
 	}
-	return AuditVerified{Entries: report.Size, Erased: report.Erased, Root: report.Root.String(), Checkpoint: string(report.Checkpoint), Verified: true}, nil
+	out = AuditVerified{From: report.From, Entries: report.Size, Erased: report.Erased, Root: report.Root.String(), Checkpoint: string(report.Checkpoint), Verified: true}
+	for _, h := range report.Proof {
+		out.Proof = append(out.Proof, h.String())
+	}
+	return out, nil
 }
 
-func (s *Server) auditQuery(ctx context.Context, c call, r AuditRequest) ([]store.AuditRecord, error) {
+// maxCheckpoint bounds a signed note: three lines and the signatures of this node and its witnesses.
+const maxCheckpoint = 64 << 10
+
+func (s *Server) auditCheckpoint(ctx context.Context, c call, _ None) (AuditCheckpoint, error) {
+	return read1(ctx, s, c, policy.AuditVerify, policy.KindAudit, "audit checkpoint saved", func(tx *store.Tx) (AuditCheckpoint, error) {
+		note, err := tx.Checkpoint()
+		if err != nil {
+			return AuditCheckpoint{}, err
+		}
+		size, root, err := store.ParseCheckpoint(note)
+		return AuditCheckpoint{Entries: size, Root: root.String(), Checkpoint: string(note)}, err
+	})
+}
+
+// query is the part of a request that selects.
+func (r *AuditRequest) query() store.AuditQuery {
+	return store.AuditQuery{Actor: r.Actor, Action: r.Action, Object: r.Object, Counterpart: r.Counterpart, Decision: r.Decision, Ground: r.Ground, Kind: r.Kind,
+		Case: r.Case, Purpose: r.Purpose, Policy: r.Policy, Handling: r.Handling, Text: r.Text, Since: r.Since, Until: r.Until}
+}
+
+func (s *Server) auditFind(ctx context.Context, c call, r AuditRequest) (*AuditFound, error) {
 	asked, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -85,17 +161,30 @@ func (s *Server) auditQuery(ctx context.Context, c call, r AuditRequest) ([]stor
 	if _, err := desk.Read(ctx, s.services.Desk, act, entry, func(*store.Tx) (None, error) { return None{}, nil }); err != nil {
 		return nil, err
 	}
-	q := store.AuditQuery{Actor: r.Actor, Action: r.Action, Object: r.Object, Counterpart: r.Counterpart, Decision: r.Decision, Kind: r.Kind, Case: r.Case,
-		Purpose: r.Purpose, Text: r.Text, Since: r.Since, Until: r.Until, Limit: r.Limit, Before: r.Before}
-	if q.Before <= 0 {
+	q := r.query()
+	if q.Before = r.Before; q.Before <= 0 {
 		q.Before = max(size, 1)
 	}
-	if q.Limit <= 0 || q.Limit > 10000 {
-		q.Limit = 100
+	want, look := r.Limit, r.Look
+	if want <= 0 || want > maxFound {
+		want = 100
 	}
-	records, err := s.services.Store.QueryAudit(ctx, q)
-	if records == nil {
-		records = []store.AuditRecord{}
+	if look <= 0 {
+		look = defaultLook
 	}
-	return records, err
+	found := &AuditFound{Entries: []store.AuditRecord{}}
+	for {
+		q.Limit = want - len(found.Entries)
+		page, err := s.services.Store.FindAudit(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		found.Entries = append(found.Entries, page.Records...)
+		found.Looked += int64(page.Looked)
+		if found.Next = page.Next; page.Next == 0 || len(found.Entries) == want || found.Looked >= look {
+			return found, nil
+		}
+		q.Before = page.Next
+		c.progress(size-page.Next, size)
+	}
 }

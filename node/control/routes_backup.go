@@ -108,9 +108,7 @@ func Download[Resp, Req any](ctx context.Context, c *Client, name string, req Re
 		return zero, err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	if c.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.Token)
-	}
+	c.sign(r)
 	resp, err := c.http.Do(r)
 	if err != nil {
 		return zero, c.explain(err)

@@ -15,6 +15,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"proofmark/node/desk"
 	"proofmark/protocol"
@@ -186,8 +188,29 @@ func (s *Server) authenticate(r *http.Request, c *call) (err error) {
 		return fmt.Errorf("%w: proofmark login NAME", ErrNoSession)
 	}
 	c.token = token
-	c.actor, err = s.services.People.Authenticate(r.Context(), token)
+	if c.actor, err = s.services.People.Authenticate(r.Context(), token); err != nil {
+		return err
+	}
+	c.actor.Justification, err = justification(r)
 	return err
+}
+
+// maxJustification is how much a person may say, in bytes: it stands in every entry that the command leaves.
+const maxJustification = 1000
+
+// justification reads why the person acts; control characters would forge lines where the log is shown.
+func justification(r *http.Request) (string, error) {
+	b, err := base64.StdEncoding.DecodeString(r.Header.Get(headerWhy))
+	text := strings.TrimSpace(string(b))
+	switch {
+	case err != nil || !utf8.ValidString(text):
+		return "", desk.Invalid("the justification is no text")
+	case len(text) > maxJustification:
+		return "", desk.Invalid("the justification has %d bytes, the limit is %d", len(text), maxJustification)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return "", desk.Invalid("the justification has control characters: write it in one line")
+	}
+	return text, nil
 }
 
 // read takes in a command's JSON and, of an upload, the file.

@@ -20,6 +20,9 @@ import (
 type Actor struct {
 	Name  string
 	Roles []string
+
+	// Justification is why the person acts, in the person's own words; policy may require one.
+	Justification string
 }
 
 // Node is the actor of what the node does by itself: deliveries, correlations, expiry.
@@ -69,10 +72,11 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 	var refusal error
 	err = d.Store.Update(ctx, func(tx *store.Tx) error {
 		result, _, err := tx.Once(a.Actor.Name, a.Key, request, func() ([]byte, error) {
-			var err error
-			if _, refusal, err = d.authorise(tx, a); err != nil || refusal != nil {
+			dec, no, err := d.authorise(tx, a)
+			if refusal = no; err != nil || refusal != nil {
 				return nil, errors.Join(err, refusal)
 			}
+			tx.Complete(func(e *protocol.AuditEntry) { d.complete(e, a, dec) })
 			v, err := fn(tx)
 			if err != nil {
 				return nil, err
@@ -112,7 +116,7 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 			entry.Purpose = a.Purpose
 		}
 		entry.Actor, entry.Decision = a.Actor.Name, "permit"
-		entry.Policies, entry.PolicyVer = PolicyRefs(dec), d.Policy().Version()
+		d.complete(&entry, a, dec)
 		tx.Audit(entry)
 		return nil
 	})
@@ -131,6 +135,19 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 		return zero, asPerson(err)
 	}
 	return out, nil
+}
+
+// complete says of an entry under which decision its person acted and why, unless it is of another decision or another actor.
+func (d *Desk) complete(e *protocol.AuditEntry, a Act, dec policy.Decision) {
+	if e.Actor != a.Actor.Name {
+		return
+	}
+	if e.PolicyVer == "" && len(e.Policies) == 0 {
+		e.Policies, e.PolicyVer = PolicyRefs(dec), d.Policy().Version()
+	}
+	if e.Justification == "" {
+		e.Justification = a.Actor.Justification
+	}
 }
 
 func (d *Desk) decide(tx *store.Tx, a Act) policy.Decision {
@@ -155,16 +172,22 @@ func (d *Desk) authorise(tx *store.Tx, a Act) (dec policy.Decision, refusal, err
 	if dec.Allow && dec.Obligations.Approval == policy.TwoPerson && !a.TwoPeople {
 		dec.Allow, ground = false, "approval"
 	}
+	if dec.Allow && dec.Obligations.Justification == policy.Required && strings.TrimSpace(a.Actor.Justification) == "" {
+		dec.Allow, ground = false, "justification"
+	}
 	if dec.Allow {
 		return dec, nil, nil
 	}
 	tx.Audit(protocol.AuditEntry{
 		AuditHeader: protocol.AuditHeader{Action: protocol.ActDeny, Decision: "deny", Ground: ground},
 		AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: "refused " + string(a.Action),
-			Purpose: a.Purpose, Policies: PolicyRefs(dec), PolicyVer: d.Policy().Version()},
+			Purpose: a.Purpose, Policies: PolicyRefs(dec), PolicyVer: d.Policy().Version(), Justification: a.Actor.Justification},
 	})
 	if ground == "approval" {
 		return dec, Forbidden("%s needs the approval of two people (%s). Ask a second person to approve it.", a.Action, strings.Join(PolicyRefs(dec), ", ")), nil
+	}
+	if ground == "justification" {
+		return dec, Forbidden("%s is done for a stated reason only (%s). Say why: --why TEXT; the log keeps it.", a.Action, strings.Join(PolicyRefs(dec), ", ")), nil
 	}
 	return dec, forbidden(a, dec), nil
 }
@@ -193,7 +216,7 @@ func (d *Desk) Refuse(ctx context.Context, a Act, ground string, reason error) e
 		tx.Audit(protocol.AuditEntry{
 			AuditHeader: protocol.AuditHeader{Action: protocol.ActDeny, Decision: "deny", Ground: ground},
 			AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: "refused " + string(a.Action),
-				Purpose: a.Purpose},
+				Purpose: a.Purpose, Justification: a.Actor.Justification},
 		})
 		return nil
 	})

@@ -457,3 +457,53 @@ func TestPurposeReachesPolicy(t *testing.T) {
 		}
 	}
 }
+
+func TestWhereTheLawWantsAReasonItIsGivenAndKept(t *testing.T) {
+	r := newRig(t)
+	xavier := Actor{Name: "xavier", Roles: []string{policy.Auditor}}
+	act := Act{Actor: xavier, Action: policy.AuditExport, Resource: policy.Resource{Type: policy.KindAudit}}
+	look := func() error {
+		_, err := Read(t.Context(), r.Desk, act, protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindAudit, Event: "exported"}}, func(*store.Tx) (bool, error) { return true, nil })
+		return err
+	}
+	for _, why := range []string{"", "  \t"} {
+		act.Actor.Justification = why
+		if err := look(); !errors.Is(err, ErrForbidden) || !strings.Contains(err.Error(), "--why TEXT") || !strings.Contains(err.Error(), "audit-exports") {
+			t.Errorf("%q: %v", why, err)
+		}
+	}
+	act.Actor.Justification = "yearly report of the data protection officer"
+	if err := look(); err != nil {
+		t.Fatal(err)
+	}
+	log := r.log()
+	if len(log) != 3 || log[0].Ground != "justification" || log[0].Decision != "deny" || log[2].Justification != act.Actor.Justification || log[2].Decision != "permit" {
+		t.Errorf("%+v", log)
+	}
+}
+
+// What an act leaves in the log names the decision that permitted it, also where the act itself does not; what another decision or the node left stays.
+func TestEntriesOfAnActNameItsDecision(t *testing.T) {
+	r := newRig(t)
+	who := tina
+	who.Justification = "received today"
+	_, err := Do(t.Context(), r.Desk, Act{Actor: who, Action: policy.ExhibitAdd, Resource: exhibitA}, func(tx *store.Tx) (bool, error) {
+		for _, e := range []protocol.AuditBody{{Actor: "tina", Event: "own"}, {Actor: "node", Event: "the node's"}, {Actor: "tina", Event: "decided elsewhere", PolicyVer: "v", Justification: "j"}} {
+			tx.Audit(protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: protocol.ActCollect, Decision: "permit"}, AuditBody: e})
+		}
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := r.log()
+	if e := log[0]; len(e.Policies) == 0 || !strings.HasPrefix(e.Policies[0], "technicians (") || e.PolicyVer == "" || e.Justification != "received today" {
+		t.Errorf("%+v", e)
+	}
+	if e := log[1]; len(e.Policies) > 0 || e.PolicyVer != "" || e.Justification != "" {
+		t.Errorf("%+v", e)
+	}
+	if e := log[2]; len(e.Policies) > 0 || e.PolicyVer != "v" || e.Justification != "j" {
+		t.Errorf("%+v", e)
+	}
+}

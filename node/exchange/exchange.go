@@ -72,14 +72,14 @@ type Options struct {
 	// OpenScan decides whether a member may have a scan now: ErrNoScan where it may not. Without it no scan is sent.
 	OpenScan func(ctx context.Context, peer protocol.Country, ask ScanAsk) (*ScanSource, error)
 
-	// Statement makes one signed page of what this country's log says of the channels with a member; nil: none is given.
-	Statement func(ctx context.Context, from protocol.Country, ask []byte) ([]byte, error)
-
 	// TakeCopy decides whether a member's sealed copy is kept here: RefusedCopy where the member is told why not. Without it none is.
 	TakeCopy func(ctx context.Context, peer protocol.Country, offer CopyOffer) (*CopyIntake, error)
 
 	// ProveCopy proves a member that its copy is still kept here: RefusedCopy where it is told why not now.
 	ProveCopy func(ctx context.Context, peer protocol.Country, q CopyQuestion) (CopyProof, error)
+
+	// Witness answers a member's question over cosignatures and evidence; what it wants the member told is in the answer. Without it none is answered.
+	Witness func(ctx context.Context, from protocol.Country, ask []byte) (answer []byte, err error)
 }
 
 // Exchange is one country's end of the network.
@@ -95,8 +95,6 @@ type Exchange struct {
 	scans scanDesk
 
 	copies copyDesk
-
-	statements statementDesk
 
 	life  context.Context // ends when the exchange closes; bounds every stream and link
 	end   context.CancelFunc
@@ -164,8 +162,8 @@ func (x *Exchange) Run(ctx context.Context) error {
 	if x.o.Standing != nil {
 		x.host.SetStreamHandler(StandingProtocol, x.serveStanding)
 	}
-	if x.o.Statement != nil {
-		x.host.SetStreamHandler(ReconcileProtocol, x.serveReconcile)
+	if x.o.Witness != nil {
+		x.host.SetStreamHandler(WitnessProtocol, x.serveWitness)
 	}
 	x.RosterChanged()
 	if x.o.Relaying.Use && x.begin() {
@@ -211,7 +209,7 @@ func (x *Exchange) close() error {
 	x.host.RemoveStreamHandler(CustodyProtocol)
 	x.host.RemoveStreamHandler(RosterProtocol)
 	x.host.RemoveStreamHandler(StandingProtocol)
-	x.host.RemoveStreamHandler(ReconcileProtocol)
+	x.host.RemoveStreamHandler(WitnessProtocol)
 	x.end()
 	// The host goes before the wait: closing the connections ends what still reads or writes.
 	if x.relay != nil {

@@ -192,6 +192,7 @@ type node struct {
 
 	clock   atomic.Pointer[func() time.Time] // of a test that changes it while the node runs
 	members *membership.Service              // of a node with a roster of its own
+	witness func(ctx context.Context, from protocol.Country, ask []byte) ([]byte, error)
 }
 
 func (n *node) setNow(now func() time.Time) { n.clock.Store(&now) }
@@ -282,7 +283,7 @@ func (n *node) open() {
 		mail = n.mail
 	}
 	x, err := New(Options{Country: n.c, HostKey: n.keys.HostKey(), Listen: n.listen, Roster: n.f.ro.Load,
-		RosterHash: func() string { return n.f.hash.Load().(string) }, Mail: mail, Queues: n.queues, Relaying: n.relay, Now: n.time, Log: log})
+		RosterHash: func() string { return n.f.hash.Load().(string) }, Mail: mail, Queues: n.queues, Relaying: n.relay, Now: n.time, Log: log, Witness: n.witness})
 	if err != nil {
 		n.f.t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ type link struct {
 	incoming atomic.Int32 // streams being served
 	report   report
 	tidings  tidings // of rosters
+	witness  witnessing
 
 	fresh      chan struct{} // a connection came up: the member is to be asked for its standing
 	asked      sync.Mutex    // one question of the member at a time
@@ -52,6 +53,7 @@ func newLink(x *Exchange, m *member) *link {
 	l.life, l.stop = context.WithCancel(x.life)
 	l.urgent.init()
 	l.tidings.init()
+	l.witness.init()
 	for _, ch := range protocol.Channels {
 		l.senders[ch] = newSender(l, ch)
 		l.berths[ch] = new(berth)

@@ -22,6 +22,15 @@ type Sources struct {
 	Roster     func() Roster
 	Ready      func() (reasons []string) // why the node is not ready; empty when it is
 	Network    prometheus.Gatherer       // libp2p's own figures; nil: none
+	Witness    func() (Witness, error)   // nil: nobody is a witness
+}
+
+// Witness is what is watched of the members' witnessing.
+type Witness struct {
+	Alarms   int       // pieces of evidence against logs that nothing explains
+	Cosigned int64     // entries of the best cosigned checkpoint
+	Oldest   time.Time // of its cosignatures that are wanted; zero without any
+	Enough   bool      // it has as many as are wanted
 }
 
 // Roster is what is watched of the roster in force; the zero value where there is none.
@@ -57,6 +66,10 @@ var (
 	held      = describe("signatures_held", "Signatures that are held for comparison.", "region")
 	waiting   = describe("correlations_waiting", "Signatures that wait to be correlated.")
 	refused   = describe("refused_total", "Batches and receipts refused since the node started.", "ground")
+	alarms    = describe("witness_alarms", "Pieces of evidence that an audit log was put back or forked, which no declared restore explains. Above 0: proofmark witness status.")
+	cosigned  = describe("witness_cosigned_entries", "Entries of this node's audit log that its witnesses have cosigned.")
+	cosignedT = describe("witness_cosigned_timestamp_seconds", "Time of the oldest of the cosignatures that are wanted.")
+	enough    = describe("witness_cosigned_enough", "Whether that checkpoint has as many cosignatures as are wanted.")
 	ready     = describe("ready", "Whether the node is ready.")
 	broken    = describe("figure_failed", "Figures that could not be read.", "figure")
 )
@@ -146,6 +159,18 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		gauge(rosterForks, float64(r.Forks))
 		gauge(rosterOverrides, float64(r.Overrides))
 		gauge(rosterHeld, truth(r.Held))
+	}
+	if c.Witness != nil {
+		if w, err := c.Witness(); err == nil {
+			gauge(alarms, float64(w.Alarms))
+			gauge(cosigned, float64(w.Cosigned))
+			gauge(enough, truth(w.Enough))
+			if !w.Oldest.IsZero() {
+				gauge(cosignedT, float64(w.Oldest.Unix()))
+			}
+		} else {
+			gauge(broken, 1, "witness")
+		}
 	}
 	gauge(ready, truth(len(c.Ready()) == 0))
 }

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"proofmark/node"
+	"proofmark/node/control"
+	"proofmark/node/witness"
+)
+
+type witnessCmd struct {
+	Status witnessStatusCmd `cmd:"" help:"Show who has cosigned this node's audit log, what it has cosigned of others, and what is alarming."`
+	Show   witnessShowCmd   `cmd:"" help:"Show what is known of a member's audit log, with the checkpoints that contradict each other where there are any."`
+	Save   witnessSaveCmd   `cmd:"" help:"Write out this node's newest checkpoint with the members' cosignatures."`
+}
+
+type witnessStatusCmd struct{}
+
+func (c *witnessStatusCmd) Run(a *app) error {
+	s, err := ask[*witness.Status](a, "witness.status", control.None{})
+	if err != nil {
+		return err
+	}
+	return a.show(s, func(w io.Writer) {
+		fmt.Fprintf(w, "This node's audit log %s has %d entries. %s\n\n", printable(s.Origin), s.Entries, cosignedText(s.Cosigned, s.Wanted))
+		rows := make([][]string, len(s.Witnesses))
+		for i, r := range s.Witnesses {
+			state := "connected"
+			if !r.Connected {
+				state = "not connected"
+			}
+			if r.Fault != "" && r.Failed.After(r.At) {
+				state += "; " + stamp(r.Failed) + ": " + r.Fault
+			}
+			rows[i] = []string{string(r.Country), fmt.Sprint(r.Size), moment(r.At), state}
+		}
+		table(w, "No member is there to be asked.", []string{"WITNESS", "COSIGNED UP TO", "AT", "STATE"}, rows)
+		fmt.Fprintln(w)
+		rows = make([][]string, len(s.Logs))
+		for i, l := range s.Logs {
+			state := "goes on"
+			switch {
+			case l.Alarms > 0:
+				state = "CONTRADICTS ITSELF"
+			case l.Refused != "":
+				state = "refused: " + l.Refused
+			case l.Size == 0:
+				state = "nothing offered yet"
+			}
+			rows[i] = []string{string(l.Country), fmt.Sprint(l.Size), moment(l.At), fmt.Sprint(l.Restores), fmt.Sprint(l.Evidence), state}
+		}
+		table(w, "No other member has a log.", []string{"LOG OF", "WITNESSED UP TO", "AT", "RESTORES", "EVIDENCE", "STATE"}, rows)
+		for _, alarm := range s.Alarms {
+			fmt.Fprintf(w, "\nALARM: %s. Found by %s, %s.\n       proofmark witness show %s\n", printable(alarm.Text), alarm.From, stamp(alarm.At), alarm.Country)
+		}
+	})
+}
+
+func cosignedText(c *witness.CosignedView, wanted int) string {
+	if c == nil {
+		return "No member has cosigned it yet."
+	}
+	text := fmt.Sprintf("Of these %d are cosigned by %s", c.Size, strings.Join(countriesOf(c), ", "))
+	if !c.Enough {
+		text += fmt.Sprintf("; %d are wanted", wanted)
+	}
+	return text + "."
+}
+
+func countriesOf(c *witness.CosignedView) []string {
+	by := make([]string, len(c.By))
+	for i, s := range c.By {
+		by[i] = s.Country
+	}
+	return by
+}
+
+// moment is a time that may not have been yet.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return stamp(t)
+}
+
+type witnessShowCmd struct {
+	Country string `arg:"" help:"Member whose log is shown; the own country for what others have proved against this node." placeholder:"COUNTRY"`
+}
+
+func (c *witnessShowCmd) Run(a *app) error {
+	v, err := ask[*witness.LogView](a, "witness.show", control.CountryRef{Country: strings.ToUpper(c.Country)})
+	if err != nil {
+		return err
+	}
+	return a.show(v, func(w io.Writer) {
+		facts(w, "Log", v.Origin, "Country", string(v.Country), "Key", v.LogKey, "Witnessed here", witnessedText(v))
+		if v.Note != "" {
+			fmt.Fprintf(w, "\nThe checkpoint cosigned last:\n%s", quoted(v.Note))
+		}
+		for _, r := range v.Evidence {
+			head := "ALARM"
+			if r.Explained != "" {
+				head = "Explained by the restore " + r.Explained + " that was declared afterwards"
+			}
+			fmt.Fprintf(w, "\n%s: %s.\nFound by %s, kept since %s, as %s. Whoever has the log's key can check it:\n", head, printable(r.Text), r.From, stamp(r.At), r.ID)
+			fmt.Fprintf(w, "first\n%sthen\n%s", quoted(r.Evidence.First), quoted(r.Evidence.Then))
+			if r.Evidence.Head != "" {
+				fmt.Fprintf(w, "what the log signed about the two\n%s", quoted(r.Evidence.Head))
+			}
+		}
+		for _, r := range v.Restores {
+			fmt.Fprintf(w, "\nA restore was declared, seen here %s:\nbefore\n%safter\n%sthe declaration\n%s", stamp(r.At), quoted(r.First), quoted(r.Then), quoted(r.Head))
+		}
+		if v.Alarms > 0 {
+			fmt.Fprintf(w, "\nCall the bureau of %s: either an old copy of its database runs, which it has to declare (proofmark restore), or somebody has rewritten its log.\n", v.Country)
+		}
+	})
+}
+
+func witnessedText(v *witness.LogView) string {
+	if v.Size == 0 {
+		return "nothing yet"
+	}
+	return fmt.Sprintf("%d entries, cosigned %s; first %s", v.Size, stamp(v.At), stamp(v.Since))
+}
+
+// quoted sets a signed note off from what is said about it.
+func quoted(note string) string {
+	var b strings.Builder
+	for line := range strings.Lines(note) {
+		b.WriteString("    " + printable(strings.TrimSuffix(line, "\n")) + "\n")
+	}
+	return b.String()
+}
+
+type witnessSaveCmd struct {
+	File string `arg:"" help:"New file for the checkpoint, a c2sp.org/tlog-checkpoint with cosignatures." type:"path"`
+}
+
+func (c *witnessSaveCmd) Run(a *app) error {
+	v, err := ask[*witness.CosignedView](a, "witness.save", control.None{})
+	if err != nil {
+		return err
+	}
+	if err := writeFile(c.File, []byte(v.Note), 0o644); err != nil {
+		return err
+	}
+	if err := a.show(v, func(w io.Writer) {
+		fmt.Fprintf(w, "%s holds the checkpoint of %d entries, cosigned by %s.\n", printable(c.File), v.Size, strings.Join(countriesOf(v), ", "))
+	}); err != nil {
+		return err
+	}
+	if !v.Enough {
+		return errors.New("it has fewer cosignatures than are wanted: proofmark witness status shows which members do not answer")
+	}
+	return nil
+}
+
+// staleCosignature is the age from which the doctor warns: a log is offered once an hour at least.
+const staleCosignature = 3 * time.Hour
+
+// witnessFindings say how the witnessing of audit logs stands.
+func witnessFindings(s control.Status) []node.Finding {
+	var out []node.Finding
+	for _, text := range s.Witness.Alarms {
+		out = append(out, node.Finding{Check: "witness", Grade: node.Bad, Says: strings.ToUpper(text[:1]) + text[1:] + ".",
+			Do: "proofmark witness show COUNTRY has the proof; call that bureau."})
+	}
+	switch {
+	case s.Witness.Wanted == 0: // no other member is there
+	case s.Witness.Cosigned == 0:
+		out = append(out, node.Finding{Check: "witness", Grade: node.Warn, Says: "No member has cosigned this node's audit log yet.", Do: "It is offered as soon as a member is connected; proofmark witness status says what they answer."})
+	case !s.Witness.Enough || s.Now.Sub(s.Witness.Oldest) > staleCosignature:
+		out = append(out, node.Finding{Check: "witness", Grade: node.Warn, Says: fmt.Sprintf("Fewer members than are wanted have cosigned this node's audit log in the last hours; %d entries are cosigned.", s.Witness.Cosigned),
+			Do: "proofmark witness status shows which do not answer."})
+	case len(out) == 0:
+		out = append(out, node.Finding{Check: "witness", Grade: node.Good, Says: fmt.Sprintf("%d entries of this node's audit log are cosigned by other members.", s.Witness.Cosigned)})
+	}
+	return out
+}

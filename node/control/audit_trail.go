@@ -1,0 +1,242 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"proofmark/node/ballistics"
+	"proofmark/node/desk"
+	"proofmark/node/release"
+	"proofmark/policy"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// Trail answers who has ever received an exhibit or what came of it, and who asked for it.
+type Trail struct {
+	Ref       string            `json:"ref"` // as asked for
+	Exhibit   string            `json:"exhibit,omitempty"`
+	Number    string            `json:"number,omitempty"`
+	Case      string            `json:"case,omitempty"`
+	Parts     []ballistics.Part `json:"parts"`          // what was looked for in the log
+	Countries []TrailCountry    `json:"countries"`      // in the order of their first contact with it
+	People    []TrailPerson     `json:"people"`         // of this bureau, who saw or changed it
+	Erased    []TrailErased     `json:"erased"`         // entries that may be about it: what they named was erased
+	More      bool              `json:"more,omitempty"` // there are more entries than can be shown
+}
+
+// TrailCountry is what one country got of an exhibit and asked for.
+type TrailCountry struct {
+	Country string         `json:"country"`
+	First   time.Time      `json:"first"`
+	Last    time.Time      `json:"last"`
+	Counts  map[string]int `json:"counts"` // by what happened, see TrailEvent.What
+	Events  []TrailEvent   `json:"events"` // the oldest first
+}
+
+// TrailEvent is one entry of the log.
+type TrailEvent struct {
+	What string `json:"what"` // received, confirmed, asked, answered, refused, withdrawn, erased or compared: what became of it, seen from the country
+	store.AuditRecord
+}
+
+// TrailPerson is what one person of this bureau, or the node, did with an exhibit.
+type TrailPerson struct {
+	Name    string    `json:"name"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	Entries int       `json:"entries"`
+}
+
+// TrailErased counts entries with a country of which retention left the header alone.
+type TrailErased struct {
+	Country string `json:"country"`
+	Action  string `json:"action"`
+	First   string `json:"first"` // day
+	Last    string `json:"last"`
+	Entries int    `json:"entries"`
+}
+
+// Limits of a trail: what was exchanged about one exhibit is a few entries for each country.
+const (
+	maxTrail  = 20_000  // entries shown
+	maxErased = 100_000 // erased entries counted
+)
+
+func (s *Server) auditTrail(ctx context.Context, c call, r Ref) (*Trail, error) {
+	act := desk.Act{Actor: c.actor, Action: policy.AuditQuery, Resource: policy.Resource{Type: policy.KindAudit}}
+	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindAudit, Event: "asked who received an exhibit", Details: map[string]string{"query": r.Ref}}}
+	t := &Trail{Ref: r.Ref, Countries: []TrailCountry{}, People: []TrailPerson{}, Erased: []TrailErased{}}
+	_, err := desk.Read(ctx, s.services.Desk, act, entry, func(tx *store.Tx) (None, error) { return None{}, t.gather(tx) })
+	if err != nil {
+		return nil, err
+	}
+	records, err := t.records(ctx, s.services.Store)
+	if err != nil {
+		return nil, err
+	}
+	t.sort(records)
+	return t, t.countErased(ctx, s.services.Store, records)
+}
+
+// gather finds what the log may call the exhibit. What is no exhibit and no signature is looked for under the name that was given: records of it may be
+// gone while the log still knows of it.
+func (t *Trail) gather(tx *store.Tx) error {
+	e, parts, err := ballistics.Parts(tx, t.Ref)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, desk.ErrNotFound) {
+		parts, err = []ballistics.Part{{Kind: "object", ID: t.Ref}}, nil
+	}
+	if err != nil {
+		return err
+	}
+	if e != nil {
+		t.Exhibit, t.Number, t.Case = e.ID, e.Number, e.Case
+	}
+	for _, p := range parts {
+		t.Parts = append(t.Parts, p)
+		if p.Kind != policy.Signature {
+			continue
+		}
+		ids, err := release.Asked(tx, p.ID)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			t.Parts = append(t.Parts, ballistics.Part{Kind: policy.Scan, ID: id})
+		}
+	}
+	return nil
+}
+
+// records reads the entries of all parts, each once, the oldest first.
+func (t *Trail) records(ctx context.Context, s *store.Store) ([]store.AuditRecord, error) {
+	found := make(map[int64]store.AuditRecord)
+	for _, p := range t.Parts {
+		list, err := s.QueryAudit(ctx, store.AuditQuery{Object: p.ID, Limit: maxTrail - len(found) + 1})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range list {
+			found[r.Index] = r
+		}
+		if len(found) > maxTrail {
+			t.More = true
+			break
+		}
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b store.AuditRecord) int { return cmp.Compare(a.Index, b.Index) }), nil
+}
+
+// sort puts each entry to its country, or to the person of this bureau.
+func (t *Trail) sort(records []store.AuditRecord) {
+	countries, people := map[string]int{}, map[string]int{}
+	for _, r := range records {
+		if r.Counterpart == "" {
+			at, known := people[r.Actor]
+			if !known {
+				at, people[r.Actor] = len(t.People), len(t.People)
+				t.People = append(t.People, TrailPerson{Name: r.Actor, First: r.Time, Last: r.Time})
+			}
+			p := &t.People[at]
+			p.First, p.Last, p.Entries = earlier(p.First, r.Time), later(p.Last, r.Time), p.Entries+1
+			continue
+		}
+		at, known := countries[r.Counterpart]
+		if !known {
+			at, countries[r.Counterpart] = len(t.Countries), len(t.Countries)
+			t.Countries = append(t.Countries, TrailCountry{Country: r.Counterpart, First: r.Time, Last: r.Time, Counts: map[string]int{}})
+		}
+		c := &t.Countries[at]
+		what := whatBecame(&r.AuditEntry)
+		c.First, c.Last = earlier(c.First, r.Time), later(c.Last, r.Time)
+		c.Counts[what]++
+		c.Events = append(c.Events, TrailEvent{what, r})
+	}
+}
+
+// whatBecame says in one word what an entry with a country means for it.
+func whatBecame(e *protocol.AuditEntry) string {
+	t := protocol.Type(e.Details["type"])
+	if t == "" {
+		t = protocol.Type(e.Kind)
+	}
+	switch {
+	case e.Action == protocol.ActDeny:
+		return "refused"
+	case e.Action == protocol.ActErase:
+		return "erased"
+	case t == protocol.TypeWithdrawal, t == protocol.TypeWithdrawalConfirmation, strings.HasPrefix(e.Event, "withdrawal"):
+		return "withdrawn"
+	case e.Action == protocol.ActDisclose && e.Ground == "receipt":
+		return "confirmed"
+	case e.Action == protocol.ActDisclose:
+		return "received"
+	case e.Action == protocol.ActReceive && (t == protocol.TypeScanRequest || t == protocol.TypeTraceRequest):
+		return "asked"
+	case e.Action == protocol.ActReceive:
+		return "answered"
+	}
+	return "compared"
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// countErased counts, since the first entry about the exhibit, the entries with other countries whose bodies are gone: the log can prove them and no
+// longer say what they were about.
+func (t *Trail) countErased(ctx context.Context, s *store.Store, records []store.AuditRecord) error {
+	q := store.AuditQuery{Erased: true, Limit: maxErased}
+	if len(records) > 0 {
+		q.Since = records[0].Time.UTC().Truncate(24 * time.Hour)
+	}
+	seen := map[[2]string]*TrailErased{}
+	for looked := 0; ; {
+		page, err := s.FindAudit(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records {
+			if r.Counterpart == "" {
+				continue
+			}
+			key := [2]string{r.Counterpart, string(r.Action)}
+			e := seen[key]
+			if e == nil {
+				e = &TrailErased{Country: r.Counterpart, Action: string(r.Action), First: r.Day, Last: r.Day}
+				seen[key] = e
+			}
+			e.First, e.Last, e.Entries = min(e.First, r.Day), max(e.Last, r.Day), e.Entries+1
+		}
+		looked += page.Looked
+		if q.Before = page.Next; q.Before == 0 {
+			break
+		}
+		if looked >= maxErased {
+			t.More = true
+			break
+		}
+	}
+	for _, e := range seen {
+		t.Erased = append(t.Erased, *e)
+	}
+	slices.SortFunc(t.Erased, func(a, b TrailErased) int {
+		return cmp.Or(cmp.Compare(a.Country, b.Country), cmp.Compare(a.Action, b.Action))
+	})
+	return nil
+}

@@ -1,0 +1,113 @@
+package witness
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	rules "proofmark/crypto/witness"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// Held is what this node, as a witness, holds of another member's log.
+type Held struct {
+	Country protocol.Country `json:"country"`
+	LogKey  string           `json:"log_key"` // sumdb/note form; a log with another key is another log
+	Note    string           `json:"note"`    // the checkpoint cosigned last, with its log's signature
+	Size    int64            `json:"size"`    // its entries
+	Since   time.Time        `json:"since"`   // first cosigned
+	At      time.Time        `json:"at"`      // last cosigned
+
+	Excused   string    `json:"excused,omitempty"`    // id of the restore that the log declared last
+	ExcusedAt time.Time `json:"excused_at,omitzero"`  // when, by the log's clock
+	Restores  []Restore `json:"restores,omitempty"`   // that began a new epoch, the newest last
+	OldKeys   []OldKey  `json:"old_keys,omitempty"`   // logs that the member had before under other keys
+	Refusals  uint64    `json:"refusals,omitempty"`   // offers that contradicted what is held
+	RefusedAt time.Time `json:"refused_at,omitzero"`  // the last of them, noted once a minute
+	Refused   string    `json:"refused_as,omitempty"` // rollback, fork or unproven
+}
+
+// Restore is a declared restore: the two checkpoints that contradict each other, and the log's signed word that this is why.
+type Restore struct {
+	ID    string    `json:"id"`
+	First string    `json:"first"` // checkpoint held before
+	Then  string    `json:"then"`  // checkpoint of the restored log
+	Head  string    `json:"head"`  // what the log signed about the two
+	At    time.Time `json:"at"`
+}
+
+// OldKey is the end of a log whose member now signs with another log key.
+type OldKey struct {
+	LogKey string    `json:"log_key"`
+	Note   string    `json:"note"`
+	Until  time.Time `json:"until"`
+}
+
+// Record is evidence that is kept here.
+type Record struct {
+	ID       string           `json:"id"`
+	Country  protocol.Country `json:"country"` // whose log it is
+	LogKey   string           `json:"log_key"`
+	Verdict  string           `json:"verdict"` // rollback, fork or unproven
+	First    int64            `json:"first"`   // entries of the first checkpoint
+	Then     int64            `json:"then"`    // and of the other
+	From     protocol.Country `json:"from"`    // who told it; this node's own country where it was found here
+	At       time.Time        `json:"at"`
+	Evidence rules.Evidence   `json:"evidence"`
+
+	Explained string                    `json:"explained,omitempty"` // id of the restore that was declared after it
+	Told      map[protocol.Country]bool `json:"told,omitempty"`      // members that know it
+}
+
+// Given is the last cosignature of one witness on a checkpoint of this node.
+type Given struct {
+	Witness protocol.Country `json:"witness"`
+	Size    int64            `json:"size"` // entries of the checkpoint
+	Root    string           `json:"root"`
+	At      time.Time        `json:"at"` // by the witness's clock
+	Fault   string           `json:"fault,omitempty"`
+	Failed  time.Time        `json:"failed,omitzero"`
+}
+
+// Cosigned is a checkpoint of this node with its cosignatures.
+type Cosigned struct {
+	Size int64     `json:"size"`
+	Note string    `json:"note"` // with this log's signature alone
+	By   []Witness `json:"by"`
+}
+
+// Witness is a cosignature.
+type Witness struct {
+	Country string    `json:"country"`
+	At      time.Time `json:"at"` // by the witness's clock
+	Line    string    `json:"line"`
+}
+
+// What the store holds: of other logs and evidence against any, by country and by id; of this node's, by witness and by size.
+var (
+	Holdings    = store.NewCollection[Held]("witness-held")
+	Evidences   = store.NewCollection("witness-evidence", store.Index[Record]{Name: "country", Keys: func(r *Record) []string { return []string{string(r.Country)} }})
+	Givens      = store.NewCollection[Given]("witness-given")
+	Checkpoints = store.NewCollection[Cosigned]("witness-checkpoint")
+)
+
+// Bounds of what is kept for one log.
+const (
+	maxEvidence    = 8 // pieces of evidence; the first ones stay
+	maxRestores    = 8 // the newest ones stay
+	maxCheckpoints = 16
+)
+
+var errNoRoster = errors.New("no roster is in force")
+
+func checkpointID(size int64) string { return fmt.Sprintf("%019d", size) }
+
+// optional reads a record that may be missing.
+func optional[T any](tx *store.Tx, c *store.Collection[T], id string) (*T, error) {
+	v, err := c.Get(tx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return v, err
+}

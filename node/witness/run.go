@@ -1,0 +1,204 @@
+package witness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	rules "proofmark/crypto/witness"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// How much goes on at once, and how long a member is left alone after it did not take what it was told.
+const (
+	talksAtOnce = 8
+	tellPause   = time.Minute
+)
+
+// rounds is what Run remembers of offering: one checkpoint goes to all witnesses, so that their cosignatures come together under it.
+type rounds struct {
+	offered rules.Checkpoint               // zero: no round yet
+	begun   time.Time                      // by the node's clock
+	next    map[protocol.Country]time.Time // when a witness is asked again in this round; not in here: it was not asked yet
+	later   map[protocol.Country]time.Time // members that are told of evidence no earlier
+}
+
+// Run offers this node's checkpoints and tells of evidence until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.settleOwn(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("evidence against this node's log: %w", err)
+	}
+	tick := time.NewTicker(s.o.Pace.Look)
+	defer tick.Stop()
+	for {
+		if err := s.look(ctx); err != nil && ctx.Err() == nil {
+			s.o.Log.Error("witnessing", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// look does what is due.
+func (s *Service) look(ctx context.Context) error {
+	ring, r, err := s.keyring()
+	if errors.Is(err, errNoRoster) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var near []protocol.Country
+	for _, c := range s.witnesses(r) {
+		if s.o.Connected(c) {
+			near = append(near, c)
+		}
+	}
+	if err := s.begin(len(near) > 0); err != nil {
+		return err
+	}
+	now := s.o.Now()
+	due := slices.DeleteFunc(near, func(c protocol.Country) bool { return s.offered.N == 0 || now.Before(s.next[c]) })
+	var mu sync.Mutex
+	each(due, func(c protocol.Country) {
+		pause := 2 * s.o.Pace.Still // until the next round
+		if err := s.offer(ctx, ring, c, s.offered); err != nil {
+			pause = s.o.Pace.Grown
+			if ctx.Err() == nil {
+				s.o.Log.Info("a witness did not cosign", "witness", c, "err", err)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		s.next[c] = now.Add(pause)
+	})
+	return s.tell(ctx, ring)
+}
+
+// begin begins a new round where one is due and somebody is there to cosign.
+func (s *Service) begin(somebody bool) error {
+	age := s.o.Now().Sub(s.begun)
+	if !somebody || s.offered.N > 0 && age >= 0 && age < s.o.Pace.Grown {
+		return nil
+	}
+	var c rules.Checkpoint
+	err := s.o.Desk.Store.View(func(tx *store.Tx) (err error) {
+		c, err = s.checkpoint(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if c.Tree == s.offered.Tree && age >= 0 && age < s.o.Pace.Still {
+		return nil
+	}
+	s.offered, s.begun = c, s.o.Now()
+	clear(s.next)
+	return nil
+}
+
+// each runs f for all, a few at once.
+func each(of []protocol.Country, f func(protocol.Country)) {
+	var wg sync.WaitGroup
+	places := make(chan struct{}, talksAtOnce)
+	for _, c := range of {
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			f(c)
+		})
+	}
+	wg.Wait()
+}
+
+// tell passes evidence on to every connected member that does not know it yet.
+func (s *Service) tell(ctx context.Context, ring *rules.Keyring) error {
+	news := map[protocol.Country][]Record{}
+	err := s.o.Desk.Store.View(func(tx *store.Tx) error {
+		for _, r := range alarms(tx, ring) {
+			for _, log := range ring.Logs() {
+				c := protocol.Country(log.Country)
+				if c != s.country && c != r.From && !r.Told[c] && len(news[c]) < 4 {
+					news[c] = append(news[c], r)
+				}
+			}
+		}
+		return tx.Err()
+	})
+	if err != nil || len(news) == 0 {
+		return err
+	}
+	now := s.o.Now()
+	var to []protocol.Country
+	for c := range news {
+		if s.o.Connected(c) && !now.Before(s.later[c]) {
+			to = append(to, c)
+			s.later[c] = now.Add(tellPause)
+		}
+	}
+	slices.Sort(to)
+	var mu sync.Mutex
+	var faults error
+	each(to, func(c protocol.Country) {
+		if err := s.tellOne(ctx, c, news[c]); err != nil && ctx.Err() == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			faults = errors.Join(faults, fmt.Errorf("tell %s of evidence: %w", c, err))
+		}
+	})
+	return faults
+}
+
+func (s *Service) tellOne(ctx context.Context, to protocol.Country, news []Record) error {
+	var known []string
+	left := news
+	err := s.o.Talk(ctx, to, func(b []byte) ([]byte, error) {
+		if b != nil {
+			a, err := decodeAnswer(b)
+			if err != nil {
+				return nil, err
+			}
+			if a.Verdict != noted {
+				return nil, fmt.Errorf("refused: %s", a.Refusal)
+			}
+			known, left = append(known, left[0].ID), left[1:]
+		}
+		if len(left) == 0 {
+			return nil, nil
+		}
+		return json.Marshal(ask{Accused: left[0].Country, Evidence: &left[0].Evidence})
+	})
+	if len(known) == 0 {
+		return err
+	}
+	return errors.Join(err, s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
+		for _, id := range known {
+			r, err := Evidences.Get(tx, id)
+			if err != nil {
+				return err
+			}
+			if err := r.toldBy(tx, to); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+func sortRecords(list []Record) {
+	slices.SortFunc(list, func(a, b Record) int {
+		if a.Country != b.Country {
+			return strings.Compare(string(a.Country), string(b.Country))
+		}
+		return a.At.Compare(b.At)
+	})
+}

@@ -1,0 +1,120 @@
+// Package witness owns what members do for each other's audit logs: this node's checkpoints are offered to its witnesses and their cosignatures kept; those
+// of other members are cosigned once they follow what is held; what proves that a log was put back or forked is kept, shown and told. The rules are
+// crypto/witness's; it refuses to know how questions travel.
+package witness
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"proofmark/crypto/roster"
+	rules "proofmark/crypto/witness"
+	"proofmark/node/desk"
+	"proofmark/protocol"
+	"proofmark/store"
+)
+
+// Pace are the times of offering.
+type Pace struct {
+	Look  time.Duration // between looks at what is to be offered, by the wall clock
+	Grown time.Duration // at least so long between two offers of a log that grows, by the node's clock
+	Still time.Duration // at most so long between two offers of one that does not
+}
+
+// DefaultPace is the pace of a node: a growing log is offered once a minute, any log once an hour.
+var DefaultPace = Pace{Look: 5 * time.Second, Grown: time.Minute, Still: time.Hour}
+
+// DefaultWanted is how many cosignatures are wanted where the configuration does not say.
+const DefaultWanted = 2
+
+// Options assemble a Service.
+type Options struct {
+	Desk     *desk.Desk
+	Now      func() time.Time
+	Log      *slog.Logger
+	Roster   func() *roster.Roster // in force; nil: none yet
+	Signer   note.Signer           // of this node's checkpoints
+	Own      note.Verifier         // of the same
+	Cosigner *rules.Cosigner
+	Restored func(tx *store.Tx) (*protocol.Restored, error) // the restore that this node declared last; nil: none
+
+	Witnesses []protocol.Country // who is asked to cosign; empty: every active member
+	Wanted    int                // cosignatures that a checkpoint needs; 0: DefaultWanted, or all where there are fewer witnesses
+	Pace      Pace
+
+	// Talk asks a member question after question, as exchange.AskWitness does.
+	Talk      func(ctx context.Context, to protocol.Country, next func(answer []byte) (ask []byte, err error)) error
+	Connected func(c protocol.Country) bool
+}
+
+// Service is one node's witnessing, both sides of it.
+type Service struct {
+	o       Options
+	country protocol.Country
+
+	mu     sync.Mutex // held for moments only
+	roster *roster.Roster
+	ring   *rules.Keyring
+
+	rounds // of Run alone
+}
+
+// New returns a Service.
+func New(o Options) *Service {
+	if o.Pace == (Pace{}) {
+		o.Pace = DefaultPace
+	}
+	return &Service{o: o, country: o.Desk.Country, rounds: rounds{next: map[protocol.Country]time.Time{}, later: map[protocol.Country]time.Time{}}}
+}
+
+// keyring returns the log keys of the roster in force, and that roster.
+func (s *Service) keyring() (*rules.Keyring, *roster.Roster, error) {
+	r := s.o.Roster()
+	if r == nil {
+		return nil, nil, errNoRoster
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.roster != r {
+		ring, err := rules.Verifiers(r)
+		if err != nil {
+			return nil, nil, fmt.Errorf("log keys of the roster: %w", err)
+		}
+		s.roster, s.ring = r, ring
+	}
+	return s.ring, r, nil
+}
+
+// witnesses are the members that are asked to cosign, in an order that differs from log to log; no more than stand under one checkpoint.
+func (s *Service) witnesses(r *roster.Roster) []protocol.Country {
+	var out []protocol.Country
+	for _, m := range r.Active(s.o.Now()) {
+		c := protocol.Country(m.Country)
+		if c != s.country && (len(s.o.Witnesses) == 0 || slices.Contains(s.o.Witnesses, c)) {
+			out = append(out, c)
+		}
+	}
+	place := func(c protocol.Country) string {
+		sum := sha256.Sum256([]byte(string(s.country) + " " + string(c)))
+		return string(sum[:])
+	}
+	slices.SortFunc(out, func(a, b protocol.Country) int { return strings.Compare(place(a), place(b)) })
+	return out[:min(len(out), rules.MaxWitness)]
+}
+
+// wanted is how many cosignatures make a checkpoint good, of so many witnesses.
+func (s *Service) wanted(witnesses int) int {
+	n := s.o.Wanted
+	if n == 0 {
+		n = DefaultWanted
+	}
+	return min(n, witnesses)
+}
