@@ -295,8 +295,8 @@ func TestPrepareGoesOneBatchAhead(t *testing.T) {
 	}
 	first := must(pt.NextBatch(t.Context(), "ES", protocol.Bulk))
 	for range 3 { // called again, it changes nothing
-		if err := pt.Prepare(t.Context(), "ES", protocol.Bulk, first.Last); err != nil {
-			t.Fatal(err)
+		if next := must(pt.BatchAfter(t.Context(), "ES", protocol.Bulk, first.Last)); next.First != first.Last+1 || next.Last != first.Last+protocol.MaxBatchCount {
+			t.Fatalf("behind %d comes %d to %d", first.Last, next.First, next.Last)
 		}
 	}
 	if got := fixed(); got != first.Last+protocol.MaxBatchCount {
@@ -309,7 +309,7 @@ func TestPrepareGoesOneBatchAhead(t *testing.T) {
 	if len(es.got) != 3*protocol.MaxBatchCount {
 		t.Errorf("%d documents arrived", len(es.got))
 	}
-	if err := pt.Prepare(t.Context(), "ES", protocol.Bulk, fixed()); err != nil {
-		t.Errorf("with nothing to do: %v", err)
+	if none, err := pt.BatchAfter(t.Context(), "ES", protocol.Bulk, fixed()); none != nil || err != nil {
+		t.Errorf("with nothing to do: %+v, %v", none, err)
 	}
 }

@@ -34,11 +34,22 @@ var compressor, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.Wit
 // turn queued intents into messages, asking policy again: what waits behind a peer that does not answer stays an intent, which a change of policy
 // still reaches. Calling it twice without a receipt between returns the same messages again.
 func (d *Dispatch) NextBatch(ctx context.Context, peer protocol.Country, ch protocol.Channel) (*Batch, error) {
+	return d.batch(ctx, peer, ch, nil)
+}
+
+// BatchAfter returns the batch behind the messages up to `after`, which are on their way: it travels while the peer works on those. Its caller asks for one
+// ahead and no more, and nothing further back is fixed: behind a peer that does not answer, intents stay intents.
+func (d *Dispatch) BatchAfter(ctx context.Context, peer protocol.Country, ch protocol.Channel, after uint64) (*Batch, error) {
+	return d.batch(ctx, peer, ch, &after)
+}
+
+// batch packs what is fixed behind `ahead` (nil: behind what is acknowledged), and forms it first where nothing is.
+func (d *Dispatch) batch(ctx context.Context, peer protocol.Country, ch protocol.Channel, ahead *uint64) (*Batch, error) {
 	if !d.isMember(peer, d.Now()) {
 		return nil, fmt.Errorf("batch for %s: %w", peer, ErrNotMember)
 	}
 	for {
-		msgs, waiting, err := d.unacknowledged(peer, ch)
+		msgs, waiting, err := d.unacknowledged(peer, ch, ahead)
 		if err != nil {
 			return nil, fmt.Errorf("messages for %s (%s): %w", peer, ch, err)
 		}
@@ -48,19 +59,23 @@ func (d *Dispatch) NextBatch(ctx context.Context, peer protocol.Country, ch prot
 		if !waiting {
 			return nil, nil
 		}
-		if _, err := d.form(ctx, peer, ch, nil); err != nil {
+		if _, err := d.form(ctx, peer, ch, ahead); err != nil {
 			return nil, fmt.Errorf("form messages for %s (%s): %w", peer, ch, err)
 		}
 	}
 }
 
 // unacknowledged reads one batch's worth of messages that are fixed; without any, whether intents wait.
-func (d *Dispatch) unacknowledged(peer protocol.Country, ch protocol.Channel) (msgs []store.StoredMessage, waiting bool, err error) {
+func (d *Dispatch) unacknowledged(peer protocol.Country, ch protocol.Channel, ahead *uint64) (msgs []store.StoredMessage, waiting bool, err error) {
+	after := uint64(0)
+	if ahead != nil {
+		after = *ahead
+	}
 	err = d.Store.View(func(tx *store.Tx) error {
 		if err := d.mayExchange(tx, peer); err != nil {
 			return err
 		}
-		if msgs, err = tx.Messages(string(peer), string(ch), 0, protocol.MaxBatchCount, batchRoom); err != nil || len(msgs) > 0 {
+		if msgs, err = tx.Messages(string(peer), string(ch), after, protocol.MaxBatchCount, batchRoom); err != nil || len(msgs) > 0 {
 			return err
 		}
 		intents, err := tx.Intents(string(peer), string(ch), 1)
@@ -90,28 +105,6 @@ func (d *Dispatch) pack(peer protocol.Country, ch protocol.Channel, msgs []store
 		return nil, fmt.Errorf("batch for %s: %w", peer, err)
 	}
 	return &Batch{Manifest: signed, Payload: packed, First: msgs[0].Seq, Last: last.Seq}, nil
-}
-
-// Prepare forms the batch behind the messages up to `after`, which are on their way: its messages are fixed while the peer works on those, and the next
-// call of NextBatch finds them. It goes one batch ahead and no further: behind a peer that does not answer, intents stay intents.
-func (d *Dispatch) Prepare(ctx context.Context, peer protocol.Country, ch protocol.Channel, after uint64) error {
-	var due bool
-	err := d.Store.View(func(tx *store.Tx) error {
-		head, err := tx.OutHead(string(peer), string(ch))
-		if err != nil || head.Seq != after {
-			return err
-		}
-		intents, err := tx.Intents(string(peer), string(ch), 1)
-		due = len(intents) > 0
-		return err
-	})
-	if err == nil && due {
-		_, err = d.form(ctx, peer, ch, &after)
-	}
-	if err != nil {
-		return fmt.Errorf("prepare messages for %s (%s): %w", peer, ch, err)
-	}
-	return nil
 }
 
 // form asks policy once more about queued intents and fixes terms, number and predecessor of those that may go, one batch's worth. What policy

@@ -37,15 +37,15 @@ func TestBacklogOfASlowMember(t *testing.T) { // alone: the heap is that of the 
 			time.Sleep(50 * time.Millisecond)
 		}
 	}, func(p *pace) { p.progress = 5 * time.Second })
-	for i := range protocol.MaxBatchCount {
+	for i := range inFlight * protocol.MaxBatchCount {
 		a.pt.note("FR", fmt.Sprint("for the slow one ", i))
 	}
-	close(ready) // the first batch is a full one
-	backlog := protocol.MaxBatchCount
+	close(ready) // the batches that travel are full ones
+	backlog := inFlight * protocol.MaxBatchCount
 	wait := func(total int) {
 		for backlog < total {
 			n := min(1000, total-backlog)
-			if err := a.pt.store.Update(t.Context(), func(tx *store.Tx) error { // behind the first batch nothing is read: intents are enough
+			if err := a.pt.store.Update(t.Context(), func(tx *store.Tx) error { // behind what travels nothing is read: intents are enough
 				for i := range n {
 					if err := tx.Enqueue("FR", string(protocol.Urgent), fmt.Sprint("later-", backlog+i)); err != nil {
 						return err

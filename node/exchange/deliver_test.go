@@ -49,6 +49,32 @@ func TestDeliveryBothWays(t *testing.T) {
 	})
 }
 
+// While the other side works on a batch the next one travels, and no more than that.
+func TestTwoBatchesTravel(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t, "PT", "ES")
+	pt, es := f.nodes["PT"].post, f.nodes["ES"].post
+	const count = 100
+	pt.queue("ES", protocol.Bulk, texts("x", count)...)
+	handed := func() int {
+		pt.mu.Lock()
+		defer pt.mu.Unlock()
+		return pt.handed[way{"ES", protocol.Bulk}]
+	}
+	es.beforeCommit = func(from protocol.Country, ch protocol.Channel) {
+		known := len(es.received(from, ch))
+		if most := known + inFlight*es.size; handed() > most {
+			t.Errorf("%d texts are on their way while %d were received", handed(), known)
+		}
+		eventually(t, "the next batch travels", func() bool {
+			f.nodes["PT"].x.Wake("ES", protocol.Bulk) // it lets what is urgent go first, and is not tried again by itself
+			return handed() >= min(known+inFlight*es.size, count)
+		})
+	}
+	f.start()
+	f.delivered("PT", "ES", protocol.Bulk, texts("x", count))
+}
+
 func TestDeliveryWithoutUDP(t *testing.T) {
 	t.Parallel()
 	f := newFederation(t, "PT", "ES")

@@ -31,8 +31,8 @@ type Mail interface {
 	Pause(peer protocol.Country, ch protocol.Channel)
 	// NextBatch returns the next batch that the peer has not acknowledged, nil if there is none.
 	NextBatch(ctx context.Context, peer protocol.Country, ch protocol.Channel) (*dispatch.Batch, error)
-	// Prepare makes the batch behind the message `after` ready while the peer works on those before.
-	Prepare(ctx context.Context, peer protocol.Country, ch protocol.Channel, after uint64) error
+	// BatchAfter returns the batch behind the message `after`, which travels with those before it; nil if there is none.
+	BatchAfter(ctx context.Context, peer protocol.Country, ch protocol.Channel, after uint64) (*dispatch.Batch, error)
 	// AcceptBatch applies a batch and returns the signed receipt for the channel.
 	AcceptBatch(ctx context.Context, from protocol.Country, manifest string, payload []byte) (receipt string, err error)
 	// CurrentReceipt signs how far a channel was received, so that its sender resumes there.

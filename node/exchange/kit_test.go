@@ -34,7 +34,8 @@ type post struct {
 	ackd map[way]int
 	in   map[way][]string
 
-	breaches []string // what was noted of members that broke the protocol
+	handed   map[way]int // texts in the batches that were handed out
+	breaches []string    // what was noted of members that broke the protocol
 
 	journal io.Writer // of what is committed, a line each, where the test outlives the process
 
@@ -61,7 +62,7 @@ type postReceipt struct {
 }
 
 func newPost(c protocol.Country) *post {
-	return &post{self: c, size: 16, out: map[way][]string{}, ackd: map[way]int{}, in: map[way][]string{}}
+	return &post{self: c, size: 16, out: map[way][]string{}, ackd: map[way]int{}, in: map[way][]string{}, handed: map[way]int{}}
 }
 
 func (p *post) queue(to protocol.Country, ch protocol.Channel, texts ...string) {
@@ -93,18 +94,27 @@ func (p *post) Pause(protocol.Country, protocol.Channel) {}
 func (p *post) NextBatch(_ context.Context, peer protocol.Country, ch protocol.Channel) (*dispatch.Batch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w := way{peer, ch}
-	first, all := p.ackd[w], p.out[w]
-	if first == len(all) {
+	return p.batch(way{peer, ch}, p.ackd[way{peer, ch}])
+}
+
+func (p *post) BatchAfter(_ context.Context, peer protocol.Country, ch protocol.Channel, after uint64) (*dispatch.Batch, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.batch(way{peer, ch}, int(after))
+}
+
+// batch holds what follows the first so many texts.
+func (p *post) batch(w way, first int) (*dispatch.Batch, error) {
+	all := p.out[w]
+	if first >= len(all) {
 		return nil, nil
 	}
 	last := min(first+p.size, len(all))
-	m, _ := json.Marshal(postBatch{p.self, peer, ch, first + 1})
+	m, _ := json.Marshal(postBatch{p.self, w.peer, w.ch, first + 1})
 	b, _ := json.Marshal(all[first:last])
+	p.handed[w] = max(p.handed[w], last)
 	return &dispatch.Batch{Manifest: string(m), Payload: b, First: uint64(first + 1), Last: uint64(last)}, nil
 }
-
-func (p *post) Prepare(context.Context, protocol.Country, protocol.Channel, uint64) error { return nil }
 
 func (p *post) AcceptBatch(ctx context.Context, from protocol.Country, manifest string, payload []byte) (string, error) {
 	var m postBatch

@@ -32,6 +32,16 @@ func enter(ctx context.Context, lane chan struct{}) (leave func(), err error) {
 	}
 }
 
+// tryEnter takes a place in a lane if one is free.
+func tryEnter(lane chan struct{}) bool {
+	select {
+	case lane <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 // precedence lets a member's urgent channel go before its bulk channel.
 type precedence struct {
 	mu     sync.Mutex
@@ -59,6 +69,13 @@ func (p *precedence) done() {
 		p.wanted = false
 		close(p.clear)
 	}
+}
+
+// waits tells whether something urgent is on its way.
+func (p *precedence) waits() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wanted
 }
 
 // yield waits until nothing urgent is on its way, at most the given time: a stuck urgent channel must not stop the other for good.

@@ -1,11 +1,9 @@
 package exchange
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +43,8 @@ func (s *sender) move(c network.Conn) {
 		ses.reset()
 	}
 }
+
+func (s *sender) bulk() bool { return s.ch == protocol.Bulk }
 
 func (s *sender) wake() {
 	if s.ch == protocol.Urgent && !s.failing.Load() && s.l.newest() != nil {
@@ -165,95 +165,4 @@ func (s *sender) leave(ses *session) *session {
 	s.l.x.o.Mail.Pause(s.l.country, s.ch)
 	s.current.Store(nil)
 	return ses
-}
-
-// drain sends batch after batch until nothing waits.
-func (s *sender) drain(ses *session) error {
-	mail, ctx := s.l.x.o.Mail, s.l.life
-	var last uint64 // of the batch before
-	for {
-		more, err := s.step(ctx, ses, mail, &last)
-		if err != nil || !more {
-			return err
-		}
-	}
-}
-
-// step sends one batch. A bulk batch yields to urgent ones and takes its place among those that are held in memory at once.
-func (s *sender) step(ctx context.Context, ses *session, mail Mail, last *uint64) (more bool, err error) {
-	if s.ch == protocol.Bulk {
-		leave, err := s.queue(ctx)
-		if err != nil {
-			return false, err
-		}
-		defer leave()
-	}
-	b, err := mail.NextBatch(ctx, s.l.country, s.ch)
-	if err != nil {
-		return false, err
-	}
-	if b == nil {
-		s.acknowledged(s.last)
-		return false, nil
-	}
-	if s.first == 0 {
-		s.first = b.First
-	}
-	s.last = max(s.last, b.Last)
-	s.acknowledged(b.First - 1) // also by the receipt of an earlier stream's end
-	if b.Last <= *last {
-		return false, errNoProgress
-	}
-	begun := time.Now()
-	a, err := ses.send(b, func() {
-		if err := mail.Prepare(ctx, s.l.country, s.ch, b.Last); err != nil && ctx.Err() == nil {
-			s.l.x.o.Log.Debug("prepare the next batch", "peer", s.l.country, "channel", s.ch, "err", err) // NextBatch will meet it again
-		}
-	})
-	if err != nil {
-		return false, err
-	}
-	if s.ch == protocol.Bulk {
-		s.l.report.setSlow(time.Since(begun) > s.l.x.pace.slow)
-	}
-	if a.Receipt != "" {
-		if err := mail.AcceptReceipt(ctx, s.l.country, a.Receipt); err != nil {
-			return false, err
-		}
-	}
-	if a.Refusal != "" {
-		return false, refusedError{a.Refusal}
-	}
-	*last = b.Last
-	s.acknowledged(b.Last)
-	return true, nil
-}
-
-// acknowledged notes how far the other side has the channel.
-func (s *sender) acknowledged(upTo uint64) {
-	if s.first > 0 && upTo >= s.first {
-		s.l.report.delivered(s.ch, upTo-s.first+1, s.l.x.o.Now())
-	}
-}
-
-// queue waits for a bulk batch's turn: after urgent ones, and in the lane for prompt members or for slow ones. Who holds a place among the
-// prompt for too long loses it, and queues among the slow until a batch goes quickly again.
-func (s *sender) queue(ctx context.Context) (leave func(), err error) {
-	s.l.urgent.yield(ctx, s.l.x.pace.yield)
-	if s.l.report.isSlow() {
-		return enter(ctx, s.l.x.lanes.slow)
-	}
-	free, err := enter(ctx, s.l.x.lanes.fast)
-	if err != nil {
-		return nil, err
-	}
-	free = sync.OnceFunc(free)
-	late := time.AfterFunc(s.l.x.pace.slow, func() {
-		s.l.report.setSlow(true)
-		free()
-	})
-	return func() {
-		late.Stop()
-		free()
-	}, nil
 }

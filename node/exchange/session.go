@@ -101,22 +101,42 @@ func (ses *session) greet(ch protocol.Channel) (answer, error) {
 	return a, nil
 }
 
-// send sends one batch and waits for the answer; meanwhile runs when the batch is out.
-func (ses *session) send(b *dispatch.Batch, meanwhile func()) (answer, error) {
+// send sends one batch. One that follows another before its answer waits until the other side has read that.
+func (ses *session) send(b *dispatch.Batch, follows bool) error {
 	pace := ses.l.x.pace
 	p := patient{pipe: ses.pipe, progress: pace.progress, until: time.Now().Add(pace.batch)}
-	if err := protocol.WriteFrame(p, []byte(b.Manifest)); err != nil {
-		return answer{}, fmt.Errorf("send batch %d to %d: %w", b.First, b.Last, err)
+	if follows {
+		p.progress += pace.answer
 	}
-	if err := protocol.WriteFrame(p, b.Payload); err != nil {
-		return answer{}, fmt.Errorf("send batch %d to %d: %w", b.First, b.Last, err)
+	err := protocol.WriteFrame(p, []byte(b.Manifest))
+	if err == nil {
+		err = protocol.WriteFrame(p, b.Payload)
 	}
-	meanwhile()
-	a, err := readAnswer(within(ses.pipe, pace.answer))
 	if err != nil {
-		return answer{}, fmt.Errorf("batch %d to %d: wait for the receipt: %w", b.First, b.Last, err)
+		return fmt.Errorf("send batch %d to %d: %w", b.First, b.Last, err)
 	}
-	return a, nil
+	return nil
+}
+
+// answered is what came back for a batch.
+type answered struct {
+	answer
+	err error
+}
+
+// listen waits for the answer to a batch on a goroutine of its own, which ends with the stream at the latest.
+func (ses *session) listen(b *dispatch.Batch, into chan<- answered) {
+	go func() {
+		var a answer
+		err := contained(func() (err error) {
+			a, err = readAnswer(within(ses.pipe, ses.l.x.pace.answer))
+			return err
+		})
+		if err != nil {
+			err = fmt.Errorf("batch %d to %d: wait for the receipt: %w", b.First, b.Last, err)
+		}
+		into <- answered{a, err}
+	}()
 }
 
 // close ends the stream in order, reset at once; both are no-ops on nil.
