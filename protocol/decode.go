@@ -25,6 +25,16 @@ func encode(v any) ([]byte, error) {
 // strict decodes exactly one JSON value, which CheckJSON has let through, and refuses unknown fields. A field in other letters, such as "Place" for
 // "place", is unknown: encoding/json alone would take one for the other, and then a withheld field could stand open, and two readers could read differently.
 func strict(b []byte, v any) error {
+	into := reflect.ValueOf(v).Elem()
+	if quickly(b, into) {
+		return nil
+	}
+	into.SetZero()
+	return strictly(b, v)
+}
+
+// strictly is strict by encoding/json alone.
+func strictly(b []byte, v any) error {
 	if err := exactNames(b, reflect.TypeOf(v)); err != nil {
 		return err
 	}

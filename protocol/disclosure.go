@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -31,15 +32,15 @@ func (d Disclosure) Name() (string, error) {
 	return name, err
 }
 
+// newDisclosure takes a plain name and a value as encode writes it.
 func newDisclosure(name string, value json.RawMessage, random io.Reader) (Disclosure, error) {
 	salt := make([]byte, saltSize)
 	if _, err := io.ReadFull(random, salt); err != nil {
 		return "", fmt.Errorf("salt of %s: %w", name, err)
 	}
-	raw, err := encode([]any{base64.RawURLEncoding.EncodeToString(salt), name, value})
-	if err != nil {
-		return "", fmt.Errorf("disclosure of %s: %w", name, err)
-	}
+	raw := make([]byte, 0, len(name)+len(value)+32)
+	raw = append(base64.RawURLEncoding.AppendEncode(append(raw, `["`...), salt), `","`...)
+	raw = append(append(append(append(raw, name...), `",`...), value...), ']')
 	d := Disclosure(base64.RawURLEncoding.EncodeToString(raw))
 	if len(d) > MaxDisclosure {
 		return "", fmt.Errorf("disclosure of %s: %d bytes, the limit is %d", name, len(d), MaxDisclosure)
@@ -175,6 +176,10 @@ func reveal(body []byte, disclosures []Disclosure, redactable []string) ([]byte,
 func fieldsIn(b []byte) (map[string]json.RawMessage, error) {
 	fields := make(map[string]json.RawMessage, 24)
 	object, err := members(b, func(name, value []byte) error {
+		if bytes.IndexByte(name, '\\') < 0 {
+			fields[string(name)] = value
+			return nil
+		}
 		s, err := textOf(slices.Concat([]byte(`"`), name, []byte(`"`)))
 		fields[s] = value
 		return err
@@ -213,6 +218,9 @@ func joinFields(fields map[string]json.RawMessage) ([]byte, error) {
 
 // Choose returns the disclosures whose field is not withheld, and the names of those that are.
 func Choose(all []Disclosure, withhold []string) (kept []Disclosure, withheld []string, err error) {
+	if len(withhold) == 0 {
+		return all, nil, nil
+	}
 	for _, d := range all {
 		name, err := d.Name()
 		if err != nil {

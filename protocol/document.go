@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"time"
 )
@@ -105,10 +106,11 @@ func Compose(h Header, body Body, random io.Reader) (signed []byte, disclosures 
 	if err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
-	signed, err = encode(payload{Header: h, DigestAlg: "sha-256", Body: open})
-	if err != nil {
+	if signed, err = encode(h); err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
+	signed = append(signed[:len(signed)-1], `,"_sd_alg":"sha-256","body":`...) // as encode writes a payload, without going over the body again
+	signed = append(append(signed, open...), '}')
 	if len(signed) > MaxDocument {
 		return nil, nil, fmt.Errorf("compose %s: %d bytes, the limit is %d", h.Type, len(signed), MaxDocument)
 	}
@@ -170,6 +172,18 @@ func BodyOf[B any](d *Document) (*B, error) {
 		return nil, fmt.Errorf("%s %s: body: %w", d.Type, d.ID, err)
 	}
 	return b, nil
+}
+
+// Pick returns fields of an opened document's body as they stand, in the order of their names; nil for one that is not there. They are not to be changed.
+func (d *Document) Pick(names ...string) []json.RawMessage {
+	out := make([]json.RawMessage, len(names))
+	_, _ = members(d.Body, func(name, value []byte) error { // the body was read before: it is an object
+		if i := slices.Index(names, string(name)); i >= 0 {
+			out[i] = value
+		}
+		return nil
+	})
+	return out
 }
 
 // Redactable lists the body fields of a type that a policy may withhold, sorted.

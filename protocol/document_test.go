@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -327,5 +328,45 @@ func TestBodyOfWantsTheBodyOfTheType(t *testing.T) {
 	}
 	if ChannelOf(TypeLead) != Urgent || ChannelOf(TypeSignature) != Bulk || ChannelOf("weather") != Bulk {
 		t.Error("channels")
+	}
+}
+
+// What Compose and newDisclosure join by hand is what encode would write, byte for byte: documents are hashed and signed as they stand.
+func TestComposedAsEncoded(t *testing.T) {
+	for typ, body := range bodies() {
+		signed, disclosures := must2(Compose(headerOf(typ), body, noise(6)))
+		var p payload
+		if err := json.Unmarshal(signed, &p); err != nil {
+			t.Fatal(err)
+		}
+		if want := must(encode(p)); string(signed) != string(want) {
+			t.Errorf("%s: composed as\n%s\nencoded as\n%s", typ, signed, want)
+		}
+		for _, d := range disclosures {
+			raw := must(base64.RawURLEncoding.DecodeString(string(d)))
+			var parts []json.RawMessage
+			if err := json.Unmarshal(raw, &parts); err != nil {
+				t.Fatal(err)
+			}
+			if want := must(encode(parts)); string(raw) != string(want) {
+				t.Errorf("%s: disclosure\n%s\nencoded as\n%s", typ, raw, want)
+			}
+		}
+	}
+	for typ := range specs {
+		for _, name := range Redactable(typ) {
+			if !plainName(name) {
+				t.Errorf("%s: %s does not stand between quotes as it is", typ, name)
+			}
+		}
+	}
+}
+
+func TestPick(t *testing.T) {
+	signed, all := must2(Compose(headerOf(TypeSignature), bodies()[TypeSignature], noise(8)))
+	d := must(Open(signed, all))
+	got := d.Pick("place", "firing_pin", "nothing", "calibre")
+	if string(got[0]) != `"Lisboa"` || string(got[1]) != `"circular"` || got[2] != nil || string(got[3]) != `"9x19"` {
+		t.Errorf("%s", got)
 	}
 }

@@ -141,19 +141,21 @@ func sameTerms(a, b *protocol.Terms) bool {
 // attributesOf gathers what policy may know of a foreign document: its owner withheld the rest.
 func (d *Dispatch) attributesOf(doc *protocol.Document, t protocol.Terms) map[string]any {
 	attrs := map[string]any{"owner": string(doc.Issuer), "addressee": string(d.Country), "handling": append([]string{}, t.Handling...)}
-	var known struct {
-		Calibre string                       `json:"calibre"`
-		Offence string                       `json:"offence"`
-		Origin  string                       `json:"origin"`
-		Firearm *protocol.FirearmDescription `json:"firearm"`
+	fields := doc.Pick("calibre", "offence", "origin", "firearm")
+	text := func(raw json.RawMessage) (s string) {
+		if raw != nil && json.Unmarshal(raw, &s) != nil {
+			return ""
+		}
+		return s
 	}
-	if json.Unmarshal(doc.Body, &known) != nil {
-		return attrs
+	calibre := text(fields[0])
+	if calibre == "" && fields[3] != nil {
+		var f *protocol.FirearmDescription
+		if json.Unmarshal(fields[3], &f) == nil && f != nil {
+			calibre = f.Calibre
+		}
 	}
-	if known.Calibre == "" && known.Firearm != nil {
-		known.Calibre = known.Firearm.Calibre
-	}
-	for k, v := range map[string]string{"calibre": known.Calibre, "offence": known.Offence, "origin": known.Origin} {
+	for k, v := range map[string]string{"calibre": calibre, "offence": text(fields[1]), "origin": text(fields[2])} {
 		if v != "" {
 			attrs[k] = v
 		}
