@@ -15,19 +15,23 @@ import (
 
 // result is what one measurement gives; times in milliseconds, usage of both processes together, per delivery.
 type result struct {
-	PerSecond, P50, P99, CPU, Allocs, Bytes float64
+	PerSecond, P50, P99, CPU, Allocs, Bytes, Commits float64
 }
 
 // usage is what a process has used since it began.
 type usage struct {
 	CPU           time.Duration
 	Allocs, Bytes uint64
+	Commits       int64 // of Proofmark's stores, each synced
 }
+
+// commits counts those of this process's store; 0 without one.
+var commits = func() int64 { return 0 }
 
 func ownUsage() (u usage) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	u.Allocs, u.Bytes = m.Mallocs, m.TotalAlloc
+	u.Allocs, u.Bytes, u.Commits = m.Mallocs, m.TotalAlloc, commits()
 	var r syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) == nil {
 		u.CPU = time.Duration(r.Utime.Nano() + r.Stime.Nano())
@@ -36,7 +40,7 @@ func ownUsage() (u usage) {
 }
 
 func (u usage) since(before usage) usage {
-	return usage{u.CPU - before.CPU, u.Allocs - before.Allocs, u.Bytes - before.Bytes}
+	return usage{u.CPU - before.CPU, u.Allocs - before.Allocs, u.Bytes - before.Bytes, u.Commits - before.Commits}
 }
 
 // system is an end that sends: deliver returns when the message's receipt is durable here.
@@ -150,7 +154,7 @@ func drive(r run, s system, p *receiver) (out result, err error) {
 	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
 	a, b := ownAfter.since(own), theirsAfter.since(theirs)
 	return result{PerSecond: n / length.Seconds(), P50: ms(took[len(took)/2]), P99: ms(took[len(took)*99/100]),
-		CPU: ms(a.CPU+b.CPU) / n, Allocs: float64(a.Allocs+b.Allocs) / n, Bytes: float64(a.Bytes+b.Bytes) / n}, nil
+		CPU: ms(a.CPU+b.CPU) / n, Allocs: float64(a.Allocs+b.Allocs) / n, Bytes: float64(a.Bytes+b.Bytes) / n, Commits: float64(a.Commits+b.Commits) / n}, nil
 }
 
 // receive is the other process: the first line says what it must know, and it answers when it is ready; then "usage" and "end".

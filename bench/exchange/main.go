@@ -84,7 +84,7 @@ func profiled(r run, role string, f func() error) error {
 // compare measures all systems by turns, so that a busy neighbour meets each of them, and prints a table.
 func compare(r run, systems, outstanding []string, rounds int) error {
 	fmt.Printf("%d bytes a message, %s a measurement, median of %d\n\n", len(samplePayload()), r.For, rounds)
-	fmt.Printf("| under way | system | deliveries/s | ratio | p50 ms | p99 ms | cpu ms | allocations | bytes allocated |\n|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Printf("| under way | system | deliveries/s | ratio | p50 ms | p99 ms | cpu ms | allocations | bytes allocated | commits |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, text := range outstanding {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
@@ -107,7 +107,7 @@ func compare(r run, systems, outstanding []string, rounds int) error {
 			if first == 0 {
 				first = m.PerSecond
 			}
-			fmt.Printf("| %d | %s | %.0f | %.2f | %.2f | %.2f | %.2f | %.0f | %.0f |\n", n, s, m.PerSecond, m.PerSecond/first, m.P50, m.P99, m.CPU, m.Allocs, m.Bytes)
+			fmt.Printf("| %d | %s | %.0f | %.2f | %.2f | %.2f | %.2f | %.0f | %.0f | %.2f |\n", n, s, m.PerSecond, m.PerSecond/first, m.P50, m.P99, m.CPU, m.Allocs, m.Bytes, m.Commits)
 		}
 	}
 	return nil

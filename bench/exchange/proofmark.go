@@ -100,6 +100,7 @@ func openBureau(c protocol.Country, r run, ro *roster.Roster, acknowledged func(
 	if err != nil {
 		return nil, err
 	}
+	commits = s.Commits
 	engine := policy.Default()
 	b := &bureau{store: s, ended: make(chan error, 1)}
 	current := func() *roster.Roster { return ro }
