@@ -18,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"proofmark/crypto"
+	"proofmark/node/accounting"
 	"proofmark/node/backup"
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
@@ -74,6 +75,7 @@ type Node struct {
 	backup     *backup.Service
 	custody    *custody.Service
 	witness    *witness.Service
+	accounting *accounting.Service
 
 	figures prometheus.Gatherer // libp2p's; nil where nobody asks for figures
 
@@ -188,6 +190,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	if n.witness, err = n.newWitness(o.witnessing); err != nil {
 		return err
 	}
+	n.accounting = n.newAccounting()
 	if n.custody, err = n.newCustody(); err != nil || o.offline {
 		return err
 	}
@@ -197,7 +200,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		n.figures, figures = registry, registry
 	}
 	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.hostKey, Listen: n.Config.Network.Listen, Roster: n.membership.Current,
-		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, TakeCopy: n.takeCopy, ProveCopy: n.proveCopy, Witness: n.witness.Answer,
+		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, TakeCopy: n.takeCopy, ProveCopy: n.proveCopy, Witness: n.witness.Answer, Statement: n.accounting.AnswerStatement,
 		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters(), Muxer: o.muxer})
 	if err != nil {
 		return err
@@ -326,11 +329,12 @@ func (n *Node) services() control.Services {
 	return control.Services{
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
 		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Identity: n.identity, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
-		Backup:  n.backup,
-		Custody: n.custody,
-		Witness: n.witness,
-		Bundles: bundle.New(n.desk, n.dispatch, n.membership.Current, n.identity.Keys),
-		Sharing: sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
+		Backup:     n.backup,
+		Custody:    n.custody,
+		Witness:    n.witness,
+		Accounting: n.accounting,
+		Bundles:    bundle.New(n.desk, n.dispatch, n.membership.Current, n.identity.Keys),
+		Sharing:    sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
 		LogVerifier: func() (note.Verifier, error) {
 			return note.NewVerifier(n.keys.LogVerifierKey(LogOrigin(n.Config.Country)))
 		},

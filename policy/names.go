@@ -52,6 +52,10 @@ const (
 	AuditQuery  Action = "audit:query"  // auditor
 	AuditExport Action = "audit:export" // auditor, who says why
 
+	AuditProve     Action = "audit:prove"     // auditor
+	AuditReport    Action = "audit:report"    // auditor
+	AuditReconcile Action = "audit:reconcile" // auditor, ncb-operator
+
 	UserManage   Action = "user:manage"   // administrator
 	RosterManage Action = "roster:manage" // administrator
 	NodeManage   Action = "node:manage"   // administrator
@@ -153,6 +157,7 @@ var homeKind = map[Action]string{
 	TraceNew: KindTrace, TraceView: KindTrace, TraceAck: KindTrace, TraceRespond: KindTrace,
 	ScanRequest: Scan, ScanView: Scan, ScanApprove: Scan, ScanRefuse: Scan, ScanSave: Scan,
 	AuditVerify: KindAudit, AuditQuery: KindAudit, AuditExport: KindAudit,
+	AuditProve: KindAudit, AuditReport: KindAudit, AuditReconcile: KindAudit,
 	UserManage: KindUser, RosterManage: KindRoster, NodeManage: KindNode,
 	PeersView: KindPeer, RosterView: KindRoster, DocumentView: KindDocument, BundleExport: KindPeer, BundleImport: KindPeer,
 	PolicyView: KindPolicy, PolicyApply: KindPolicy, RetentionReview: KindRetention,

@@ -32,6 +32,7 @@ type AuditHeader struct {
 	Decision    string      `json:"decision"`              // "permit" or "deny"
 	Ground      string      `json:"ground,omitempty"`      // why it was allowed or refused, in one machine-readable word
 	Day         string      `json:"day"`                   // YYYY-MM-DD in UTC
+	Type        string      `json:"type,omitempty"`        // of the document, or kind of the object; NewAuditLeaf sets it
 }
 
 // AuditBody is the part of an audit entry that retention may erase.
@@ -77,7 +78,7 @@ func NewAuditLeaf(e AuditEntry, salt []byte) (AuditLeaf, error) {
 	if len(salt) != AuditSaltSize {
 		return AuditLeaf{}, fmt.Errorf("audit leaf: salt has %d bytes, want %d", len(salt), AuditSaltSize)
 	}
-	e.Day = e.Time.UTC().Format(time.DateOnly)
+	e.Day, e.Type = e.Time.UTC().Format(time.DateOnly), e.typeName()
 	header, err := json.Marshal(e.AuditHeader)
 	if err != nil {
 		return AuditLeaf{}, fmt.Errorf("audit header: %w", err)
@@ -88,6 +89,31 @@ func NewAuditLeaf(e AuditEntry, salt []byte) (AuditLeaf, error) {
 	}
 	return AuditLeaf{Header: header, Salt: salt, Body: body, BodyHash: auditBodyHash(salt, body)}, nil
 }
+
+// typeName is the one word for what the act was about: the document's type, or the kind of the object. What another country may have made up is left
+// out, because the header outlives the erasure of the body.
+func (e *AuditEntry) typeName() string {
+	name := e.Details["type"]
+	if name == "" {
+		name = e.Kind
+	}
+	if _, known := specs[Type(name)]; known {
+		return name
+	}
+	foreign := e.Counterpart != "" && (e.Action == ActReceive || e.Action == ActDeny)
+	if foreign && name != "receipt" && name != "exchange" {
+		return ""
+	}
+	for i, r := range name {
+		if r != '-' && (r < 'a' || r > 'z') || i >= maxTypeName {
+			return ""
+		}
+	}
+	return name
+}
+
+// maxTypeName bounds a type or kind in a header, in letters.
+const maxTypeName = 32
 
 // Content is the record that enters the Merkle tree (RFC 6962 leaf data).
 func (l AuditLeaf) Content() []byte {

@@ -14,6 +14,12 @@ type auditCmd struct {
 	Verify     auditVerifyCmd     `cmd:"" help:"Prove that no entry of the log was changed, dropped, moved or added."`
 	Checkpoint auditCheckpointCmd `cmd:"" help:"Show the signed head of the log, and save it to verify from later."`
 	Query      auditQueryCmd      `cmd:"" help:"Find entries: who did what with which object, for whom and why; or who ever received an exhibit or asked for it."`
+
+	Prove auditProveCmd `cmd:"" help:"Make a file that proves one entry, and what was sent and receipted with it, to somebody who has the roster alone."`
+	Check auditCheckCmd `cmd:"" help:"Check such a file with the roster alone; no node is needed."`
+
+	Reconcile auditReconcileCmd `cmd:"" help:"Compare both countries' logs of their channels: what is in both, what only one has, and what explains it."`
+	Statement auditStatementCmd `cmd:"" help:"Write what this log holds of the messages with one country, signed, for a comparison elsewhere."`
 }
 
 type auditVerifyCmd struct {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"proofmark/node/accounting"
 	"proofmark/node/backup"
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
@@ -49,6 +50,7 @@ type Services struct {
 	Backup      *backup.Service
 	Custody     *custody.Service
 	Witness     *witness.Service
+	Accounting  *accounting.Service
 	LogVerifier func() (note.Verifier, error)
 }
 

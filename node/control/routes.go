@@ -34,6 +34,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeTracing(mux)
 	s.routeScans(mux)
 	s.routeAudit(mux)
+	s.routeAuditProof(mux)
 	s.routeBackup(mux)
 	s.routeCustody(mux)
 	s.routeWitness(mux)

@@ -130,7 +130,7 @@ func (d *Dispatch) acknowledge(tx *store.Tx, peer protocol.Country, r *protocol.
 	tx.Audit(protocol.AuditEntry{
 		AuditHeader: protocol.AuditHeader{Action: protocol.ActDisclose, Counterpart: to, Decision: "permit", Ground: "receipt"},
 		AuditBody: protocol.AuditBody{Actor: "node", Kind: "receipt", Event: "receipt", Channel: ch, MessageSeq: upTo,
-			Documents: documents, Details: map[string]string{"head": hash}},
+			Documents: documents, Details: map[string]string{"head": hash, "receipt": receipt}},
 	})
 	return upTo, nil
 }

@@ -72,6 +72,9 @@ type Options struct {
 	// OpenScan decides whether a member may have a scan now: ErrNoScan where it may not. Without it no scan is sent.
 	OpenScan func(ctx context.Context, peer protocol.Country, ask ScanAsk) (*ScanSource, error)
 
+	// Statement makes one signed page of what this country's log says of the channels with a member; nil: none is given.
+	Statement func(ctx context.Context, from protocol.Country, ask []byte) ([]byte, error)
+
 	// TakeCopy decides whether a member's sealed copy is kept here: RefusedCopy where the member is told why not. Without it none is.
 	TakeCopy func(ctx context.Context, peer protocol.Country, offer CopyOffer) (*CopyIntake, error)
 
@@ -95,6 +98,8 @@ type Exchange struct {
 	scans scanDesk
 
 	copies copyDesk
+
+	statements statementDesk
 
 	life  context.Context // ends when the exchange closes; bounds every stream and link
 	end   context.CancelFunc
@@ -165,6 +170,9 @@ func (x *Exchange) Run(ctx context.Context) error {
 	if x.o.Witness != nil {
 		x.host.SetStreamHandler(WitnessProtocol, x.serveWitness)
 	}
+	if x.o.Statement != nil {
+		x.host.SetStreamHandler(ReconcileProtocol, x.serveReconcile)
+	}
 	x.RosterChanged()
 	if x.o.Relaying.Use && x.begin() {
 		go func() {
@@ -210,6 +218,7 @@ func (x *Exchange) close() error {
 	x.host.RemoveStreamHandler(RosterProtocol)
 	x.host.RemoveStreamHandler(StandingProtocol)
 	x.host.RemoveStreamHandler(WitnessProtocol)
+	x.host.RemoveStreamHandler(ReconcileProtocol)
 	x.end()
 	// The host goes before the wait: closing the connections ends what still reads or writes.
 	if x.relay != nil {
