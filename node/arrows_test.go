@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"proofmark/node/membership":    {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
 	"proofmark/node/identity":      {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
 	"proofmark/node/dispatch":      {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
+	"proofmark/node/operations":    {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/dispatch"},
 	"proofmark/node/tracing":       {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/dispatch"},
 	"proofmark/crypto/stream":      {},
 	"proofmark/crypto/witness":     {"proofmark/protocol", "proofmark/crypto/roster"},

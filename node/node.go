@@ -29,6 +29,7 @@ import (
 	"proofmark/node/exchange"
 	"proofmark/node/identity"
 	"proofmark/node/membership"
+	"proofmark/node/operations"
 	"proofmark/node/people"
 	"proofmark/node/release"
 	"proofmark/node/sharing"
@@ -70,6 +71,7 @@ type Node struct {
 	dispatch   *dispatch.Dispatch
 	exchange   *exchange.Exchange
 	ballistics *ballistics.Service
+	operations *operations.Service
 	tracing    *tracing.Service
 	release    *release.Service
 	backup     *backup.Service
@@ -177,11 +179,15 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		Addresses: func() ([]string, error) { return announcedAddresses(n.Config) }, Roster: n.membership.Current, Now: o.Now, Random: rand.Reader})
 	n.hostKey = n.identity.HostKey()
 	n.dispatch = dispatch.New(dispatch.Options{Country: country, Store: n.store, Signing: n.identity.Signer, Policy: n.policy.Load, Roster: n.membership.Current,
+		Operations: func(tx *store.Tx, with protocol.Country) ([]policy.Operation, error) {
+			return n.operations.Running(tx, with)
+		},
 		Now: o.Now, Random: rand.Reader, Log: n.log.With("part", "dispatch"), OnQueued: func(peer protocol.Country, ch protocol.Channel) {
 			if n.exchange != nil {
 				n.exchange.Wake(peer, ch)
 			}
 		}})
+	n.operations = operations.New(n.desk, n.dispatch, n.offerSoon)
 	n.tracing = tracing.New(n.desk, n.dispatch)
 	n.ballistics = ballistics.New(n.desk, n.dispatch, o.Now)
 	n.ballistics.KeepSnapshot(ballistics.Snapshot{Path: filepath.Join(n.dir, indexFile), Key: master.Derive("index"), Random: rand.Reader})
@@ -292,12 +298,18 @@ func (n *Node) upkeep(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-n.offer:
+			if err := n.operations.Tick(ctx); err != nil && ctx.Err() == nil {
+				n.log.Error("operations", "error", err)
+			}
 			if err := n.dispatch.OfferAll(ctx); err != nil && ctx.Err() == nil {
 				n.log.Error("offer publications to members", "error", err)
 			}
 		case <-minutely.C:
 			if err := n.membership.Tick(); err != nil && ctx.Err() == nil {
 				n.log.Error("roster", "error", err)
+			}
+			if err := n.operations.Tick(ctx); err != nil && ctx.Err() == nil {
+				n.log.Error("operations", "error", err)
 			}
 			if err := n.people.Sweep(ctx); err != nil && ctx.Err() == nil {
 				n.log.Error("sweep sessions", "error", err)
@@ -328,7 +340,7 @@ func (n *Node) SocketPath() string { return filepath.Join(n.dir, socketFile) }
 func (n *Node) services() control.Services {
 	return control.Services{
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
-		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Identity: n.identity, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
+		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Operations: n.operations, Identity: n.identity, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
 		Backup:     n.backup,
 		Custody:    n.custody,
 		Witness:    n.witness,

@@ -30,8 +30,8 @@ type Case struct {
 	From       string         `toml:"from"` // a country that a document came from
 	As         []string       `toml:"as"`   // a person with these roles
 	Action     Action         `toml:"action"`
-	Document   string         `toml:"document"` // document type, or kind of record
-	Operations []string       `toml:"operations"`
+	Document   string         `toml:"document"`   // document type, or kind of record
+	Operations []string       `toml:"operations"` // numbers of operations that run, with the country and this one in them
 	Suspended  bool           `toml:"suspended"`
 	Purpose    string         `toml:"purpose"`
 	At         time.Time      `toml:"at"`   // the clock; now where it does not matter
@@ -48,6 +48,8 @@ type Expectation struct {
 	Redact   *[]string `toml:"redact"`
 	Retain   *string   `toml:"retain"` // as in @retain; "" for none
 	Approval *string   `toml:"approval"`
+
+	Operations *[]string `toml:"operations"` // with whose end the receiver's copy ends
 }
 
 // Outcome is what became of one case.
@@ -129,6 +131,10 @@ func (c Case) check() error {
 		return errors.New("it has no name")
 	case askers != 1:
 		return errors.New(`say who asks: one of to = "FR", from = "FR" and as = ["examiner"]`)
+	case len(c.As) > 0 && len(c.Operations) > 0:
+		return errors.New("operations go with to and from: a person takes part in none")
+	case slices.ContainsFunc(c.Operations, func(o string) bool { return !validOperation(o) }):
+		return errors.New("operations: name them by number, such as PT-O-2026-000001")
 	case len(c.As) > 0 && c.Action == "":
 		return errors.New(`say what the person wants to do: action = "case:view"`)
 	case len(c.As) == 0 && c.Action != "":
@@ -163,7 +169,10 @@ func (c Case) request(now time.Time) Request {
 	default:
 		q.Principal.User, q.Principal.Roles = "somebody", c.As
 	}
-	q.Principal.Operations, q.Principal.Suspended = c.Operations, c.Suspended
+	q.Principal.Suspended = c.Suspended
+	for _, number := range c.Operations {
+		q.Principal.Operations = append(q.Principal.Operations, Operation{Number: number, Until: q.Now.Add(day)})
+	}
 	for key, v := range c.With {
 		if list, ok := v.([]any); ok {
 			words := make([]string, 0, len(list))
@@ -266,6 +275,7 @@ func (x Expectation) differences(d Decision) (wrong []string) {
 	compare("by", x.By, slices.Sorted(maps.Keys(ids)))
 	compare("handling", x.Handling, d.Obligations.Handling)
 	compare("redact", x.Redact, d.Obligations.Redact)
+	compare("operations", x.Operations, d.Obligations.Operations)
 	if x.Retain != nil {
 		want := time.Duration(0)
 		if *x.Retain != "" {

@@ -46,7 +46,7 @@ func (x *schemaIndex) compile(s statement, ref Ref) (*rule, *Problem) {
 	if id, ok := annotations["id"]; ok {
 		ref.ID = id
 	}
-	return &rule{ref: ref, policy: policy, obligations: obligations}, nil
+	return &rule{ref: ref, policy: policy, obligations: obligations, operations: operationsOf(tree)}, nil
 }
 
 // parsePosition is how Cedar's parser and scanner write a place in the text.
@@ -142,6 +142,10 @@ func (x *schemaIndex) entityName(uid types.EntityUID) error {
 	case countryType:
 		if !validCountry(id) {
 			return fmt.Errorf("the country %q is not a code of two capital letters", shorten(id))
+		}
+	case operationType:
+		if !validOperation(id) {
+			return fmt.Errorf("the operation %q is not the number of one, such as PT-O-2026-000001 (proofmark operation list)", shorten(id))
 		}
 	case roleType:
 		if !slices.Contains(Roles(), id) {

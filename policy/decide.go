@@ -15,8 +15,8 @@ type Principal struct {
 	User    string   // account name; "" for a country
 	Roles   []string // a person's roles, see Roles
 
-	Operations []string // regional operations that the country takes part in now
-	Suspended  bool     // the roster has suspended the country
+	Operations []Operation // that run now and in which the country takes part together with this one
+	Suspended  bool        // the roster has suspended the country
 }
 
 // Resource is the object of a question. Attributes hold a string, bool, int64 or
@@ -100,6 +100,7 @@ func (e *Engine) Decide(q Request) Decision {
 	if allow == cedar.Allow {
 		d.Allow = true
 		d.Obligations, d.Sources = combine(deciding)
+		bind(&d, deciding, q)
 	}
 	return d
 }

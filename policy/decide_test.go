@@ -18,6 +18,7 @@ func facts(changes map[string]any) map[string]any {
 		"owner": "PT", "calibre": "9x19", "offence": "robbery", "origin": "evidence",
 		"terrorism": false, "customs": false, "trafficking": false,
 		"group_size": int64(1), "age_days": int64(3), "handling": []string{"H0"},
+		"operations": []string{},
 	}
 	for key, value := range changes {
 		if all[key] = value; value == nil {

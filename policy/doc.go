@@ -17,6 +17,10 @@
 //	@redact("place agency") fields withheld from the receiver
 //	@approval("two-person") held until two different people approve
 //
+// A permit that speaks of operations (`principal in Operation::"…"`,
+// `context.operations`) permits for their time alone: the receiver's copy ends
+// with the operation, without an annotation that somebody could forget.
+//
 // Several permits may decide one question; their restrictions are united, and
 // the shortest retention wins. A wider agreement is therefore carved out of the
 // narrow policy with `unless`. A duration counts 365 days for a year, 30 for a

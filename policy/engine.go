@@ -36,6 +36,7 @@ type rule struct {
 	ref         Ref
 	policy      *cedar.Policy
 	obligations Obligations
+	operations  mentions
 }
 
 // rules is an ordered set of policies, as cedar.Authorize wants it.

@@ -17,6 +17,7 @@ const (
 	ExhibitAdd      Action = "exhibit:add"      // technician
 	ExhibitView     Action = "exhibit:view"     // technician, examiner
 	ExhibitWithdraw Action = "exhibit:withdraw" // examiner
+	ExhibitTag      Action = "exhibit:tag"      // technician, examiner
 	Acquire         Action = "acquire"          // technician
 	CaseAdd         Action = "case:add"         // technician
 	CaseView        Action = "case:view"        // technician, examiner, investigator
@@ -47,6 +48,12 @@ const (
 	ScanApprove Action = "scan:approve" // examiner, ncb-operator; not who approved the same request before
 	ScanRefuse  Action = "scan:refuse"  // examiner, ncb-operator
 	ScanSave    Action = "scan:save"    // examiner
+
+	OperationView    Action = "operation:view"    // everybody who works on cases
+	OperationPropose Action = "operation:propose" // ncb-operator, with a second person's approval
+	OperationAccept  Action = "operation:accept"  // ncb-operator, with a second person's approval
+	OperationLeave   Action = "operation:leave"   // ncb-operator
+	OperationEnd     Action = "operation:end"     // ncb-operator
 
 	AuditVerify Action = "audit:verify" // auditor
 	AuditQuery  Action = "audit:query"  // auditor
@@ -102,13 +109,19 @@ const (
 	ScanAsked      = "scan-request"
 	ScanReleased   = "scan-release"
 	ScanRefused    = "scan-refusal"
-	Lookup         = "lookup" // a blind lookup, for Answer alone
+
+	OperationFounded = "operation"
+	OperationJoined  = "operation-acceptance"
+	OperationLeft    = "operation-end" // by its founder, or one member's part in it
+
+	Lookup = "lookup" // a blind lookup, for Answer alone
 )
 
 // Kinds of records beside the document types, the Resource.Type of what a person
 // works on.
 const (
 	KindExhibit   = "exhibit"
+	KindOperation = OperationFounded
 	KindCase      = "case"
 	KindCandidate = "candidate"
 	KindReview    = "review"
@@ -142,12 +155,16 @@ var cedarType = map[string]string{
 	ScanReleased:   "Scan",
 	ScanRefused:    "ScanRefusal",
 	Lookup:         "Lookup",
+
+	OperationFounded: "OperationDocument",
+	OperationJoined:  "OperationDocument",
+	OperationLeft:    "OperationDocument",
 }
 
 // homeKind is the kind of record that a person's action is about when the
 // question does not say: the node itself for everything that has no object.
 var homeKind = map[Action]string{
-	ExhibitAdd: KindExhibit, ExhibitView: KindExhibit, ExhibitWithdraw: KindExhibit, Acquire: KindExhibit,
+	ExhibitAdd: KindExhibit, ExhibitView: KindExhibit, ExhibitWithdraw: KindExhibit, ExhibitTag: KindExhibit, Acquire: KindExhibit,
 	CaseAdd: KindCase, CaseView: KindCase,
 	CandidatesList: KindCandidate, CandidatesView: KindCandidate,
 	ReviewPrimary: KindReview, ReviewSecondary: KindReview,
@@ -156,6 +173,7 @@ var homeKind = map[Action]string{
 	FirearmAdd: KindFirearm, FirearmImport: KindFirearm, FirearmSearch: KindFirearm,
 	TraceNew: KindTrace, TraceView: KindTrace, TraceAck: KindTrace, TraceRespond: KindTrace,
 	ScanRequest: Scan, ScanView: Scan, ScanApprove: Scan, ScanRefuse: Scan, ScanSave: Scan,
+	OperationView: KindOperation, OperationPropose: KindOperation, OperationAccept: KindOperation, OperationLeave: KindOperation, OperationEnd: KindOperation,
 	AuditVerify: KindAudit, AuditQuery: KindAudit, AuditExport: KindAudit,
 	AuditProve: KindAudit, AuditReport: KindAudit, AuditReconcile: KindAudit,
 	UserManage: KindUser, RosterManage: KindRoster, NodeManage: KindNode,

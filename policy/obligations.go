@@ -18,6 +18,10 @@ type Obligations struct {
 
 	// Justification: the person who acts has to say why, Required or "" for no. It binds people, not exchanges.
 	Justification string
+
+	// Operations for which alone it is permitted, sorted, and their end, when the receiver's copy ends too; zero: for none.
+	Operations []string
+	Until      time.Time
 }
 
 // Required is the one value of @justification.

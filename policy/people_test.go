@@ -58,6 +58,13 @@ var allowed = map[Action][]string{
 	DocumentView:    {NCBOperator},
 	BundleExport:    {NCBOperator}, BundleImport: {NCBOperator},
 	RetentionReview: {NCBOperator},
+
+	ExhibitTag:       {Technician, Examiner},
+	OperationView:    {Technician, Examiner, Investigator, NCBOperator},
+	OperationPropose: {NCBOperator},
+	OperationAccept:  {NCBOperator},
+	OperationLeave:   {NCBOperator},
+	OperationEnd:     {NCBOperator},
 }
 
 // TestDefaultRoles asks every action for every single role, and for no role.

@@ -72,15 +72,11 @@ func (x *schemaIndex) question(q Request) (cedar.Request, *world, []string) {
 		return cedar.Request{}, nil, problems
 	}
 	w.resource = types.Entity{UID: types.NewEntityUID(resource, types.String(q.Resource.ID)), Attributes: record}
-	return cedar.Request{
-		Principal: w.principal.UID,
-		Action:    uid,
-		Resource:  w.resource.UID,
-		Context: types.NewRecord(types.RecordMap{
-			"purpose": types.String(q.Purpose),
-			"now":     types.NewDatetime(q.Now),
-		}),
-	}, w, nil
+	context := types.RecordMap{"purpose": types.String(q.Purpose), "now": types.NewDatetime(q.Now)}
+	if _, known := action.AppliesTo.Context[operationsName]; known {
+		context[operationsName] = numbers(q.Principal.Operations)
+	}
+	return cedar.Request{Principal: w.principal.UID, Action: uid, Resource: w.resource.UID, Context: types.NewRecord(context)}, w, nil
 }
 
 func (w *world) setPrincipal(p Principal) error {
@@ -92,7 +88,7 @@ func (w *world) setPrincipal(p Principal) error {
 		}
 		attributes["code"] = types.String(p.Country)
 		for _, o := range p.Operations {
-			parents = append(parents, types.NewEntityUID(operationType, types.String(o)))
+			parents = append(parents, types.NewEntityUID(operationType, types.String(o.Number)))
 		}
 		if p.Suspended {
 			parents = append(parents, types.NewEntityUID(standingType, suspended))

@@ -73,18 +73,6 @@ func TestSemantics(t *testing.T) {
 	}
 }
 
-func TestOperations(t *testing.T) {
-	e := engine(t, map[string]string{"x.cedar": `@id("o") permit (principal in Operation::"Trigger X", action == Action::"share", resource is Signature);`})
-	q := signatureTo("FR", nil)
-	if d := e.Decide(q); d.Allow {
-		t.Error("shared outside of the operation")
-	}
-	q.Principal.Operations = []string{"Other", "Trigger X"}
-	if d := e.Decide(q); !d.Allow {
-		t.Errorf("not shared within the operation: %q", d.Errors)
-	}
-}
-
 func TestObligationsUnite(t *testing.T) {
 	e := engine(t, map[string]string{
 		"a.cedar": `@id("a") @handling("H1 H0 H1") @retain("P1Y") @redact("location") ` + anyShare + ";",

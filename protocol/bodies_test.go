@@ -94,6 +94,17 @@ func bodyRows() map[Type][]bodyRow {
 			{"request", "", "request"}, {"signature", "x", "signature"}, {"code", "BORED", "code"}, {"code", "", "code"}, {"code", ScanUnknown, "carries none"}, {"code", ScanOther, ""}, {"note", "", ""},
 			{"note", long(MaxText + 1), "note"},
 		},
+		TypeOperation: {
+			{"number", "PT-O-1", "number"}, {"number", "", "number"}, {"number", "PT-L-2026-000001", "number"}, {"name", " ", "name: missing"}, {"name", "a\nb", "name"}, {"name", long(129), "name"},
+			{"purpose", "", "purpose: missing"}, {"purpose", "a\nb", ""}, {"purpose", long(MaxText + 1), "purpose"}, {"legal_basis", "\n", "legal_basis: missing"}, {"legal_basis", long(MaxText + 1), "legal_basis"},
+			{"from", time.Time{}, "both times"}, {"until", time.Time{}, "both times"}, {"from", testTime.Add(time.Millisecond), "whole seconds"}, {"until", testTime.Add(time.Hour + 1), "whole seconds"},
+			{"until", testTime, "it ends"}, {"until", testTime.Add(-time.Second), "it ends"}, {"until", testTime.Add(MaxOperationDuration), ""}, {"until", testTime.Add(MaxOperationDuration + time.Second), "it ends more"},
+			{"members", []string{"PT"}, "want 2 to 64"}, {"members", []string{}, "want 2 to 64"}, {"members", []string{"ES", "XX"}, "members: "}, {"members", []string{"PT", "PT"}, "once"},
+			{"members", []string{"PT", "ES"}, "order of the codes"}, {"members", many(65, "PT"), "want 2 to 64"}, {"handling", many(9, "H0"), "the limit is 8"}, {"handling", []string{"a\nb"}, "handling"},
+			{"handling", []string{}, ""},
+		},
+		TypeOperationAcceptance: {{"operation", "x", "operation"}, {"operation_sha256", "ab", "SHA-256"}, {"operation_sha256", strings.Repeat("0A", 32), "SHA-256"}, {"note", "", ""}, {"note", "\x1b", "note"}, {"note", long(MaxText + 1), "note"}},
+		TypeOperationEnd:        {{"operation", "", "operation"}, {"reason", " ", "reason: missing"}, {"reason", long(MaxText + 1), "reason"}, {"reason", "a\nb", ""}},
 		TypeWithdrawal: {
 			{"document", "x", "document"}, {"document_type", "withdrawal", "document_type"}, {"document_type", "withdrawal-confirmation", "document_type"}, {"document_type", "A B", "document_type"},
 			{"document_type", "trace-answer", ""}, {"document_type", "of-a-newer-version", ""},
@@ -179,4 +190,13 @@ func TestParseCountry(t *testing.T) {
 	if n := len(strings.Fields(iso3166)); n != 249 {
 		t.Errorf("%d codes, ISO 3166-1 has 249", n)
 	}
+}
+
+func TestAnOperationIsItsFoundersOwn(t *testing.T) {
+	b := bodies()[TypeOperation].(*OperationBody)
+	if err := b.CheckFounder("PT"); err != nil {
+		t.Error(err)
+	}
+	wantError(t, b.CheckFounder("ES"), "begin with ES-O-")
+	wantError(t, b.CheckFounder("DE"), "not among them")
 }

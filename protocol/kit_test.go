@@ -60,6 +60,10 @@ func bodies() map[Type]Body {
 			Scans: []ReleasedScan{{Land: 1, SHA256: strings.Repeat("0a", 32), Size: MinScanChunk + 1, MediaType: MediaX3P, Chunk: MinScanChunk, Chunks: []string{strings.Repeat("0b", 32), strings.Repeat("0c", 32)}}}},
 		TypeScanRefusal: &ScanRefusalBody{Request: idB, Signature: idA, Code: ScanInvestigation, Note: "until the trial"},
 		TypeWithdrawal:  &WithdrawalBody{Document: idA, Kind: TypeSignature, SHA256: strings.Repeat("0a", 32), Reason: ReasonOther, Note: "the exhibit was mixed up"},
+		TypeOperation: &OperationBody{Number: "PT-O-2026-000001", Name: "Converted pistols", Purpose: "find the workshops", LegalBasis: "agreement of 3 May 2025", From: testTime,
+			Until: testTime.AddDate(0, 6, 0), Members: []Country{"ES", "FR", "PT"}, Handling: []string{"H2"}},
+		TypeOperationAcceptance: &OperationAcceptanceBody{Operation: idB, SHA256: strings.Repeat("0a", 32), Note: "until the budget ends"},
+		TypeOperationEnd:        &OperationEndBody{Operation: idB, Reason: "the workshops were found"},
 		TypeWithdrawalConfirmation: &WithdrawalConfirmationBody{Withdrawal: idA, Document: idA, SHA256: strings.Repeat("0a", 32), Outcome: OutcomeErased, Erased: testTime,
 			Stays: []Remainder{{What: "lead", Reference: "ES-L-2026-000001", Ground: GroundOwnRecord, Note: "marked: source withdrawn"}}},
 	}

@@ -36,6 +36,7 @@ const (
 	maxDisclosures  = 32
 	maxHandling     = 8
 	maxHandlingCode = 256
+	maxOperations   = 32 // of one message
 	zeroMessageHash = ""
 )
 
@@ -49,6 +50,9 @@ var ErrBadMessage = errors.New("malformed message")
 type Terms struct {
 	Handling    []string  `json:"handling"`              // handling codes H0 to H3
 	RetainUntil time.Time `json:"retain_until,omitzero"` // the copy is erased then
+
+	// Operations for which alone it was shared, by number: the copy is erased when none of them lasts between the two countries any more.
+	Operations []string `json:"operations,omitempty"`
 }
 
 // Message carries one document to one recipient.
@@ -121,6 +125,14 @@ func (m Message) check() error {
 	for _, h := range m.Terms.Handling {
 		if err := needLine("handling", h, maxHandlingCode); err != nil {
 			return err
+		}
+	}
+	if len(m.Terms.Operations) > maxOperations {
+		return fmt.Errorf("terms: %d operations, the limit is %d", len(m.Terms.Operations), maxOperations)
+	}
+	for _, o := range m.Terms.Operations {
+		if !operationNumber.MatchString(o) {
+			return fmt.Errorf("terms: operations: %.40q is not the number of one", o)
 		}
 	}
 	if m.Document == "" {
@@ -292,7 +304,7 @@ func checkHash(name, h string) error {
 // messageSize is at least what a message with this document and all its disclosures has in bytes: in base64, signed, with the longest terms.
 func messageSize(signed []byte, all []Disclosure) int {
 	const signature, envelope = 1 << 10, 1 << 10
-	n := base64.RawURLEncoding.EncodedLen(len(signed)) + signature + envelope + maxHandling*(2*maxHandlingCode+3)
+	n := base64.RawURLEncoding.EncodedLen(len(signed)) + signature + envelope + maxHandling*(2*maxHandlingCode+3) + maxOperations*20
 	for _, d := range all {
 		n += len(d) + 3
 	}

@@ -27,6 +27,10 @@ var specs = map[Type]spec{
 	TypeWithdrawal:  {schema: 1, urgent: true, body: func() Body { return new(WithdrawalBody) }},
 
 	TypeWithdrawalConfirmation: {schema: 1, urgent: true, body: func() Body { return new(WithdrawalConfirmationBody) }},
+
+	TypeOperation:           {schema: 1, urgent: true, body: func() Body { return new(OperationBody) }},
+	TypeOperationAcceptance: {schema: 1, urgent: true, body: func() Body { return new(OperationAcceptanceBody) }},
+	TypeOperationEnd:        {schema: 1, urgent: true, body: func() Body { return new(OperationEndBody) }},
 }
 
 // ChannelOf says on which channel a type travels: leads and traces overtake publications.

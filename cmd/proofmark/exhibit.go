@@ -16,6 +16,7 @@ type exhibitCmd struct {
 	List exhibitListCmd `cmd:"" help:"List the exhibits."`
 	Show exhibitShowCmd `cmd:"" help:"Show an exhibit with its scans and stamps."`
 
+	Tag      exhibitTagCmd      `cmd:"" help:"Tag an exhibit with an operation, or take a tag away: what is tagged is shared by the policy's rules for operations."`
 	Withdraw exhibitWithdrawCmd `cmd:"" help:"Take back every signature that was published of an exhibit."`
 }
 
@@ -30,12 +31,13 @@ type exhibitAddCmd struct {
 	FiringPin string   `help:"Shape of the firing pin: circular, rectangular, elliptical, rim, other, unknown." placeholder:"SHAPE"`
 	Pattern   string   `help:"Breech-face pattern: parallel, arched, circular, cross-hatch, granular, smooth, unknown."`
 	Handling  []string `help:"Handling code that the exhibit carries by itself: H0, H1, H2, H3; once for each." placeholder:"CODE"`
+	Operation []string `help:"Number of an operation to tag it with, once for each; before the first scan nothing has gone to anybody." placeholder:"NUMBER"`
 	Received  string   `help:"When the laboratory received it; now, if left out." placeholder:"TIME"`
 }
 
 func (c *exhibitAddCmd) Run(a *app) error {
 	n := ballistics.NewExhibit{Number: c.Number, Case: c.Case, Kind: c.Kind, Origin: c.Origin, Incident: c.Incident, Firearm: c.Firearm, Calibre: c.Calibre,
-		FiringPin: c.FiringPin, Pattern: c.Pattern, Handling: c.Handling}
+		FiringPin: c.FiringPin, Pattern: c.Pattern, Handling: c.Handling, Operations: c.Operation}
 	if c.Received != "" {
 		var err error
 		if n.Received, err = parseTime(c.Received); err != nil {
@@ -82,7 +84,7 @@ func (c *exhibitShowCmd) Run(a *app) error {
 	}
 	return a.show(e, func(w io.Writer) {
 		facts(w, "Exhibit", e.Number, "Id", e.ID, "Case", e.Case, "Kind", e.Kind, "Origin", e.Origin, "Incident", e.Incident, "Firearm", e.Firearm, "Calibre", e.Calibre,
-			"Firing pin", e.FiringPin, "Breech face", e.Pattern, "Handling", handling(e.Handling))
+			"Firing pin", e.FiringPin, "Breech face", e.Pattern, "Handling", handling(e.Handling), "Operations", strings.Join(e.Operations, " "))
 		fmt.Fprintln(w)
 		events := []event{{"received by the laboratory", e.Received, ""}, {"entered into this node", e.Entered, e.By}}
 		for _, q := range e.Acquisitions {

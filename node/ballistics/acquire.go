@@ -177,7 +177,7 @@ func (s *Service) enter(tx *store.Tx, sig *Signature) error {
 func (s *Service) publication(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate.ROI, n *NewAcquisition, made *encoded) (*protocol.SignatureBody, dispatch.Facts, error) {
 	body := &protocol.SignatureBody{Exhibit: e.ID, ROI: string(roi), Kind: e.Kind, Origin: e.Origin, Calibre: e.Calibre, FiringPin: e.FiringPin, Pattern: e.Pattern,
 		Algorithm: methods[roi].algorithm, Signature: made.bytes, Quality: made.quality.Score, Replica: n.Replica, CaseReference: e.Case, ExhibitNumber: e.Number}
-	attrs := map[string]any{"calibre": e.Calibre, "origin": e.Origin, "handling": append([]string{}, e.Handling...),
+	attrs := map[string]any{"calibre": e.Calibre, "origin": e.Origin, "handling": append([]string{}, e.Handling...), "operations": append([]string{}, e.Operations...),
 		"offence": "", "terrorism": false, "customs": false, "trafficking": false, "group_size": int64(0)}
 	facts := dispatch.Facts{Attributes: attrs, Purpose: Purpose, Kind: policy.KindExhibit, Object: e.ID, Case: e.Case, Actor: who.Name}
 	c, err := oneBy(tx, cases, "reference", e.Case, "case")

@@ -27,6 +27,8 @@ type NewExhibit struct {
 	Pattern   string    `json:"breech_face_pattern,omitempty"`
 	Handling  []string  `json:"handling,omitempty"`
 	Received  time.Time `json:"received,omitzero"`
+
+	Operations []string `json:"operations,omitempty"` // to tag it with, by number or id
 }
 
 func (n *NewExhibit) complete() error {
@@ -80,7 +82,11 @@ func (s *Service) AddExhibit(ctx context.Context, who desk.Actor, key string, n 
 		if err := settleSource(tx, &n); err != nil {
 			return nil, err
 		}
-		e := &Exhibit{Number: n.Number, Case: n.Case, Kind: n.Kind, Origin: n.Origin, Incident: n.Incident, Firearm: n.Firearm, Calibre: n.Calibre,
+		tags, err := tagsOf(tx, s.desk.Country, nil, n.Operations)
+		if err != nil {
+			return nil, err
+		}
+		e := &Exhibit{Operations: tags, Number: n.Number, Case: n.Case, Kind: n.Kind, Origin: n.Origin, Incident: n.Incident, Firearm: n.Firearm, Calibre: n.Calibre,
 			FiringPin: n.FiringPin, Pattern: n.Pattern, Handling: n.Handling, Received: n.Received, Entered: tx.Now(), By: who.Name}
 		if old, err := oneBy(tx, exhibits, "number", n.Number, "exhibit"); err == nil {
 			if !sameExhibit(old, e) {
@@ -94,7 +100,6 @@ func (s *Service) AddExhibit(ctx context.Context, who desk.Actor, key string, n 
 		if e.Received.IsZero() {
 			e.Received = tx.Now()
 		}
-		var err error
 		if e.ID, err = protocol.NewID(tx.Now(), tx.Random()); err != nil {
 			return nil, err
 		}

@@ -45,20 +45,24 @@ type Incident struct {
 
 // Exhibit is a cartridge case or a bullet: evidence of an incident, or test-fired from a recovered firearm.
 type Exhibit struct {
-	ID        string    `json:"id"`
-	Number    string    `json:"number"` // exhibit number, unique in this node
-	Case      string    `json:"case"`   // case reference
-	Kind      string    `json:"kind"`
-	Origin    string    `json:"origin"`
-	Incident  string    `json:"incident,omitempty"` // id, for evidence
-	Firearm   string    `json:"firearm,omitempty"`  // national reference, for a test fire
-	Calibre   string    `json:"calibre"`
-	FiringPin string    `json:"firing_pin"`
-	Pattern   string    `json:"breech_face_pattern"`
-	Handling  []string  `json:"handling,omitempty"` // codes the exhibit carries by itself
-	Received  time.Time `json:"received"`           // stamp: receipt in the laboratory
-	Entered   time.Time `json:"entered"`            // stamp: entry into this node
-	By        string    `json:"by"`
+	ID        string   `json:"id"`
+	Number    string   `json:"number"` // exhibit number, unique in this node
+	Case      string   `json:"case"`   // case reference
+	Kind      string   `json:"kind"`
+	Origin    string   `json:"origin"`
+	Incident  string   `json:"incident,omitempty"` // id, for evidence
+	Firearm   string   `json:"firearm,omitempty"`  // national reference, for a test fire
+	Calibre   string   `json:"calibre"`
+	FiringPin string   `json:"firing_pin"`
+	Pattern   string   `json:"breech_face_pattern"`
+	Handling  []string `json:"handling,omitempty"` // codes the exhibit carries by itself
+
+	// Operations that it is tagged with, by number: what policy makes of that, policy says.
+	Operations []string `json:"operations,omitempty"`
+
+	Received time.Time `json:"received"` // stamp: receipt in the laboratory
+	Entered  time.Time `json:"entered"`  // stamp: entry into this node
+	By       string    `json:"by"`
 }
 
 // Acquisition is the scans of one region of an exhibit, and the signature that was made of them.

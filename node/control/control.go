@@ -20,6 +20,7 @@ import (
 	"proofmark/node/exchange"
 	"proofmark/node/identity"
 	"proofmark/node/membership"
+	"proofmark/node/operations"
 	"proofmark/node/people"
 	"proofmark/node/release"
 	"proofmark/node/sharing"
@@ -39,6 +40,7 @@ type Services struct {
 	Store       *store.Store
 	People      *people.Service
 	Membership  *membership.Service
+	Operations  *operations.Service
 	Identity    *identity.Service
 	Ballistics  *ballistics.Service
 	Tracing     *tracing.Service

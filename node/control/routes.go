@@ -32,6 +32,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeBallistics(mux)
 	s.routeLeads(mux)
 	s.routeTracing(mux)
+	s.routeOperations(mux)
 	s.routeScans(mux)
 	s.routeAudit(mux)
 	s.routeAuditProof(mux)

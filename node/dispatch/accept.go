@@ -43,8 +43,12 @@ func (d *Dispatch) accept(tx *store.Tx, in incoming, rec *Record, e *protocol.Au
 	if duty(doc.Type) {
 		e.Ground = groundWithdrawal
 	} else {
+		principal, err := d.Principal(tx, in.msg.From)
+		if err != nil {
+			return err
+		}
 		dec = d.Policy().Decide(policy.Request{
-			Principal: policy.Principal{Country: string(in.msg.From)},
+			Principal: principal,
 			Action:    policy.Accept,
 			Resource:  policy.Resource{Type: string(doc.Type), ID: doc.ID, Attributes: d.attributesOf(doc, in.msg.Terms)},
 			Purpose:   doc.Purpose,
@@ -55,7 +59,9 @@ func (d *Dispatch) accept(tx *store.Tx, in incoming, rec *Record, e *protocol.Au
 	if !dec.Allow {
 		return desk.Forbidden("policy does not accept it: %s", why(dec))
 	}
-	t := stricter(in.msg.Terms, terms(dec, nil, tx.Now())) // this country's own law may be stricter than the owner's terms
+	own := terms(dec, nil, tx.Now())
+	own.Operations = nil             // for which it was shared is its owner's to say
+	t := stricter(in.msg.Terms, own) // this country's own law may be stricter than the owner's terms
 	if known != nil && known.Terms != nil {
 		t = stricter(*known.Terms, t)
 	}
@@ -125,9 +131,11 @@ func union(held, more []protocol.Disclosure) []protocol.Disclosure {
 
 // stricter unites the restrictions of two terms: all handling codes, the earlier end of retention.
 func stricter(a, b protocol.Terms) protocol.Terms {
-	t := protocol.Terms{Handling: slices.Concat(a.Handling, b.Handling), RetainUntil: a.RetainUntil}
+	t := protocol.Terms{Handling: slices.Concat(a.Handling, b.Handling), RetainUntil: a.RetainUntil, Operations: slices.Concat(a.Operations, b.Operations)}
 	slices.Sort(t.Handling)
 	t.Handling = slices.Compact(t.Handling)
+	slices.Sort(t.Operations)
+	t.Operations = slices.Compact(t.Operations)
 	if t.RetainUntil.IsZero() || !b.RetainUntil.IsZero() && b.RetainUntil.Before(t.RetainUntil) {
 		t.RetainUntil = b.RetainUntil
 	}
@@ -135,12 +143,15 @@ func stricter(a, b protocol.Terms) protocol.Terms {
 }
 
 func sameTerms(a, b *protocol.Terms) bool {
-	return a != nil && slices.Equal(a.Handling, b.Handling) && a.RetainUntil.Equal(b.RetainUntil)
+	return a != nil && slices.Equal(a.Handling, b.Handling) && slices.Equal(a.Operations, b.Operations) && a.RetainUntil.Equal(b.RetainUntil)
 }
 
 // attributesOf gathers what policy may know of a foreign document: its owner withheld the rest.
 func (d *Dispatch) attributesOf(doc *protocol.Document, t protocol.Terms) map[string]any {
 	attrs := map[string]any{"owner": string(doc.Issuer), "addressee": string(d.Country), "handling": append([]string{}, t.Handling...)}
+	if len(t.Operations) > 0 {
+		attrs["operations"] = t.Operations
+	}
 	fields := doc.Pick("calibre", "offence", "origin", "firearm")
 	text := func(raw json.RawMessage) (s string) {
 		if raw != nil && json.Unmarshal(raw, &s) != nil {

@@ -34,12 +34,16 @@ var (
 
 // Options assemble a Dispatch.
 type Options struct {
-	Country  protocol.Country
-	Store    *store.Store
-	Signer   *crypto.Signer
-	Signing  func() *crypto.Signer // the key in use, where that changes; nil: always Signer
-	Policy   func() *policy.Engine
-	Roster   func() *roster.Roster // nil while none is installed
+	Country protocol.Country
+	Store   *store.Store
+	Signer  *crypto.Signer
+	Signing func() *crypto.Signer // the key in use, where that changes; nil: always Signer
+	Policy  func() *policy.Engine
+	Roster  func() *roster.Roster // nil while none is installed
+
+	// Operations are the regional operations that run now with a country and this one in them; nil: there are none.
+	Operations func(tx *store.Tx, with protocol.Country) ([]policy.Operation, error)
+
 	Now      func() time.Time
 	Random   io.Reader
 	Log      *slog.Logger

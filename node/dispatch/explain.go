@@ -22,6 +22,7 @@ type Explained struct {
 	Errors   []string            `json:"errors,omitempty"`  // why a policy could not be asked, or what is still wanting
 	Sources  map[string][]string `json:"sources,omitempty"` // each restriction ("redact:place") with the policies that impose it
 	Known    map[string]any      `json:"known"`             // what policy was told of the document
+	Running  []string            `json:"running,omitempty"` // operations that run with that country and this one in them
 	Terms    *protocol.Terms     `json:"terms,omitempty"`
 	Withheld []string            `json:"withheld,omitempty"` // fields that would stand as digests only
 	Body     json.RawMessage     `json:"body,omitempty"`     // as that country would read it
@@ -41,10 +42,14 @@ func (d *Dispatch) Explain(tx *store.Tx, id string, to protocol.Country) (*Expla
 	if to == d.Country {
 		return nil, desk.Invalid("%s is this country: name the member that would receive the document", to)
 	}
-	engine, q := d.Policy(), d.question(tx, rec, to)
+	engine := d.Policy()
+	q, err := d.question(tx, rec, to)
+	if err != nil {
+		return nil, err
+	}
 	dec := judge(engine, rec, q)
 	out := &Explained{ID: rec.ID, Type: rec.Type, To: to, Allow: dec.Allow, Policies: desk.PolicyRefs(dec), Errors: dec.Errors, Known: q.Resource.Attributes,
-		Version: engine.Version()}
+		Running: numbersOf(q.Principal.Operations), Version: engine.Version()}
 	if !d.isMember(to, tx.Now()) {
 		out.Allow = false
 		out.Errors = append(out.Errors, fmt.Sprintf("%s is not an active member of the roster in force", to))
@@ -133,7 +138,10 @@ func (d *Dispatch) ComparePolicies(tx *store.Tx, was, now *policy.Engine, after 
 		}
 		for _, peer := range to {
 			out.Decisions++
-			q := d.question(tx, rec, peer)
+			q, err := d.question(tx, rec, peer)
+			if err != nil {
+				return nil, err
+			}
 			c := compareDecisions(judge(was, rec, q), judge(now, rec, q))
 			if c.What == "" {
 				continue
@@ -165,6 +173,7 @@ func compareDecisions(was, now policy.Decision) ShareChange {
 		}
 		differ("handling", a.Handling, b.Handling)
 		differ("redact", a.Redact, b.Redact)
+		differ("ends with", a.Operations, b.Operations)
 		if a.RetainFor != b.RetainFor {
 			c.More = append(c.More, fmt.Sprintf("retain: %d → %d days", int(a.RetainFor.Hours())/24, int(b.RetainFor.Hours())/24))
 		}

@@ -97,8 +97,12 @@ func (d *Dispatch) keepBack(tx *store.Tx, rec *Record, peer protocol.Country, de
 	e := d.entry(rec, peer, dec)
 	e.Action, e.Decision, e.Ground, e.Event = protocol.ActDeny, "deny", ground, event
 	tx.Audit(e)
+	running, err := d.operations(tx, peer)
+	if err != nil {
+		return err
+	}
 	return Deliveries.Put(tx, deliveryID(rec.ID, peer), &Delivery{Document: rec.ID, Peer: peer, Channel: protocol.ChannelOf(rec.Type),
-		State: Denied, Policy: d.Policy().Version(), Queued: tx.Now()})
+		State: Denied, Policy: d.Policy().Version(), Operations: numbersOf(running), Queued: tx.Now()})
 }
 
 // unapproved is why a document is not shared that two people have to approve first.
@@ -110,7 +114,11 @@ func (d *Dispatch) mayShare(tx *store.Tx, rec *Record, peer protocol.Country) po
 	if duty(rec.Type) {
 		return policy.Decision{Allow: true}
 	}
-	return judge(d.Policy(), rec, d.question(tx, rec, peer))
+	q, err := d.question(tx, rec, peer)
+	if err != nil {
+		return policy.Decision{Errors: []string{err.Error()}}
+	}
+	return judge(d.Policy(), rec, q)
 }
 
 // StillShared asks the policy in force about a document that was issued before: whether it would go to that country now.
@@ -171,7 +179,11 @@ func separable(rec *Record, withheld []string) error {
 }
 
 // question is whether a document may be shared with a country, with all that is known of it.
-func (d *Dispatch) question(tx *store.Tx, rec *Record, peer protocol.Country) policy.Request {
+func (d *Dispatch) question(tx *store.Tx, rec *Record, peer protocol.Country) (policy.Request, error) {
+	principal, err := d.Principal(tx, peer)
+	if err != nil {
+		return policy.Request{}, err
+	}
 	attrs := map[string]any{"owner": string(d.Country)}
 	for k, v := range rec.Facts.Attributes {
 		if v = policy.Native(v); v != nil {
@@ -181,6 +193,9 @@ func (d *Dispatch) question(tx *store.Tx, rec *Record, peer protocol.Country) po
 	if _, ok := attrs["handling"]; !ok {
 		attrs["handling"] = []string{}
 	}
+	if _, ok := attrs["operations"]; !ok && rec.Type == protocol.TypeSignature { // an earlier program knew none
+		attrs["operations"] = []string{}
+	}
 	if !rec.Facts.Event.IsZero() {
 		attrs["age_days"] = max(0, int64(tx.Now().Sub(rec.Facts.Event)/(24*time.Hour)))
 	}
@@ -188,12 +203,12 @@ func (d *Dispatch) question(tx *store.Tx, rec *Record, peer protocol.Country) po
 		attrs["addressee"] = string(rec.Facts.To)
 	}
 	return policy.Request{
-		Principal: policy.Principal{Country: string(peer)},
+		Principal: principal,
 		Action:    policy.Share,
 		Resource:  policy.Resource{Type: string(rec.Type), ID: rec.ID, Attributes: attrs},
 		Purpose:   rec.Facts.Purpose,
 		Now:       tx.Now(),
-	}
+	}, nil
 }
 
 func (d *Dispatch) entry(rec *Record, peer protocol.Country, dec policy.Decision) protocol.AuditEntry {
@@ -220,9 +235,12 @@ func terms(dec policy.Decision, already []string, now time.Time) protocol.Terms 
 	handling := slices.Clone(dec.Obligations.Handling)
 	handling = append(handling, already...)
 	slices.Sort(handling)
-	t := protocol.Terms{Handling: slices.Compact(handling)}
-	if dec.Obligations.RetainFor > 0 {
-		t.RetainUntil = now.Add(dec.Obligations.RetainFor).UTC().Truncate(time.Second)
+	t := protocol.Terms{Handling: slices.Compact(handling), RetainUntil: dec.Obligations.Until, Operations: dec.Obligations.Operations}
+	if r := dec.Obligations.RetainFor; r > 0 && (t.RetainUntil.IsZero() || now.Add(r).Before(t.RetainUntil)) {
+		t.RetainUntil = now.Add(r)
+	}
+	if !t.RetainUntil.IsZero() {
+		t.RetainUntil = t.RetainUntil.UTC().Truncate(time.Second)
 	}
 	return t
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"proofmark/protocol"
 	"proofmark/store"
@@ -15,9 +16,15 @@ const (
 	examineAtOnce = 256 // documents looked at
 )
 
-// offer queues a document for every active member that policy permits and that has not been offered it under the policy in force.
+// offered are the types that are offered to whoever may have them, members that come later too.
+var offered = []protocol.Type{protocol.TypeSignature, protocol.TypeOperation, protocol.TypeOperationAcceptance, protocol.TypeOperationEnd}
+
+// offer queues a document for every active member that it is for, that policy permits and that has not been offered it under the policy in force.
 func (d *Dispatch) offer(tx *store.Tx, rec *Record) error {
 	for _, peer := range d.members(tx.Now()) {
+		if !rec.Facts.isFor(peer) {
+			continue
+		}
 		due, err := d.offerDue(tx, rec.ID, peer)
 		if err != nil {
 			return err
@@ -37,25 +44,46 @@ func (d *Dispatch) offer(tx *store.Tx, rec *Record) error {
 	return nil
 }
 
-// offerDue reports whether a country is still to be offered a document: never before, or refused under another policy.
+// isFor tells whether a document that has no single addressee is for a country.
+func (f *Facts) isFor(peer protocol.Country) bool {
+	return len(f.Among) == 0 || slices.Contains(f.Among, peer)
+}
+
+// offerDue reports whether a country is still to be offered a document: never before, or refused under another policy or while other operations ran.
 func (d *Dispatch) offerDue(tx *store.Tx, id string, peer protocol.Country) (bool, error) {
 	known, err := Deliveries.Get(tx, deliveryID(id, peer))
 	if errors.Is(err, store.ErrNotFound) {
 		return true, nil
 	}
-	return err == nil && known.State == Denied && known.Policy != d.Policy().Version(), err
+	if err != nil || known.State != Denied {
+		return false, err
+	}
+	if known.Policy != d.Policy().Version() {
+		return true, nil
+	}
+	running, err := d.operations(tx, peer)
+	return err == nil && !slices.Equal(known.Operations, numbersOf(running)), err
 }
 
 // OfferAll offers every own publication to members that have not been offered it yet: after a new roster or a new policy. It works in
 // small transactions, so that other acts go between them; what is offered already is only read. Broken off, it does the rest the next time.
 func (d *Dispatch) OfferAll(ctx context.Context) error {
+	for _, t := range offered {
+		if err := d.offerType(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Dispatch) offerType(ctx context.Context, t protocol.Type) error {
 	for after, end := "", false; !end; {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("offer publications: %w", err)
 		}
 		var due []string
 		var err error
-		if due, after, end, err = d.publicationsDue(after); err != nil {
+		if due, after, end, err = d.publicationsDue(t, after); err != nil {
 			return fmt.Errorf("offer publications: %w", err)
 		}
 		if len(due) == 0 {
@@ -88,7 +116,7 @@ func (d *Dispatch) OfferAll(ctx context.Context) error {
 
 // publicationsDue looks at the own publications after an id and returns those that some member is still to be offered, as many as fit into one
 // transaction; last is where to go on, end that there are no more.
-func (d *Dispatch) publicationsDue(after string) (due []string, last string, end bool, err error) {
+func (d *Dispatch) publicationsDue(t protocol.Type, after string) (due []string, last string, end bool, err error) {
 	last, end = after, true
 	err = d.Store.View(func(tx *store.Tx) error {
 		members := d.members(tx.Now())
@@ -96,7 +124,7 @@ func (d *Dispatch) publicationsDue(after string) (due []string, last string, end
 			return nil
 		}
 		examined := 0
-		for id, rec := range Documents.ByAfter(tx, "status-type", string(Own)+"/"+string(protocol.TypeSignature), after) {
+		for id, rec := range Documents.ByAfter(tx, "status-type", string(Own)+"/"+string(t), after) {
 			if examined == examineAtOnce || len(due) > 0 && (len(due)+1)*len(members) > offersAtOnce {
 				end = false
 				return nil
@@ -107,6 +135,9 @@ func (d *Dispatch) publicationsDue(after string) (due []string, last string, end
 				continue
 			}
 			for _, peer := range members {
+				if !rec.Facts.isFor(peer) {
+					continue
+				}
 				is, err := d.offerDue(tx, id, peer)
 				if err != nil {
 					return err

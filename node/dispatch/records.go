@@ -68,13 +68,17 @@ type Tombstone struct {
 
 // Facts are what policy and the audit log must know of a document that is issued.
 type Facts struct {
-	To         protocol.Country `json:"to,omitempty"` // addressee; empty: every active member
-	Attributes map[string]any   `json:"attributes,omitempty"`
-	Purpose    string           `json:"purpose,omitempty"`
-	Kind       string           `json:"kind,omitempty"` // of the object the document is about, with its id and case
-	Object     string           `json:"object,omitempty"`
-	Case       string           `json:"case,omitempty"`
-	Actor      string           `json:"actor"`
+	To protocol.Country `json:"to,omitempty"` // addressee; empty: every active member, or those of Among
+
+	// Among are the countries that it is for, where there are several and not all; this one may be among them.
+	Among []protocol.Country `json:"among,omitempty"`
+
+	Attributes map[string]any `json:"attributes,omitempty"`
+	Purpose    string         `json:"purpose,omitempty"`
+	Kind       string         `json:"kind,omitempty"` // of the object the document is about, with its id and case
+	Object     string         `json:"object,omitempty"`
+	Case       string         `json:"case,omitempty"`
+	Actor      string         `json:"actor"`
 
 	// Event is when it happened, zero if that does not matter: policy is told its age on the day it is asked.
 	Event time.Time `json:"event,omitzero"`
@@ -97,6 +101,9 @@ type Delivery struct {
 	Received time.Time        `json:"received,omitzero"`
 
 	Confirmed *Confirmed `json:"confirmed,omitempty"` // of a withdrawal
+
+	// Operations that ran with the country when it was denied, by number: another set is a reason to ask again.
+	Operations []string `json:"operations,omitempty"`
 }
 
 // Confirmed is what a holder confirmed last of a withdrawal.
@@ -131,12 +138,20 @@ var Documents = store.NewCollection("document",
 			return nil
 		}
 		return []string{r.Document}
+	}},
+	store.Index[Record]{Name: operationsIndex, Keys: func(r *Record) []string {
+		if r.Status == Own || r.Status == Recalled || r.Terms == nil {
+			return nil
+		}
+		return r.Terms.Operations
 	}})
 
-// Indexes of documents: by the end of their retention, and of those that were not accepted by the id that they claim.
+// Indexes of documents: by the end of their retention; of those that were not accepted by the id that they claim; of foreign ones by the operations
+// for which they were shared.
 const (
-	expiresIndex = "expires"
-	claimsIndex  = "claims"
+	expiresIndex    = "expires"
+	claimsIndex     = "claims"
+	operationsIndex = "operation"
 )
 
 // Tombstones holds what other countries withdrew.

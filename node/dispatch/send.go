@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -233,6 +234,9 @@ func (d *Dispatch) number(tx *store.Tx, rec *Record, dl *Delivery, dec policy.De
 	e.Details["message"] = hash
 	if !t.RetainUntil.IsZero() {
 		e.Details["retain_until"] = t.RetainUntil.Format("2006-01-02")
+	}
+	if len(t.Operations) > 0 {
+		e.Details["operations"] = strings.Join(t.Operations, " ")
 	}
 	tx.Audit(e)
 	dl.State, dl.Seq, dl.Sent, dl.Withheld, dl.Terms, dl.Policy = Sent, seq, tx.Now(), withheld, t, d.Policy().Version()

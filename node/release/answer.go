@@ -100,8 +100,11 @@ func (s *Service) release(tx *store.Tx, r *Request, f *findings, v verdict, scan
 	if body.Handling == nil {
 		body.Handling = []string{}
 	}
-	if v.retain > 0 {
-		until := tx.Now().Add(v.retain).UTC().Truncate(time.Second)
+	if until := v.until; v.retain > 0 || !until.IsZero() {
+		if end := tx.Now().Add(v.retain); v.retain > 0 && (until.IsZero() || end.Before(until)) {
+			until = end
+		}
+		until = until.UTC().Truncate(time.Second)
 		body.RetainUntil = &until
 		if until.Before(expires) {
 			body.Expires = until

@@ -44,6 +44,7 @@ type verdict struct {
 	ground   string
 	handling []string
 	retain   time.Duration
+	until    time.Time // the end of the operations for which alone it may be released; zero: no such end
 }
 
 // judge decides. A country that was never told of an exhibit gets the answer to one that does not exist; so does one that asks for what was withdrawn.
@@ -72,6 +73,9 @@ func judge(f *findings) verdict {
 		}
 		if r := d.Obligations.RetainFor; r > 0 && (v.retain == 0 || r < v.retain) {
 			v.retain = r
+		}
+		if u := d.Obligations.Until; !u.IsZero() && (v.until.IsZero() || u.Before(v.until)) {
+			v.until = u
 		}
 	}
 	return v
@@ -115,7 +119,11 @@ func (s *Service) look(tx *store.Tx, r *Request) (*findings, error) {
 			}
 		}
 	}
-	f.answer, f.share = s.decide(tx, r, f, policy.Answer), s.decide(tx, r, f, policy.Share)
+	principal, err := s.out.Principal(tx, r.Counterpart)
+	if err != nil {
+		return nil, err
+	}
+	f.answer, f.share = s.decide(tx, r, f, principal, policy.Answer), s.decide(tx, r, f, principal, policy.Share)
 	f.policies = append(desk.PolicyRefs(f.answer), desk.PolicyRefs(f.share)...)
 	s.looked("blobs")
 	f.there = len(f.behind.Files) > 0
@@ -132,7 +140,7 @@ func (s *Service) look(tx *store.Tx, r *Request) (*findings, error) {
 // standing tells whether an own document is still published.
 func standing(doc *dispatch.Record) bool { return doc.Status == dispatch.Own }
 
-func (s *Service) decide(tx *store.Tx, r *Request, f *findings, action policy.Action) policy.Decision {
+func (s *Service) decide(tx *store.Tx, r *Request, f *findings, principal policy.Principal, action policy.Action) policy.Decision {
 	attrs := map[string]any{"owner": string(s.desk.Country), "addressee": string(r.Counterpart)}
 	for k, v := range f.attrs {
 		attrs[k] = v
@@ -140,7 +148,7 @@ func (s *Service) decide(tx *store.Tx, r *Request, f *findings, action policy.Ac
 	if !f.event.IsZero() {
 		attrs["age_days"] = max(0, int64(tx.Now().Sub(f.event)/(24*time.Hour)))
 	}
-	return s.desk.Policy().Decide(policy.Request{Principal: policy.Principal{Country: string(r.Counterpart)}, Action: action,
+	return s.desk.Policy().Decide(policy.Request{Principal: principal, Action: action,
 		Resource: policy.Resource{Type: policy.Scan, ID: r.Signature, Attributes: attrs}, Purpose: r.Purpose, Now: tx.Now()})
 }
 

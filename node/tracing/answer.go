@@ -97,8 +97,12 @@ func compose(tx *store.Tx, tr *Trace, a Answer) (*protocol.TraceAnswerBody, erro
 
 // mayAnswer asks policy whether this country answers the requester, and returns the handling codes that the answer must carry.
 func (s *Service) mayAnswer(tx *store.Tx, tr *Trace) ([]string, error) {
+	principal, err := s.out.Principal(tx, tr.Counterpart)
+	if err != nil {
+		return nil, err
+	}
 	dec := s.desk.Policy().Decide(policy.Request{
-		Principal: policy.Principal{Country: string(tr.Counterpart)},
+		Principal: principal,
 		Action:    policy.Answer,
 		Resource:  policy.Resource{Type: policy.TraceRequest, ID: tr.ID, Attributes: s.attributes(tr)},
 		Purpose:   Purpose,
