@@ -74,7 +74,7 @@ func (e *Engine) Decide(q Request) Decision {
 	if len(problems) > 0 {
 		return Decision{Errors: problems}
 	}
-	allow, diagnostic := cedar.Authorize(e.byAction[request.Action], entities, request)
+	allow, diagnostic := cedar.Authorize(e.candidates(request, entities), entities, request)
 
 	var d Decision
 	var deciding []*rule

@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/cedar-policy/cedar-go"
-	"github.com/cedar-policy/cedar-go/types"
 )
 
 // ErrNoPolicies says that a folder holds no *.cedar file. An engine without
@@ -25,10 +24,10 @@ var ErrNoPolicies = errors.New("no *.cedar file")
 // Engine decides by one set of policies. It never changes and may be used by
 // many goroutines at once; new policies are a new Engine.
 type Engine struct {
-	version  string
-	rules    []*rule
-	byID     map[cedar.PolicyID]*rule
-	byAction map[types.EntityUID]rules // those whose scope admits the action
+	version string
+	rules   []*rule
+	byID    map[cedar.PolicyID]*rule
+	shelves map[shelfKey]*shelf
 }
 
 // rule is one policy, ready to be asked.
@@ -37,6 +36,7 @@ type rule struct {
 	policy      *cedar.Policy
 	obligations Obligations
 	operations  mentions
+	place       int // in the order of files and lines
 }
 
 // rules is an ordered set of policies, as cedar.Authorize wants it.
@@ -118,20 +118,14 @@ func load(names []string, read func(name string) ([]byte, *Problem, error)) (*En
 
 func newEngine(sch *schemaIndex, all []*rule) *Engine {
 	e := &Engine{
-		version:  versionOf(all),
-		rules:    all,
-		byID:     make(map[cedar.PolicyID]*rule, len(all)),
-		byAction: make(map[types.EntityUID]rules),
+		version: versionOf(all),
+		rules:   all,
+		byID:    make(map[cedar.PolicyID]*rule, len(all)),
+		shelves: sch.shelve(all),
 	}
-	for _, r := range all {
+	for i, r := range all {
+		r.place = i
 		e.byID[cedar.PolicyID(r.ref.ID)] = r
-	}
-	for action := range sch.resolved.Actions {
-		for _, r := range all {
-			if sch.mayApply(r.policy, action) {
-				e.byAction[action] = append(e.byAction[action], r)
-			}
-		}
 	}
 	return e
 }

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
-	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/schema"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
@@ -62,25 +60,5 @@ func (x *schemaIndex) climb(uid types.EntityUID, reach map[types.EntityUID]bool)
 	reach[uid] = true
 	for parent := range x.resolved.Actions[uid].Entity.Parents.All() {
 		x.climb(parent, reach)
-	}
-}
-
-// mayApply tells whether a policy's scope admits an action. A scope cannot fail
-// to evaluate, so leaving out the others changes no decision and no error.
-func (x *schemaIndex) mayApply(p *cedar.Policy, action types.EntityUID) bool {
-	switch scope := p.AST().Action.(type) {
-	case ast.ScopeTypeEq:
-		return scope.Entity == action
-	case ast.ScopeTypeIn:
-		return x.ancestors[action][scope.Entity]
-	case ast.ScopeTypeInSet:
-		for _, e := range scope.Entities {
-			if x.ancestors[action][e] {
-				return true
-			}
-		}
-		return false
-	default:
-		return true
 	}
 }

@@ -186,30 +186,6 @@ func manyPolicies(n int) map[string]string {
 	return map[string]string{"many.cedar": b.String()}
 }
 
-func BenchmarkDecide(b *testing.B) {
-	for _, n := range []int{10, 200} {
-		b.Run(fmt.Sprintf("policies=%d", n), func(b *testing.B) {
-			e := engine(b, manyPolicies(n))
-			q := signatureTo("FR", nil)
-			b.ReportAllocs()
-			for b.Loop() {
-				if !e.Decide(q).Allow {
-					b.Fatal("denied")
-				}
-			}
-		})
-	}
-	b.Run("default", func(b *testing.B) {
-		e, q := Default(), signatureTo("FR", nil)
-		b.ReportAllocs()
-		for b.Loop() {
-			if !e.Decide(q).Allow {
-				b.Fatal("denied")
-			}
-		}
-	})
-}
-
 func BenchmarkLoad(b *testing.B) {
 	dir := folder(manyPolicies(200))
 	for b.Loop() {
