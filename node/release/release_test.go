@@ -156,7 +156,7 @@ func TestAutomaticRelease(t *testing.T) {
 	es, pt := f.bureaus["ES"], f.bureaus["PT"]
 	es.engine = rules(t, `@handling("H2")
 permit (principal is Country, action in [Action::"share", Action::"answer"], resource is Scan);`,
-		"@id(\"scans-to-addressee\")\n@handling(\"H0 H1\")\n@retain(\"P1Y\")\n@approval(\"two-person\")\npermit (principal is Country, action == Action::\"share\", resource is Scan)\nwhen { resource.addressee == principal };",
+		"@id(\"scans-to-addressee\")\n@handling(\"H0 H1\")\n@retain(\"P1Y\")\n@approval(\"two-person\")\npermit (principal is Country, action == Action::\"share\", resource is Scan)\nwhen { resource.addressee == principal }\nunless { resource has operations && !resource.operations.isEmpty() };",
 		"@id(\"answer-scan-requests\")\n@handling(\"H0 H1\")\n@approval(\"two-person\")\npermit (principal is Country, action == Action::\"answer\", resource is Scan)\nwhen { resource.addressee == principal };")
 	r := pt.ask(signature, "ES")
 	if got := es.show(r.ID); got.State != Released || len(got.Approvals) != 0 {
