@@ -51,7 +51,7 @@ func (w *leakWorld) acquire(n *leakNode) {
 	w.t.Helper()
 	tech := n.people["tech"]
 	e := &leakExhibit{fields: map[string][]*secret{}, attributes: map[string]any{"calibre": "9 mm Luger", "origin": protocol.Evidence, "offence": "",
-		"terrorism": false, "customs": false, "trafficking": false, "group_size": int64(0), "age_days": int64(1)}}
+		"terrorism": false, "customs": false, "trafficking": false, "group_size": int64(0), "operations": []string{}, "age_days": int64(1)}}
 	in := func(field, what string) string {
 		v := w.hide(n.country, what)
 		e.fields[field] = append(e.fields[field], w.secrets[len(w.secrets)-1])
