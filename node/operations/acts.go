@@ -255,10 +255,10 @@ func (s *Service) told(tx *store.Tx, o *Operation, document string, who []protoc
 	}
 	for _, c := range who {
 		switch {
-		case c == s.desk.Country || state[c] == dispatch.Queued:
+		case c == s.desk.Country:
 		case state[c] == dispatch.Denied:
 			return desk.Forbidden("the sharing policy does not let documents of operation %s go to %s: a rule for OperationDocument permits it (docs/policy.md)", o.Number, c)
-		default:
+		case state[c] == "":
 			return desk.Invalid("%s is not an active member of the roster in force; `proofmark roster show` lists the members", c)
 		}
 	}
