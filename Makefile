@@ -6,7 +6,7 @@ BIN   := bin/proofmark
 # Arithmetic that shares nothing takes ten times as long under the race detector: elsewhere it runs without, and the galleries are raced by themselves.
 PLAIN = $(foreach p,correlate correlate/bullet correlate/shear correlate/synth correlate/exact correlate/x3p,-gcflags=proofmark/$(p)=-race=false)
 
-.PHONY: all build demo test soak portable bench bench-exchange lint fuzz clean help
+.PHONY: all build demo test soak portable bench bench-exchange bench-audit lint fuzz clean help
 
 all: build
 
@@ -42,6 +42,9 @@ bench: ## every benchmark, with allocations; BENCH=regexp and TIME=1s choose
 
 bench-exchange: ## deliveries between two processes, beside NATS JetStream (fetched for it); ARGS go to the program
 	cd bench/exchange && $(GO) build -mod=mod -o ../../bin/bench-exchange . && ../../bin/bench-exchange $(ARGS)
+
+bench-audit: ## synced appends to the audit log, beside Tessera's POSIX driver (fetched for it); ARGS='-large 1000000' measures a large log
+	cd bench/tessera && $(GO) build -mod=mod -o ../../bin/bench-audit . && ../../bin/bench-audit $(ARGS)
 
 lint: ## go vet, gofmt, staticcheck and govulncheck, the last two where they can be had
 	@scripts/lint

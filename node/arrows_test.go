@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"proofmark/node/tracing":       {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/dispatch"},
 	"proofmark/crypto/stream":      {},
 	"proofmark/crypto/witness":     {"proofmark/protocol", "proofmark/crypto/roster"},
+	"proofmark/crypto/extract":     {"proofmark/protocol"},
 	"proofmark/node/index":         {"proofmark/protocol", "proofmark/correlate", "proofmark/crypto/stream", "proofmark/node/tracing"},
 	"proofmark/node/ballistics": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate", "proofmark/node/desk", "proofmark/node/dispatch", "proofmark/node/tracing",
 		"proofmark/node/index", "proofmark/node/operations"},

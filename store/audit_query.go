@@ -90,7 +90,7 @@ func (s *Store) QueryAudit(ctx context.Context, q AuditQuery) ([]AuditRecord, er
 }
 
 func (tx *Tx) find(ctx context.Context, q *AuditQuery, before int64, page *AuditPage) error {
-	sources := tx.sources(q)
+	sources, leaves := tx.sources(q), leafReader{tx: tx, last: -1}
 	for at := before - 1; at >= 0; at-- {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -104,7 +104,7 @@ func (tx *Tx) find(ctx context.Context, q *AuditQuery, before int64, page *Audit
 			return nil
 		}
 		page.Looked++
-		r, err := tx.auditRecord(at)
+		r, err := leaves.record(at)
 		if err != nil {
 			return err
 		}
@@ -116,9 +116,17 @@ func (tx *Tx) find(ctx context.Context, q *AuditQuery, before int64, page *Audit
 }
 
 func (tx *Tx) auditRecord(index int64) (AuditRecord, error) {
-	leaf, err := tx.AuditLeaf(index)
+	stored, err := tx.get(spaceLeaf + number(uint64(index)))
 	if err != nil {
-		return AuditRecord{}, err
+		return AuditRecord{}, fmt.Errorf("audit entry %d: %w", index, err)
+	}
+	return recordOf(index, stored)
+}
+
+func recordOf(index int64, stored []byte) (AuditRecord, error) {
+	leaf, _, err := decodeLeaf(stored)
+	if err != nil {
+		return AuditRecord{}, fmt.Errorf("audit entry %d: %w", index, err)
 	}
 	e, err := leaf.Entry()
 	if err != nil {

@@ -124,3 +124,43 @@ func (tx *Tx) inPeriod(q *AuditQuery) source {
 		return -1, nil
 	}
 }
+
+// leafRun is how many neighbouring entries are read one by one before an iterator takes over, which is quicker in a row and slower at a jump.
+const leafRun = 8
+
+// leafReader reads entries in falling order.
+type leafReader struct {
+	tx   *Tx
+	it   *badger.Iterator
+	at   int64 // under the iterator
+	last int64
+	run  int
+}
+
+func (r *leafReader) record(index int64) (AuditRecord, error) {
+	if r.run++; index != r.last-1 {
+		r.run = 0
+	}
+	if r.last = index; r.run < leafRun {
+		return r.tx.auditRecord(index)
+	}
+	key := spaceLeaf + number(uint64(index))
+	if r.it == nil {
+		r.it = r.tx.snap.NewIterator(badger.IteratorOptions{Prefix: []byte(spaceLeaf), Reverse: true})
+		r.tx.iters = append(r.tx.iters, r.it)
+		r.at = -1
+	}
+	if r.at == index+1 {
+		r.it.Next()
+	} else {
+		r.it.Seek([]byte(key))
+	}
+	if r.at = index; !r.it.Valid() || string(r.it.Item().Key()) != key {
+		return AuditRecord{}, fmt.Errorf("audit entry %d: %w", index, ErrNotFound)
+	}
+	stored, err := r.it.Item().ValueCopy(nil)
+	if err != nil {
+		return AuditRecord{}, fmt.Errorf("audit entry %d: read: %w", index, err)
+	}
+	return recordOf(index, stored)
+}

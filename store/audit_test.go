@@ -234,6 +234,24 @@ func TestQueryAudit(t *testing.T) {
 	if page, err := s.FindAudit(context.Background(), AuditQuery{Object: "o7", Counterpart: "ES"}); err != nil || page.Looked != 0 || page.Next != 0 {
 		t.Errorf("looked at %d entries, none of which two indexes share", page.Looked)
 	}
+	// A walk finds the same, the oldest first.
+	for _, q := range []AuditQuery{{}, {Counterpart: "FR"}, {Object: "o3"}, {Since: hour(30), Until: hour(31)}, {Decision: "deny"}, {Policy: "none"}} {
+		var walked []int64
+		view(t, s, func(tx *Tx) error {
+			return tx.WalkAudit(context.Background(), q, nil, func(index int64, _ protocol.AuditLeaf) error { walked = append(walked, index); return nil })
+		})
+		k := len(walked)
+		for _, r := range all {
+			if q.selects(&r) {
+				if k--; k < 0 || walked[k] != r.Index {
+					t.Fatalf("walk %+v: entry %d", q, r.Index)
+				}
+			}
+		}
+		if k != 0 {
+			t.Errorf("walk %+v: %d entries too many", q, k)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := s.QueryAudit(ctx, AuditQuery{Text: "nowhere"}); !errors.Is(err, context.Canceled) {

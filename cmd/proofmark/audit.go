@@ -20,6 +20,9 @@ type auditCmd struct {
 
 	Reconcile auditReconcileCmd `cmd:"" help:"Compare both countries' logs of their channels: what is in both, what only one has, and what explains it."`
 	Statement auditStatementCmd `cmd:"" help:"Write what this log holds of the messages with one country, signed, for a comparison elsewhere."`
+
+	Export      auditExportCmd      `cmd:"" help:"Write entries to a file, with what proves them. The log keeps why: --why TEXT."`
+	CheckExport auditCheckExportCmd `cmd:"" help:"Prove without a node that an exported file is what the log holds."`
 }
 
 type auditVerifyCmd struct {

@@ -36,6 +36,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeScans(mux)
 	s.routeAudit(mux)
 	s.routeAuditProof(mux)
+	s.routeAuditExport(mux)
 	s.routeBackup(mux)
 	s.routeCustody(mux)
 	s.routeWitness(mux)

@@ -94,10 +94,25 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 	if err == nil {
 		err = refusal
 	}
+	if err = asPerson(err); errors.Is(err, ErrNotFound) {
+		err = errors.Join(err, d.foundNothing(ctx, a))
+	}
 	if err != nil {
-		return zero, asPerson(err)
+		return zero, err
 	}
 	return out, nil
+}
+
+// foundNothing records that somebody asked for an object that is not there: who tries names one after another is seen.
+func (d *Desk) foundNothing(ctx context.Context, a Act) error {
+	return d.Store.Update(ctx, func(tx *store.Tx) error {
+		tx.Audit(protocol.AuditEntry{
+			AuditHeader: protocol.AuditHeader{Action: protocol.ActConsult, Decision: "permit", Ground: "not-found"},
+			AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: "found nothing: " + string(a.Action),
+				Purpose: a.Purpose, PolicyVer: d.Policy().Version(), Justification: a.Actor.Justification},
+		})
+		return nil
+	})
 }
 
 // Read authorises a view and makes its audit entry durable before fn reads anything: nothing is shown that the log does not know of.

@@ -280,6 +280,9 @@ func TestDescribeTellsPolicyOfTheObject(t *testing.T) {
 	if _, err := Do(t.Context(), r.Desk, act, write(&runs, "c")); !errors.Is(err, ErrNotFound) || runs != 1 {
 		t.Errorf("%v", err)
 	}
+	if log := r.log(); log[len(log)-1].Ground != "not-found" || log[len(log)-1].Actor != "edgar" {
+		t.Errorf("whoever asks for what is not there leaves no entry: %+v", log[len(log)-1])
+	}
 }
 
 func TestTwoPersonApprovalIsNotGivenByOne(t *testing.T) {
