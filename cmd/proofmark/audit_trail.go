@@ -58,9 +58,9 @@ func printTrail(w io.Writer, t *control.Trail) {
 		fmt.Fprintln(w, "\nRetention erased what these entries were about; some may be of this exhibit:")
 		rows = make([][]string, len(t.Erased))
 		for i, e := range t.Erased {
-			rows[i] = []string{"  " + e.Country, e.Action, e.First, e.Last, fmt.Sprint(e.Entries)}
+			rows[i] = []string{"  " + e.Country, e.Action, orDash(e.Type), e.First, e.Last, fmt.Sprint(e.Entries)}
 		}
-		table(w, "", []string{"  WITH", "ACTION", "FIRST DAY", "LAST DAY", "ENTRIES"}, rows)
+		table(w, "", []string{"  WITH", "ACTION", "TYPE", "FIRST DAY", "LAST DAY", "ENTRIES"}, rows)
 	}
 	if t.More {
 		fmt.Fprintln(w, "\nThere are more entries than are shown here: ask with --object for single ones.")

@@ -147,7 +147,7 @@ func (r *row) readable() ([]string, error) {
 	for _, key := range slices.Sorted(maps.Keys(e.Details)) {
 		details = append(details, key+"="+e.Details[key])
 	}
-	cells := []string{strconv.FormatInt(r.index, 10), at, e.Day, e.Actor, string(e.Action), e.Decision, e.Ground, e.Counterpart, e.Kind, e.Object, e.Case, e.Event, e.Purpose,
+	cells := []string{strconv.FormatInt(r.index, 10), at, e.Day, e.Actor, string(e.Action), e.Decision, e.Ground, e.Counterpart, e.Type, e.Kind, e.Object, e.Case, e.Event, e.Purpose,
 		e.Justification, strings.Join(e.Policies, "; "), e.PolicyVer, strings.Join(e.Handling, " "), strings.Join(e.Withheld, " "), strings.Join(e.Documents, " "), e.Channel, seq,
 		strings.Join(details, "; ")}
 	for i := range cells {

@@ -57,6 +57,7 @@ type TrailPerson struct {
 type TrailErased struct {
 	Country string `json:"country"`
 	Action  string `json:"action"`
+	Type    string `json:"type,omitempty"`
 	First   string `json:"first"` // day
 	Last    string `json:"last"`
 	Entries int    `json:"entries"`
@@ -205,7 +206,7 @@ func (t *Trail) countErased(ctx context.Context, s *store.Store, records []store
 	if len(records) > 0 {
 		q.Since = records[0].Time.UTC().Truncate(24 * time.Hour)
 	}
-	seen := map[[2]string]*TrailErased{}
+	seen := map[[3]string]*TrailErased{}
 	for looked := 0; ; {
 		page, err := s.FindAudit(ctx, q)
 		if err != nil {
@@ -215,10 +216,10 @@ func (t *Trail) countErased(ctx context.Context, s *store.Store, records []store
 			if r.Counterpart == "" {
 				continue
 			}
-			key := [2]string{r.Counterpart, string(r.Action)}
+			key := [3]string{r.Counterpart, string(r.Action), r.Type}
 			e := seen[key]
 			if e == nil {
-				e = &TrailErased{Country: r.Counterpart, Action: string(r.Action), First: r.Day, Last: r.Day}
+				e = &TrailErased{Country: r.Counterpart, Action: string(r.Action), Type: r.Type, First: r.Day, Last: r.Day}
 				seen[key] = e
 			}
 			e.First, e.Last, e.Entries = min(e.First, r.Day), max(e.Last, r.Day), e.Entries+1
@@ -236,7 +237,7 @@ func (t *Trail) countErased(ctx context.Context, s *store.Store, records []store
 		t.Erased = append(t.Erased, *e)
 	}
 	slices.SortFunc(t.Erased, func(a, b TrailErased) int {
-		return cmp.Or(cmp.Compare(a.Country, b.Country), cmp.Compare(a.Action, b.Action))
+		return cmp.Or(cmp.Compare(a.Country, b.Country), cmp.Compare(a.Action, b.Action), cmp.Compare(a.Type, b.Type))
 	})
 	return nil
 }
