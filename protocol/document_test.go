@@ -370,3 +370,15 @@ func TestPick(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+func TestMayBeInseparable(t *testing.T) {
+	for typ, body := range bodies() {
+		signed, all := must2(Compose(headerOf(typ), body, noise(8)))
+		if n := len(must(Open(signed, all)).Inseparable()); n > 0 && !MayBeInseparable(typ) {
+			t.Errorf("%s has %d such fields", typ, n)
+		}
+	}
+	if !MayBeInseparable(TypeLead) || MayBeInseparable(TypeSignature) || MayBeInseparable("unknown") {
+		t.Error("a lead's number of its exhibit is one, a signature has none")
+	}
+}

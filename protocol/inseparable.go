@@ -11,6 +11,16 @@ func (d *Document) Inseparable() []string {
 	return nil
 }
 
+// MayBeInseparable tells whether documents of a type can have such fields at all.
+func MayBeInseparable(t Type) bool {
+	spec, known := specs[t]
+	if !known {
+		return false
+	}
+	_, may := spec.body().(interface{ inseparable() []string })
+	return may
+}
+
 // filled returns those names whose values are not empty; names and values take turns.
 func filled(pairs ...string) (out []string) {
 	for i := 0; i < len(pairs); i += 2 {

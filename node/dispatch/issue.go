@@ -140,7 +140,7 @@ func judge(engine *policy.Engine, rec *Record, q policy.Request) policy.Decision
 	if dec.Allow && slices.Contains(protocol.Redactable(rec.Type), "likelihood_ratio") {
 		imply(&dec, "firearm", "likelihood_ratio")
 	}
-	if dec.Allow && len(dec.Obligations.Redact) > 0 {
+	if dec.Allow && len(dec.Obligations.Redact) > 0 && protocol.MayBeInseparable(rec.Type) {
 		if err := separable(rec, dec.Obligations.Redact); err != nil {
 			dec.Allow = false
 			dec.Errors = append(dec.Errors, err.Error())
