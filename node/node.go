@@ -21,6 +21,7 @@ import (
 	"proofmark/node/accounting"
 	"proofmark/node/backup"
 	"proofmark/node/ballistics"
+	"proofmark/node/budget"
 	"proofmark/node/bundle"
 	"proofmark/node/control"
 	"proofmark/node/custody"
@@ -314,7 +315,7 @@ func (n *Node) upkeep(ctx context.Context) error {
 			if err := n.people.Sweep(ctx); err != nil && ctx.Err() == nil {
 				n.log.Error("sweep sessions", "error", err)
 			}
-			if err := errors.Join(n.dispatch.FlushRefusals(ctx, false), n.release.FlushRefusals(ctx, false), n.release.Expire(ctx)); err != nil && ctx.Err() == nil {
+			if err := errors.Join(n.dispatch.FlushRefusals(ctx, false), n.release.FlushRefusals(ctx, false), n.release.Expire(ctx), n.store.Update(ctx, budget.Flush)); err != nil && ctx.Err() == nil {
 				n.log.Error("record refusals and end releases", "error", err)
 			}
 			if err := n.dispatch.Expire(ctx); err != nil && ctx.Err() == nil {

@@ -84,17 +84,7 @@ func ParseCases(text []byte) ([]Case, error) {
 	decoder := toml.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&file); err != nil {
-		var missing *toml.StrictMissingError
-		var wrong *toml.DecodeError
-		switch {
-		case errors.As(err, &missing) && len(missing.Errors) > 0:
-			line, _ := missing.Errors[0].Position()
-			return nil, &Problem{CasesFile, line, fmt.Sprintf("unknown key %q", strings.Join(missing.Errors[0].Key(), "."))}
-		case errors.As(err, &wrong):
-			line, _ := wrong.Position()
-			return nil, &Problem{CasesFile, line, wrong.Error()}
-		}
-		return nil, fmt.Errorf("%s: %w", CasesFile, err)
+		return nil, tomlProblem(CasesFile, err)
 	}
 	if len(file.Case) == 0 {
 		return nil, &Problem{CasesFile, 1, "no [[case]] in it"}

@@ -28,6 +28,7 @@ type Engine struct {
 	rules   []*rule
 	byID    map[cedar.PolicyID]*rule
 	shelves map[shelfKey]*shelf
+	budgets budgetSet
 }
 
 // rule is one policy, ready to be asked.
@@ -54,8 +55,8 @@ func (rs rules) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	}
 }
 
-// Load reads every *.cedar file at the top of a folder and checks it against the
-// schema. All problems found are joined in the error, each a *Problem with file
+// Load reads every *.cedar file at the top of a folder, and budgets.toml where there
+// is one, and checks them against the schema. All problems found are joined in the error, each a *Problem with file
 // and line; a folder without policies is ErrNoPolicies.
 func Load(dir fs.FS) (*Engine, error) {
 	names, err := fs.Glob(dir, "*.cedar")
@@ -68,19 +69,30 @@ func Load(dir fs.FS) (*Engine, error) {
 	if len(names) > maxFiles {
 		return nil, fmt.Errorf("loading policies: %d files, more than %d; join them", len(names), maxFiles)
 	}
-	return load(names, func(name string) ([]byte, *Problem, error) { return readPolicyFile(dir, name) })
+	budgets, err := readBudgets(dir)
+	if err != nil {
+		return nil, fmt.Errorf("loading budgets: %w", err)
+	}
+	return load(names, budgets, func(name string) ([]byte, *Problem, error) { return readPolicyFile(dir, name) })
 }
 
 // LoadTexts does as Load with files that are at hand, by their names.
 func LoadTexts(files map[string]string) (*Engine, error) {
-	names := slices.Collect(maps.Keys(files))
+	budgets := usualBudgets
+	if text, there := files[BudgetsFile]; there {
+		var err error
+		if budgets, err = parseBudgets([]byte(text)); err != nil {
+			return nil, fmt.Errorf("loading budgets: %w", err)
+		}
+	}
+	names := slices.DeleteFunc(slices.Collect(maps.Keys(files)), func(name string) bool { return name == BudgetsFile })
 	if len(names) == 0 {
 		return nil, fmt.Errorf("loading policies: %w", ErrNoPolicies)
 	}
 	if len(names) > maxFiles {
 		return nil, fmt.Errorf("loading policies: %d files, more than %d; join them", len(names), maxFiles)
 	}
-	return load(names, func(name string) ([]byte, *Problem, error) {
+	return load(names, budgets, func(name string) ([]byte, *Problem, error) {
 		if !fs.ValidPath(name) || path.Base(name) != name || path.Ext(name) != ".cedar" {
 			return nil, nil, fmt.Errorf("loading policies: %q is no name of a policy file", shorten(name))
 		}
@@ -92,7 +104,7 @@ func LoadTexts(files map[string]string) (*Engine, error) {
 }
 
 // load compiles files, in the order of their names.
-func load(names []string, read func(name string) ([]byte, *Problem, error)) (*Engine, error) {
+func load(names []string, budgets budgetSet, read func(name string) ([]byte, *Problem, error)) (*Engine, error) {
 	slices.Sort(names)
 	sch, err := loadSchema()
 	if err != nil {
@@ -113,12 +125,13 @@ func load(names []string, read func(name string) ([]byte, *Problem, error)) (*En
 	if len(l.rules) == 0 {
 		return nil, fmt.Errorf("loading policies: %w with a policy in it", ErrNoPolicies)
 	}
-	return newEngine(sch, l.rules), nil
+	return newEngine(sch, l.rules, budgets), nil
 }
 
-func newEngine(sch *schemaIndex, all []*rule) *Engine {
+func newEngine(sch *schemaIndex, all []*rule, budgets budgetSet) *Engine {
 	e := &Engine{
-		version: versionOf(all),
+		version: versionWith(versionOf(all), budgets),
+		budgets: budgets,
 		rules:   all,
 		byID:    make(map[cedar.PolicyID]*rule, len(all)),
 		shelves: sch.shelve(all),
@@ -155,7 +168,7 @@ func (e *Engine) Policies() []Ref {
 	return refs
 }
 
-//go:embed default/*.cedar default/cases.toml
+//go:embed default/*.cedar default/cases.toml default/budgets.toml
 var embedded embed.FS
 
 // DefaultFiles returns the default policy as files, for a bureau to start from.

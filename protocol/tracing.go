@@ -50,8 +50,14 @@ func (b *TraceRequestBody) Check() error {
 	)
 }
 
-// TraceStatuses lists what the answering country may say before it answers.
-var TraceStatuses = []string{"ACKNOWLEDGED"}
+// What the answering country may say before it answers, or instead of it.
+const (
+	TraceAcknowledged = "ACKNOWLEDGED"
+	TraceTooMany      = "TOO_MANY_REQUESTS" // of this country for this purpose, whatever they ask for: nothing was looked up, and it may be asked again later
+)
+
+// TraceStatuses lists them.
+var TraceStatuses = []string{TraceAcknowledged, TraceTooMany}
 
 // TraceStatusBody moves a trace on without answering it.
 type TraceStatusBody struct {

@@ -74,6 +74,7 @@ type cli struct {
 
 	Audit   auditCmd   `cmd:"" help:"Verify and query the audit log." group:"oversight"`
 	Witness witnessCmd `cmd:"" help:"Cosignatures of members on each other's audit logs, and proof where a log was put back or forked." group:"oversight"`
+	Budget  budgetCmd  `cmd:"" help:"Show how many questions may still be asked, by you and by other countries." group:"oversight"`
 
 	Schema schemaCmd `cmd:"" help:"Print the JSON Schemas of the documents that are exchanged; no node is needed." group:"federation"`
 

@@ -184,6 +184,9 @@ func readPolicies(dir string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if budgets := filepath.Join(dir, policy.BudgetsFile); fileThere(budgets) {
+		names = append(names, budgets)
+	}
 	out := make(map[string]string, len(names))
 	for _, name := range names {
 		b, err := readFile("policy", name, 1<<20)
@@ -193,6 +196,11 @@ func readPolicies(dir string) (map[string]string, error) {
 		out[filepath.Base(name)] = string(b)
 	}
 	return out, nil
+}
+
+func fileThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // refs writes policies on one line.

@@ -59,6 +59,7 @@ func (c *traceNewCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	a.tellBudget("trace:new", "")
 	return a.show(t, func(w io.Writer) {
 		fmt.Fprintf(w, "Trace %s is submitted to %s. It is delivered as soon as that country can be reached.\n", t.Number, t.Counterpart)
 		printAdvice(w, t.Advice)

@@ -40,6 +40,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeBackup(mux)
 	s.routeCustody(mux)
 	s.routeWitness(mux)
+	s.routeBudget(mux)
 }
 
 // LoginRequest opens a session; with a code it is the first login, which sets the person's own secret.

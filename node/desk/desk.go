@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"proofmark/node/budget"
 	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -76,6 +77,9 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 			if refusal = no; err != nil || refusal != nil {
 				return nil, errors.Join(err, refusal)
 			}
+			if refusal, err = d.spend(tx, a); err != nil || refusal != nil {
+				return nil, errors.Join(err, refusal)
+			}
 			tx.Complete(func(e *protocol.AuditEntry) { d.complete(e, a, dec) })
 			v, err := fn(tx)
 			if err != nil {
@@ -122,6 +126,9 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 	err := d.Store.Update(ctx, func(tx *store.Tx) error {
 		dec, no, err := d.authorise(tx, a)
 		if refusal = no; err != nil || refusal != nil {
+			return err
+		}
+		if refusal, err = d.spend(tx, a); err != nil || refusal != nil {
 			return err
 		}
 		if entry.Action == "" {
@@ -205,6 +212,24 @@ func (d *Desk) authorise(tx *store.Tx, a Act) (dec policy.Decision, refusal, err
 		return dec, Forbidden("%s is done for a stated reason only (%s). Say why: --why TEXT; the log keeps it.", a.Action, strings.Join(PolicyRefs(dec), ", ")), nil
 	}
 	return dec, forbidden(a, dec), nil
+}
+
+// spend counts an act that asks about somebody's object against the person's budget; the refusal says when something is free again.
+func (d *Desk) spend(tx *store.Tx, a Act) (refusal, err error) {
+	b, counted := d.Policy().PersonBudget(a.Action, a.Purpose)
+	if !counted {
+		return nil, nil
+	}
+	s, ok, err := budget.Spend(tx, budget.Who{Person: a.Actor.Name}, string(a.Action), b)
+	if err != nil || ok {
+		return nil, err
+	}
+	when := ""
+	if !s.Frees.IsZero() {
+		when = " The next is free on " + s.Frees.Format("2006-01-02 at 15:04 UTC") + "."
+	}
+	return Forbidden("you have used all %d %s that one person has in %s.%s The budgets stand in %s of the policy: proofmark budget show", b.Limit, a.Action, budget.Span(b.Per),
+		when, policy.BudgetsFile), nil
 }
 
 // PolicyRefs writes the deciding policies of a decision as an audit entry names them.

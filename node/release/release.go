@@ -22,10 +22,9 @@ const Purpose = "criminal-investigation"
 // The usual measures.
 const (
 	UsualTick  = 15 * time.Second    // every answer that releases nothing leaves on a whole multiple of it
-	UsualQuota = 50                  // requests of one country in a day (UTC)
 	UsualChunk = 256 << 10           // bytes of a scan that are checked and kept at once
 	UsualValid = 30 * 24 * time.Hour // a release can be used so long
-	answered   = 4                   // times the quota: what comes beyond it is refused without an answer
+	answered   = 4                   // times the budget: what comes beyond it is refused without an answer
 	maxOpened  = 512                 // streams for one scan of one release
 )
 
@@ -47,7 +46,7 @@ type Options struct {
 	Fetch Fetch // nil: nothing is fetched (no network)
 
 	Tick  time.Duration
-	Quota int
+	Quota int // requests of one country within the span of its budget; 0: as many as the policy's budgets say
 	Chunk int64
 	Valid time.Duration
 }
@@ -79,9 +78,6 @@ func New(o Options) *Service {
 		filed: make(chan struct{}, 1), wake: make(chan struct{}, 1), come: make(chan struct{}, 1), whole: make(chan struct{}, 1), looked: func(string) {}}
 	if s.tick <= 0 {
 		s.tick = UsualTick
-	}
-	if s.quota <= 0 {
-		s.quota = UsualQuota
 	}
 	if s.chunk <= 0 {
 		s.chunk = UsualChunk

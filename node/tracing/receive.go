@@ -41,6 +41,13 @@ func (s *Service) receiveRequest(tx *store.Tx, in dispatch.Received) error {
 		return err
 	}
 	tr.note(received, Step{At: tx.Now(), By: desk.Node.Name})
+	within, err := s.within(tx, in)
+	if err != nil {
+		return err
+	}
+	if !within {
+		return s.tooMany(tx, tr)
+	}
 	tr.Unsearched, tr.MatchNote = true, "own records are being searched"
 	tx.OnCommit(s.wake)
 	return traces.Insert(tx, tr.ID, tr)
@@ -183,10 +190,11 @@ func (s *Service) receiveStatus(tx *store.Tx, in dispatch.Received) error {
 	if err != nil || tr.knows(in.Document.ID) {
 		return err
 	}
-	if body.Status != "ACKNOWLEDGED" {
+	event, known := map[string]Event{protocol.TraceAcknowledged: Acknowledge, protocol.TraceTooMany: Refuse}[body.Status]
+	if !known {
 		return desk.Invalid("trace %s: this version knows no status %q", tr.Number, body.Status)
 	}
-	if err := tr.advance(Acknowledge, Step{At: tx.Now(), Country: in.From, Note: body.Note, Document: in.Document.ID}); err != nil {
+	if err := tr.advance(event, Step{At: tx.Now(), Country: in.From, Note: body.Note, Document: in.Document.ID}); err != nil {
 		return desk.Conflict("trace %s: %v", tr.Number, err)
 	}
 	return traces.Put(tx, tr.ID, tr)

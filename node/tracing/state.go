@@ -19,6 +19,7 @@ const (
 	Completed    State = "COMPLETED"
 	PartialTrace State = "PARTIAL"
 	Unsuccessful State = "UNSUCCESSFUL"
+	Refused      State = "REFUSED" // too many requests: nothing was looked up
 	Closed       State = "CLOSED"
 )
 
@@ -33,6 +34,7 @@ const (
 	AnswerCompleted  Event = "answered: completed"
 	AnswerPartial    Event = "answered: partial"
 	AnswerNotTraced  Event = "answered: unsuccessful"
+	Refuse           Event = "refused: too many requests"
 	Close            Event = "closed"
 	received         Event = "received" // moves nothing: the request reached its addressee
 	released         Event = "more of the request was released"
@@ -42,12 +44,13 @@ const (
 // transitions is the state machine: what can happen in each state and where it leads.
 var transitions = map[State]map[Event]State{
 	Draft:        {Submit: Submitted},
-	Submitted:    {Acknowledge: Acknowledged},
+	Submitted:    {Acknowledge: Acknowledged, Refuse: Refused},
 	Acknowledged: {Begin: InProgress},
 	InProgress:   {AnswerCompleted: Completed, AnswerPartial: PartialTrace, AnswerNotTraced: Unsuccessful},
 	Completed:    {Close: Closed},
 	PartialTrace: {Close: Closed},
 	Unsuccessful: {Close: Closed},
+	Refused:      {Close: Closed},
 	Closed:       {},
 }
 

@@ -123,7 +123,7 @@ func (s *Service) Acknowledge(ctx context.Context, who desk.Actor, key, ref, not
 		if _, err := next(tr.State, Acknowledge); err != nil {
 			return desk.Conflict("trace %s: %v", tr.Number, err)
 		}
-		body := &protocol.TraceStatusBody{Request: tr.ID, Status: "ACKNOWLEDGED", Note: note}
+		body := &protocol.TraceStatusBody{Request: tr.ID, Status: protocol.TraceAcknowledged, Note: note}
 		doc, err := s.out.Issue(tx, protocol.TypeTraceStatus, body, s.facts(tr, who))
 		if err != nil {
 			return err
@@ -174,7 +174,7 @@ type TraceFilter struct {
 
 func (f TraceFilter) takes(t *Trace) bool {
 	return (f.Direction == "" || f.Direction == t.Direction) && (f.State == "" || f.State == t.State) &&
-		(f.Counterpart == "" || f.Counterpart == t.Counterpart) && (!f.Open || t.Answer == nil)
+		(f.Counterpart == "" || f.Counterpart == t.Counterpart) && (!f.Open || t.Answer == nil && t.State != Refused)
 }
 
 // ListTraces lists traces of both directions, the newest first.
