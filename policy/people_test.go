@@ -167,6 +167,7 @@ func defaultFiles(t *testing.T) map[string]string {
 	if err != nil || len(names) == 0 {
 		t.Fatalf("default files: %v %v", names, err)
 	}
+	names = append(names, BudgetsFile)
 	files := make(map[string]string)
 	for _, name := range names {
 		text, err := fs.ReadFile(DefaultFiles(), name)

@@ -31,6 +31,7 @@ func (c *scanRequestCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	a.tellBudget("scan:request", c.Purpose)
 	return a.show(r, func(w io.Writer) {
 		fmt.Fprintf(w, "Request %s goes to %s. A scan that is released is fetched by itself.\n\nNext:  proofmark scan show %s\n", r.Number, r.Counterpart, r.Number)
 	})

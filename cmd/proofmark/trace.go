@@ -75,7 +75,7 @@ func printAdvice(w io.Writer, advice []string) {
 
 type traceListCmd struct {
 	Direction   string `help:"outgoing or incoming."`
-	State       string `help:"SUBMITTED, ACKNOWLEDGED, IN_PROGRESS, COMPLETED, PARTIAL or UNSUCCESSFUL."`
+	State       string `help:"SUBMITTED, ACKNOWLEDGED, IN_PROGRESS, COMPLETED, PARTIAL, UNSUCCESSFUL or REFUSED."`
 	Counterpart string `help:"Country code of the other side." placeholder:"CC"`
 	Open        bool   `help:"Only those without an answer."`
 	Limit       int    `help:"At most so many." default:"100"`

@@ -11,15 +11,16 @@ import (
 func TestStateMachine(t *testing.T) {
 	legal := map[State]map[Event]State{
 		Draft:        {Submit: Submitted},
-		Submitted:    {Acknowledge: Acknowledged},
+		Submitted:    {Acknowledge: Acknowledged, Refuse: Refused},
 		Acknowledged: {Begin: InProgress},
 		InProgress:   {AnswerCompleted: Completed, AnswerPartial: PartialTrace, AnswerNotTraced: Unsuccessful},
 		Completed:    {Close: Closed},
 		PartialTrace: {Close: Closed},
 		Unsuccessful: {Close: Closed},
+		Refused:      {Close: Closed},
 		Closed:       {},
 	}
-	events := []Event{Submit, Acknowledge, Begin, AnswerCompleted, AnswerPartial, AnswerNotTraced, Close, received, released, searchedOnArrive, "invented"}
+	events := []Event{Submit, Acknowledge, Begin, AnswerCompleted, AnswerPartial, AnswerNotTraced, Refuse, Close, received, released, searchedOnArrive, "invented"}
 	if len(States()) != len(legal) {
 		t.Errorf("states %v, want %d of them", States(), len(legal))
 	}
