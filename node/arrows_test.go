@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"proofmark/node/index":         {"proofmark/protocol", "proofmark/correlate", "proofmark/crypto/stream", "proofmark/node/tracing"},
 	"proofmark/node/ballistics": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate", "proofmark/node/desk", "proofmark/node/dispatch", "proofmark/node/tracing",
 		"proofmark/node/index", "proofmark/node/operations"},
-	"proofmark/node/release":    {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate/x3p", "proofmark/node/desk", "proofmark/node/dispatch", "proofmark/node/ballistics"},
+	"proofmark/node/release":    {"proofmark/node/budget", "proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate/x3p", "proofmark/node/desk", "proofmark/node/dispatch", "proofmark/node/ballistics"},
 	"proofmark/node/bundle":     {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk", "proofmark/node/dispatch"},
 	"proofmark/node/sharing":    {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk"},
 	"proofmark/node/backup":     {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
