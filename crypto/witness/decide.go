@@ -41,11 +41,11 @@ type Offer struct {
 	Proof tlog.TreeProof // from Head.Shown to New
 }
 
-// Decide is the rule of a witness, after c2sp.org/tlog-witness: held is what it holds of this log (Empty: nothing yet), and excused the id of the last
-// restore that the log declared here in a head that was cosigned (empty: none): a restore explains one contradiction, not the next one too.
+// Decide is the rule of a witness, after c2sp.org/tlog-witness: held is what it holds of this log (Empty: nothing yet), and excused tells of a restore's id
+// whether the log has declared it here before, in a head that was cosigned: a restore explains one contradiction, not the next one too.
 //
 // The one who calls must keep the new checkpoint, durably and before anybody sees the cosignature, in the same transaction in which held was read.
-func Decide(held Tree, excused string, o Offer) (Verdict, error) {
+func Decide(held Tree, excused func(restore string) bool, o Offer) (Verdict, error) {
 	if err := o.check(); err != nil {
 		return Refuse, err
 	}
@@ -53,7 +53,7 @@ func Decide(held Tree, excused string, o Offer) (Verdict, error) {
 		return Conflict, nil
 	}
 	v := judge(held, o)
-	if r := o.Head.Restored; v.Contradicts() && r != nil && r.ID != excused && r.Base.N < held.N && r.Base.N <= o.New.N {
+	if r := o.Head.Restored; v.Contradicts() && r != nil && r.Base.N < held.N && r.Base.N <= o.New.N && !excused(r.ID) {
 		return Reset, nil
 	}
 	return v, nil

@@ -75,7 +75,7 @@ func TestDecide(t *testing.T) {
 		"and nothing behind its backup": {held, "", restored(pt.offer(t, forked, 15, held), first, 16), Rollback},
 		"and a conflict is one":         {held, "", restored(pt.offer(t, forked, 15, log.at(15)), first, 10), Conflict},
 	} {
-		got, err := Decide(tc.held, tc.excused, tc.offer)
+		got, err := Decide(tc.held, func(id string) bool { return id == tc.excused }, tc.offer)
 		if got != tc.want || (err != nil) != (tc.want == Refuse) {
 			t.Errorf("%s: %v, %v; want %v", name, got, err, tc.want)
 		}
@@ -108,7 +108,7 @@ func TestWitnessNeverCosignsTwoHistories(test *testing.T) {
 			from := logs[rapid.IntRange(0, len(logs)-1).Draw(t, "from")]
 			logs = append(logs, from.branch(rapid.IntRange(0, 40).Draw(t, "at"), fmt.Sprint("branch ", i, " "), 48))
 		}
-		held, excused := Empty(), ""
+		held, excused := Empty(), map[string]bool{}
 		type state struct {
 			log  *tree
 			size int64
@@ -133,18 +133,18 @@ func TestWitnessNeverCosignsTwoHistories(test *testing.T) {
 				id := fmt.Sprintf("%032x", rapid.IntRange(0, 2).Draw(t, "restore"))
 				o.Head.Restored = &Restored{ID: id, Base: log.at(rapid.Int64Range(0, 48).Draw(t, "base"))}
 			}
-			v, _ := Decide(held, excused, o)
+			v, _ := Decide(held, func(id string) bool { return excused[id] }, o)
 			if v != Cosign && v != Reset {
 				continue
 			}
 			if v == Reset {
-				if o.Head.Restored.ID == excused {
-					t.Fatalf("the restore %s explains twice", excused)
+				if excused[o.Head.Restored.ID] {
+					t.Fatalf("the restore %s explains twice", o.Head.Restored.ID)
 				}
 				epoch = nil
 			}
 			if o.Head.Restored != nil {
-				excused = o.Head.Restored.ID
+				excused[o.Head.Restored.ID] = true
 			}
 			for _, s := range epoch {
 				small, large := s, state{log, o.New.N}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	rules "proofmark/crypto/witness"
@@ -68,11 +69,9 @@ func (s *Service) holding(tx *store.Tx, log rules.Log) (holding, error) {
 	return h, nil
 }
 
-func (h holding) excused() string {
-	if h.record == nil {
-		return ""
-	}
-	return h.record.Excused
+// excused tells whether a restore explained something here before. Nobody restores so often that the list ends.
+func (h holding) excused(restore string) bool {
+	return h.record != nil && (slices.Contains(h.record.Excused, restore) || len(h.record.Excused) >= maxExcused)
 }
 
 // judge decides over an offered checkpoint. What is held is read and replaced in one transaction, and the cosignature is made once it is durable: of two
@@ -93,7 +92,7 @@ func (s *Service) judge(ctx context.Context, ring *rules.Keyring, from protocol.
 		if held, err = s.holding(tx, log); err != nil {
 			return err
 		}
-		v, err = rules.Decide(held.tree, held.excused(), o)
+		v, err = rules.Decide(held.tree, held.excused, o)
 		return err
 	})
 	if err != nil && v != rules.Refuse {
@@ -109,7 +108,7 @@ func (s *Service) judge(ctx context.Context, ring *rules.Keyring, from protocol.
 		if held, err = s.holding(tx, log); err != nil {
 			return err
 		}
-		if v, err = rules.Decide(held.tree, held.excused(), o); err != nil {
+		if v, err = rules.Decide(held.tree, held.excused, o); err != nil {
 			return err
 		}
 		switch v {
@@ -154,8 +153,8 @@ func (s *Service) advance(tx *store.Tx, log rules.Log, held holding, v rules.Ver
 		r = &Held{Country: country, LogKey: log.Key, Since: now, OldKeys: old}
 		s.record(tx, country, protocol.ActReceive, "permit", "witness", fmt.Sprintf("this node is a witness of %s's audit log, from %d entries on", country, o.New.N), nil)
 	}
-	if restored := o.Head.Restored; restored != nil && restored.ID != r.Excused {
-		r.Excused, r.ExcusedAt = restored.ID, o.Head.At
+	if restored := o.Head.Restored; restored != nil && !held.excused(restored.ID) {
+		r.Excused, r.ExcusedAt = append(r.Excused, restored.ID), o.Head.At
 		if err := s.explain(tx, country, restored.ID); err != nil {
 			return err
 		}

@@ -89,17 +89,20 @@ func (s *Service) declared(tx *store.Tx, log rules.Log) (id string, at time.Time
 		return own.ID, own.At, nil
 	}
 	held, err := optional(tx, Holdings, log.Country)
-	if err != nil || held == nil || held.LogKey != log.Key {
+	if err != nil || held == nil || held.LogKey != log.Key || len(held.Excused) == 0 {
 		return "", at, err
 	}
-	return held.Excused, held.ExcusedAt, nil
+	return held.Excused[len(held.Excused)-1], held.ExcusedAt, nil
 }
 
-// settleOwn settles the evidence against this node's own log that was there before the restore that it declared last.
+// settleOwn remembers the restore that this node declared last, and settles the evidence against its own log that was there before.
 func (s *Service) settleOwn(ctx context.Context) error {
 	return s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
 		restored, err := s.o.Restored(tx)
 		if err != nil || restored == nil {
+			return err
+		}
+		if known, err := Declared.Has(tx, restored.ID); err != nil || known {
 			return err
 		}
 		for _, r := range Evidences.By(tx, "country", string(s.country)) {
@@ -110,7 +113,10 @@ func (s *Service) settleOwn(ctx context.Context) error {
 				}
 			}
 		}
-		return tx.Err()
+		if err := tx.Err(); err != nil {
+			return err
+		}
+		return Declared.Put(tx, restored.ID, restored)
 	})
 }
 

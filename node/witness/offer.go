@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -147,18 +148,38 @@ func (s *Service) head(tx *store.Tx, c rules.Checkpoint, shown rules.Tree) (rule
 		}
 	}
 	h.Proof = rules.ProofSum(o.Proof)
-	restored, err := s.o.Restored(tx)
-	if err != nil || restored == nil {
-		o.Head = h
+	if h.Restored, err = s.restored(tx, shown); err != nil {
 		return o, err
 	}
-	base, err := rules.OpenCheckpoint(restored.Checkpoint, s.o.Own)
-	if err != nil {
-		return o, fmt.Errorf("where the restored log ends: %w", err)
-	}
-	h.Restored = &rules.Restored{ID: restored.ID, Base: base.Tree}
 	o.Head = h
 	return o, nil
+}
+
+// restored is the restore that explains why this log is not what was shown: the last one of those that went back behind it, or else the last one of all.
+func (s *Service) restored(tx *store.Tx, shown rules.Tree) (*rules.Restored, error) {
+	last, err := s.o.Restored(tx)
+	if err != nil || last == nil {
+		return nil, err
+	}
+	var found *rules.Restored
+	var at time.Time
+	for _, r := range Declared.All(tx) {
+		base, err := rules.OpenCheckpoint(r.Checkpoint, s.o.Own)
+		if err != nil {
+			return nil, fmt.Errorf("where the log restored on %s ends: %w", r.At.Format(time.DateOnly), err)
+		}
+		if base.N < shown.N && !r.At.Before(at) {
+			found, at = &rules.Restored{ID: r.ID, Base: base.Tree}, r.At
+		}
+	}
+	if err := tx.Err(); err != nil || found != nil {
+		return found, err
+	}
+	base, err := rules.OpenCheckpoint(last.Checkpoint, s.o.Own)
+	if err != nil {
+		return nil, fmt.Errorf("where the restored log ends: %w", err)
+	}
+	return &rules.Restored{ID: last.ID, Base: base.Tree}, nil
 }
 
 // own holds what a witness has shown of this log against this log, and keeps what contradicts it: the database here is older than what it has signed, or

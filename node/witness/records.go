@@ -19,8 +19,8 @@ type Held struct {
 	Since   time.Time        `json:"since"`   // first cosigned
 	At      time.Time        `json:"at"`      // last cosigned
 
-	Excused   string    `json:"excused,omitempty"`    // id of the restore that the log declared last
-	ExcusedAt time.Time `json:"excused_at,omitzero"`  // when, by the log's clock
+	Excused   []string  `json:"excused,omitempty"`    // ids of the restores that the log has declared here, the last one last
+	ExcusedAt time.Time `json:"excused_at,omitzero"`  // when the last was, by the log's clock
 	Restores  []Restore `json:"restores,omitempty"`   // that began a new epoch, the newest last
 	OldKeys   []OldKey  `json:"old_keys,omitempty"`   // logs that the member had before under other keys
 	Refusals  uint64    `json:"refusals,omitempty"`   // offers that contradicted what is held
@@ -84,18 +84,21 @@ type Witness struct {
 	Line    string    `json:"line"`
 }
 
-// What the store holds: of other logs and evidence against any, by country and by id; of this node's, by witness and by size.
+// What the store holds: of other logs and evidence against any, by country and by id; of this node's, by witness and by size, and the restores that it has
+// declared, by id: a witness that was away for two of them is told of the one that it has missed first.
 var (
 	Holdings    = store.NewCollection[Held]("witness-held")
 	Evidences   = store.NewCollection("witness-evidence", store.Index[Record]{Name: "country", Keys: func(r *Record) []string { return []string{string(r.Country)} }})
 	Givens      = store.NewCollection[Given]("witness-given")
 	Checkpoints = store.NewCollection[Cosigned]("witness-checkpoint")
+	Declared    = store.NewCollection[protocol.Restored]("witness-declared")
 )
 
 // Bounds of what is kept for one log.
 const (
 	maxEvidence    = 8 // pieces of evidence; the first ones stay
 	maxRestores    = 8 // the newest ones stay
+	maxExcused     = 512
 	maxCheckpoints = 16
 )
 

@@ -140,7 +140,8 @@ func (s *Service) tell(ctx context.Context, ring *rules.Keyring) error {
 	now := s.o.Now()
 	var to []protocol.Country
 	for c := range news {
-		if s.o.Connected(c) && !now.Before(s.later[c]) {
+		pause := s.later[c].Sub(now)
+		if s.o.Connected(c) && (pause <= 0 || pause > tellPause) { // longer: the clock was set back
 			to = append(to, c)
 			s.later[c] = now.Add(tellPause)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,9 +55,13 @@ func TestMembersCosignEachOther(t *testing.T) {
 
 	// A witness that was away takes up the log where it is.
 	f.leave("FR", true)
+	was := pt.size()
 	for range 3 {
 		pt.grow(4)
 		f.turn()
+	}
+	if pt.size() != was+12 {
+		t.Errorf("a witness that is away makes %d entries", pt.size()-was-12)
 	}
 	s = pt.state()
 	if s.Cosigned.Enough && s.Cosigned.Size == s.Entries {
@@ -197,6 +202,93 @@ func TestADeclaredRestoreBeginsAnEpoch(t *testing.T) {
 	f.turn()
 	if v := es.view("PT"); v.Alarms != 1 || len(v.Restores) != 1 {
 		t.Errorf("ES: %+v", v)
+	}
+}
+
+// A witness that was away for two restores is told of the one that explains what it holds.
+func TestTwoRestoresMissed(t *testing.T) {
+	dir := t.TempDir()
+	f := newFederation(t, dir, "PT", "ES", "FR")
+	pt, es, fr := f.bureaus["PT"], f.bureaus["ES"], f.bureaus["FR"]
+	pt.grow(10)
+	old := filepath.Join(dir, "old")
+	pt.copyTo(old)
+	pt.grow(10)
+	f.turn()
+	f.leave("FR", true)
+	restore := func(id string) {
+		f.add(time.Minute)
+		pt.restored = &protocol.Restored{ID: id, At: f.now(), Made: f.now(), Checkpoint: string(must(pt.store.Checkpoint()))}
+		check(t, pt.settleOwn(t.Context()))
+	}
+	pt.putBack(old)
+	restore("00000000000000000000000000000001")
+	pt.grow(30)
+	f.turn()
+	restore("00000000000000000000000000000002") // of a backup that is whole
+	pt.grow(3)
+	f.turn()
+	f.leave("FR", false)
+	f.turn()
+	f.turn()
+	for _, b := range []*bureau{es, fr} {
+		if v := b.view("PT"); v.Alarms != 0 || len(v.Restores) != 1 || v.Restores[0].ID[31] != '1' || v.Size != pt.size() {
+			t.Errorf("%s: %+v", b.c, v)
+		}
+	}
+	// Neither of the two explains what comes then.
+	older := filepath.Join(dir, "older")
+	pt.copyTo(older)
+	pt.grow(5)
+	f.turn()
+	pt.putBack(older)
+	f.turn()
+	for _, b := range []*bureau{es, fr} {
+		if v := b.view("PT"); v.Alarms != 1 || len(v.Restores) != 1 {
+			t.Errorf("%s: %+v", b.c, v)
+		}
+	}
+}
+
+func TestPace(t *testing.T) {
+	f := newFederation(t, t.TempDir(), "PT", "ES", "FR")
+	pt := f.bureaus["PT"]
+	talk, asked := pt.o.Talk, map[protocol.Country]int{}
+	var mu sync.Mutex
+	pt.o.Talk = func(ctx context.Context, to protocol.Country, next func([]byte) ([]byte, error)) error {
+		mu.Lock()
+		asked[to]++
+		mu.Unlock()
+		return talk(ctx, to, next)
+	}
+	run := func(d, step time.Duration, grow int) map[protocol.Country]int {
+		clear(asked)
+		for range d / step {
+			f.add(step)
+			pt.grow(grow)
+			check(t, pt.look(t.Context()))
+		}
+		return asked
+	}
+	if n := run(10*time.Minute, 5*time.Second, 1); n["ES"] != 10 || n["FR"] != 10 {
+		t.Errorf("a log that grows was offered %v times in ten minutes", n)
+	}
+	if n := run(5*time.Hour, time.Minute, 0); n["ES"] < 5 || n["ES"] > 6 {
+		t.Errorf("a log that does not grow was offered %v times in five hours", n)
+	}
+	// Who does not answer is asked once a minute, and the others are not bothered by it.
+	f.mu.Lock()
+	delete(f.bureaus, "FR")
+	f.mu.Unlock()
+	pt.o.Connected = func(protocol.Country) bool { return true }
+	f.add(time.Hour)
+	if n := run(10*time.Minute, 5*time.Second, 0); n["FR"] < 9 || n["FR"] > 11 || n["ES"] != 1 {
+		t.Errorf("with one who does not answer: %v", n)
+	}
+	// A clock that is set back holds nothing up.
+	f.add(-3 * time.Hour)
+	if n := run(2*time.Minute, 5*time.Second, 1); n["ES"] < 2 || n["ES"] > 4 {
+		t.Errorf("after the clock was set back: %v", n)
 	}
 }
 
