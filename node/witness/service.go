@@ -30,7 +30,7 @@ type Pace struct {
 }
 
 // DefaultPace is the pace of a node: a growing log is offered once a minute, any log once an hour.
-var DefaultPace = Pace{Look: 5 * time.Second, Grown: time.Minute, Still: time.Hour}
+var DefaultPace = Pace{Look: 2 * time.Second, Grown: time.Minute, Still: time.Hour}
 
 // DefaultWanted is how many cosignatures are wanted where the configuration does not say.
 const DefaultWanted = 2
