@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // BenchmarkAppend measures acts per second, each a record with two index entries and an audit entry, every one durable (fsync) when
@@ -76,6 +78,28 @@ func BenchmarkAudit(b *testing.B) {
 			}
 		})
 	}
+	b.Run("prove", func(b *testing.B) {
+		b.ReportAllocs()
+		n := int64(0)
+		for b.Loop() {
+			n = (n + 7919) % entries
+			view(b, s, func(tx *Tx) error {
+				head, err := tx.auditHead()
+				if err != nil {
+					return err
+				}
+				leaf, err := tx.AuditLeaf(n)
+				if err != nil {
+					return err
+				}
+				proof, err := tlog.ProveRecord(head.size, n, tx.AuditHashes())
+				if err != nil {
+					return err
+				}
+				return tlog.CheckRecord(proof, head.size, head.root, n, tlog.RecordHash(leaf.Content()))
+			})
+		}
+	})
 	b.Run("verify", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
