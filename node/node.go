@@ -208,7 +208,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	}
 	n.exchange, err = exchange.New(exchange.Options{Figures: figures, Country: country, HostKey: n.hostKey, Listen: n.Config.Network.Listen, Roster: n.membership.Current,
 		RosterHash: n.membership.Hash, Mail: n.dispatch, Standing: n.dispatch, Now: o.Now, Log: n.log.With("part", "exchange"), Queues: n.dispatch.Queues, OpenScan: n.openScan, TakeCopy: n.takeCopy, ProveCopy: n.proveCopy, Witness: n.witness.Answer, Statement: n.accounting.AnswerStatement,
-		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters(), Muxer: o.muxer})
+		Relaying: exchange.Relaying{Serve: n.Config.Exchange.Relay, Use: n.Config.Exchange.UseRelays}, Rosters: n.rosters(), Book: n.book(), Muxer: o.muxer})
 	if err != nil {
 		return err
 	}

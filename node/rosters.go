@@ -61,3 +61,22 @@ func (n *Node) self() membership.Self {
 	}
 	return membership.Self{KeyID: n.identity.Signer().KeyID(), PeerID: id.String()}
 }
+
+// book keeps where members were reached; that it cannot now is no reason not to exchange with them.
+func (n *Node) book() exchange.Book {
+	log := n.log.With("part", "exchange")
+	return exchange.Book{
+		Reached: func(peer string) []string {
+			list, err := n.membership.Reached(peer)
+			if err != nil {
+				log.Error("where a member was reached before", "error", err)
+			}
+			return list
+		},
+		Keep: func(peer, address string) {
+			if err := n.membership.KeepReached(context.Background(), peer, address); err != nil {
+				log.Debug("keep where a member was reached", "error", err)
+			}
+		},
+	}
+}

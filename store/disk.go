@@ -18,9 +18,22 @@ func FreeBytes(dir string) (uint64, error) {
 	return st.Bavail * uint64(st.Bsize), nil
 }
 
+// smallAct bounds what an act of UpdateSmall may change, in bytes.
+const smallAct = 64 << 10
+
+// floor is the free space that an act must leave. Small ones may go into the upper half of the reserve.
+func (s *Store) floor(small bool) uint64 {
+	if small {
+		return s.opt.Reserve / 2
+	}
+	return s.opt.Reserve
+}
+
 // checkDisk refuses a write of need bytes that would leave less than the reserve. Badger writes through memory maps: on a full disk
 // the kernel kills the process, so the only safe place to stop is before.
-func (s *Store) checkDisk(need int64) error {
+func (s *Store) checkDisk(need int64) error { return s.checkFree(need, s.opt.Reserve) }
+
+func (s *Store) checkFree(need int64, floor uint64) error {
 	if s.opt.Reserve == 0 {
 		return nil
 	}
@@ -28,7 +41,7 @@ func (s *Store) checkDisk(need int64) error {
 	if err != nil {
 		return err
 	}
-	if free < s.opt.Reserve || free-s.opt.Reserve < uint64(need) {
+	if free < floor || free-floor < uint64(need) {
 		return fmt.Errorf("%w (%d MiB free in %s, reserve %d MiB, needed %d KiB)", ErrDiskReserve, free>>20, s.opt.Dir, s.opt.Reserve>>20, (need+1023)>>10)
 	}
 	return nil

@@ -49,7 +49,7 @@ type Options struct {
 	Now     func() time.Time // the node's clock
 	Random  io.Reader        // salts of audit entries; crypto/rand.Reader outside of tests
 	Signer  note.Signer      // signs the audit log's checkpoints; their origin is Signer.Name()
-	Reserve uint64           // bytes of free disk below which writes stop with ErrDiskReserve; 0 = no check
+	Reserve uint64           // bytes of free disk below which writes stop with ErrDiskReserve, small ones below half of it; 0 = no check
 	Log     *slog.Logger     // nil = discard
 
 	// MemTable is Badger's table in memory, in bytes; 15 % of it is the limit of one transaction (values from 32 KiB up count only

@@ -298,6 +298,20 @@ func TestDiskReserve(t *testing.T) {
 	wantErr(t, err, ErrDiskReserve, opt.Dir, "99 MiB")
 	view(t, s, func(tx *Tx) error { _, err := tx.Get("k"); return err })
 
+	// Small acts go on until half of the reserve is used up.
+	small := func(n int) error {
+		return s.UpdateSmall(context.Background(), func(tx *Tx) error { return tx.Put("small", make([]byte, n)) })
+	}
+	for q, want := range map[struct {
+		free uint64
+		n    int
+	}]error{{100<<20 - 1, 100}: nil, {51 << 20, 100}: nil, {50<<20 - 1, 100}: ErrDiskReserve, {50<<20 + 99, 100}: ErrDiskReserve, {51 << 20, smallAct + 1}: ErrDiskReserve, {102 << 20, smallAct + 1}: nil} {
+		free = q.free
+		if err := small(q.n); !errors.Is(err, want) {
+			t.Errorf("%d bytes with %d free: %v, want %v", q.n, q.free, err, want)
+		}
+	}
+
 	free = 101 << 20 // enough for a small act, not for a large one
 	update(t, s, func(tx *Tx) error { return tx.Put("k", []byte("v2")) })
 	err = s.Update(context.Background(), func(tx *Tx) error { _, err := tx.PutBlob(make([]byte, 2<<20)); return err })

@@ -12,6 +12,7 @@ import (
 // request is one act on its way through the writer.
 type request struct {
 	act   func(*Tx) error
+	small bool  // see UpdateSmall
 	err   error // the act's own
 	hooks []func()
 	done  chan error
@@ -52,6 +53,16 @@ const (
 // Update returns ctx's error; once it has begun, Update waits for its end. An error that is not act's own means that the act's changes
 // were not made, with one exception: after ErrFailed, only a restart tells.
 func (s *Store) Update(ctx context.Context, act func(*Tx) error) error {
+	return s.update(ctx, &request{act: act})
+}
+
+// UpdateSmall is Update for acts that must be possible although writes have stopped at the disk reserve, because something depends on them that needs no
+// room: the audit entry of a view, a session, a withdrawal. They may use up half of the reserve; more than 64 KiB of changes are as any other act's.
+func (s *Store) UpdateSmall(ctx context.Context, act func(*Tx) error) error {
+	return s.update(ctx, &request{act: act, small: true})
+}
+
+func (s *Store) update(ctx context.Context, r *request) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -59,7 +70,7 @@ func (s *Store) Update(ctx context.Context, act func(*Tx) error) error {
 		return err
 	}
 	defer s.users.Done()
-	r := &request{act: act, done: make(chan error, 1)}
+	r.done = make(chan error, 1)
 	select {
 	case s.queue <- r:
 	case <-ctx.Done():
@@ -161,7 +172,7 @@ func (s *Store) try(r *request) (*overlay, auditTree, error) {
 	if f.refusal != nil {
 		return nil, auditTree{}, f.refusal
 	}
-	if err := s.checkDisk(0); err != nil {
+	if err := s.checkFree(0, s.floor(r.small)); err != nil {
 		return nil, auditTree{}, err
 	}
 	tx := &Tx{s: s, snap: f.snap, under: f.writes, own: newOverlay(), now: s.opt.Now()}
@@ -180,7 +191,7 @@ func (s *Store) try(r *request) (*overlay, auditTree, error) {
 		return nil, auditTree{}, fmt.Errorf("%w: the act changes %d keys and %d bytes, the limit is %d keys and %d bytes: split it",
 			ErrTooLarge, tx.own.len(), tx.own.size, s.db.MaxBatchCount()-commitCount, s.db.MaxBatchSize()-commitSize)
 	}
-	if err := s.checkDisk(f.writes.bytes + tx.own.bytes); err != nil && tx.own.bytes > 0 {
+	if err := s.checkFree(f.writes.bytes+tx.own.bytes, s.floor(r.small && tx.own.bytes <= smallAct)); err != nil && tx.own.bytes > 0 {
 		return nil, auditTree{}, err
 	}
 	r.hooks = tx.hooks

@@ -71,7 +71,11 @@ func (a *app) federation(s control.Status) []node.Finding {
 			strings.Contains(w, "The node still goes by its old host key") { // nothing has ended yet
 			grade = node.Warn
 		}
-		out = append(out, node.Finding{Check: "roster", Grade: grade, Says: w})
+		check := "roster"
+		if strings.Contains(w, "clock is wrong") {
+			check = "clock"
+		}
+		out = append(out, node.Finding{Check: check, Grade: grade, Says: w})
 	}
 	if len(out) == 0 {
 		version := "It is in force"

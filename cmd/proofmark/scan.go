@@ -107,6 +107,9 @@ func printScanRequest(w io.Writer, r *release.Request) {
 				land = fmt.Sprint(f.Land)
 			}
 			note := f.LastFault
+			if f.Kept > 0 {
+				note = strings.TrimSpace(fmt.Sprintf("%d bytes are here. %s", f.Kept, note))
+			}
 			if f.Unopened != "" {
 				note = "cannot be read as a scan: " + f.Unopened
 			}

@@ -185,7 +185,7 @@ func TestLookup(t *testing.T) {
 		return strings.Join(s, " ")
 	}
 	for at, want := range map[time.Time]string{
-		day0.Add(-time.Second): "", day0: "ES PT", day0.AddDate(0, 0, 30): "ES IT PT",
+		day0.Add(-time.Second): "ES PT", day0: "ES PT", day0.AddDate(0, 0, 30): "ES IT PT",
 		day0.AddDate(2, 0, 0): "ES IT PT", day0.AddDate(2, 0, 0).Add(Grace): "",
 	} {
 		if got := names(r.Active(at)); got != want {

@@ -159,6 +159,20 @@ func TestHitsThatCannotBeAreRefused(t *testing.T) {
 	if got := es.lead(pair); got.State != LeadRetracted || got.Hit != nil {
 		t.Errorf("a hit on a retracted lead made it %s", got.State)
 	}
+	// A report is held against its own time: that the receiver's clock is two hours behind by then is no reason to refuse it for good.
+	pt, es, pair, clk := twoMates(t)
+	pt.decideLead(pair)
+	if _, err := pt.ReleaseLead(t.Context(), exam1, "", pair, ""); err != nil {
+		t.Fatal(err)
+	}
+	carry(t, pt, es)
+	clk.add(2 * time.Hour)
+	pt.forge("ES", protocol.TypeHit, hit(pt.lead(pair).Sent.Document, pair, clk.Now(), clk.Now()))
+	clk.add(-2 * time.Hour)
+	carry(t, pt, es)
+	if got := es.lead(pair); got.State != LeadHit || got.Hit == nil {
+		t.Errorf("a hit from a clock that is ahead: %s", got.State)
+	}
 }
 
 func TestFeedbackIsBounded(t *testing.T) {

@@ -93,7 +93,10 @@ func (s *Service) Load(ctx context.Context) error {
 			s.desk.Log.Warn("the index's snapshot is not used: the index is built again from the database, which takes longer", "file", s.snapshot.Path, "reason", err)
 		}
 	}
-	if err := s.readmit(ctx); err != nil {
+	switch err := s.readmit(ctx); {
+	case errors.Is(err, store.ErrDiskReserve): // a node that starts with a full disk is there to be looked at
+		s.desk.Log.Warn("signatures that were not compared are looked at again by the next start", "reason", err)
+	case err != nil:
 		return fmt.Errorf("look again at signatures that were not compared: %w", err)
 	}
 	restored, _ := s.index.Len("", "")

@@ -243,8 +243,9 @@ func (s *Service) receiveHit(tx *store.Tx, in dispatch.Received) error {
 	if !stands(lead.Sent) && !stands(lead.Received) {
 		return desk.Invalid("it speaks of the lead document %s, which does not stand between the two countries", body.Lead)
 	}
-	if body.Verified.Before(body.Examined) || body.Verified.After(tx.Now().Add(protocol.MaxClockSkew)) {
-		return desk.Invalid("it was verified on %s: before the examination, or in the future", body.Verified.Format(time.DateOnly))
+	// Held against the document's own time and not against this node's clock: a refusal is for good, and a clock can be set.
+	if body.Verified.Before(body.Examined) || body.Verified.After(in.Document.Issued.Add(protocol.MaxClockSkew)) {
+		return desk.Invalid("it was verified on %s: before the examination, or after the report itself was issued (%s)", body.Verified.Format(time.DateOnly), in.Document.Issued.UTC().Format(time.RFC3339))
 	}
 	if lead.Hit != nil {
 		return nil // both sides confirmed: the first report stands

@@ -27,7 +27,7 @@ func (s *Service) WithdrawExhibit(ctx context.Context, who desk.Actor, key strin
 	if (w.Exhibit == "") == (w.Firearm == "") {
 		return nil, desk.Invalid("name an exhibit, or a firearm (--firearm) whose test fires are meant")
 	}
-	act := desk.Act{Actor: who, Key: key, Action: policy.ExhibitWithdraw, Resource: policy.Resource{Type: policy.KindExhibit, ID: w.Exhibit + w.Firearm}, Purpose: Purpose, Request: w}
+	act := desk.Act{Actor: who, Key: key, Action: policy.ExhibitWithdraw, Resource: policy.Resource{Type: policy.KindExhibit, ID: w.Exhibit + w.Firearm}, Purpose: Purpose, Request: w, Small: true}
 	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) ([]*dispatch.Recall, error) {
 		ids, err := published(tx, w)
 		if err != nil {

@@ -53,7 +53,8 @@ func (s *Server) withdraw(ctx context.Context, c call, r WithdrawRequest) (*disp
 	}); err != nil {
 		return nil, err
 	}
-	return onDocument(ctx, s, c, action, r.Ref, r, func(tx *store.Tx) (*dispatch.Recall, error) { return d.Withdraw(tx, c.actor, r.Ref, r.Withdrawal) })
+	act := desk.Act{Actor: c.actor, Key: c.key, Action: action, Resource: policy.Resource{Type: policy.KindDocument, ID: r.Ref}, Request: r, Small: true}
+	return desk.Do(ctx, s.services.Desk, act, func(tx *store.Tx) (*dispatch.Recall, error) { return d.Withdraw(tx, c.actor, r.Ref, r.Withdrawal) })
 }
 
 // onDocument is a person's act on a document; what it did leaves its own entries.

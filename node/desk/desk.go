@@ -46,6 +46,9 @@ type Act struct {
 	Purpose  string
 	Request  any // the command's content, hashed with the actor's roles, action, object and purpose: the same key with another content is refused
 
+	// Small: possible below the disk reserve, see store.UpdateSmall. For acts on which it depends that something comes to an end.
+	Small bool
+
 	// TwoPeople: two different people approved the act before, which meets a two-person approval that policy asks for.
 	TwoPeople bool
 
@@ -71,7 +74,11 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 		return zero, fmt.Errorf("%s: %w", a.Action, err)
 	}
 	var refusal error
-	err = d.Store.Update(ctx, func(tx *store.Tx) error {
+	update := d.Store.Update
+	if a.Small {
+		update = d.Store.UpdateSmall
+	}
+	err = update(ctx, func(tx *store.Tx) error {
 		result, _, err := tx.Once(a.Actor.Name, a.Key, request, func() ([]byte, error) {
 			dec, no, err := d.authorise(tx, a)
 			if refusal = no; err != nil || refusal != nil {
@@ -123,7 +130,7 @@ func (d *Desk) foundNothing(ctx context.Context, a Act) error {
 func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry, fn func(tx *store.Tx) (T, error)) (T, error) {
 	var zero, out T
 	var refusal error
-	err := d.Store.Update(ctx, func(tx *store.Tx) error {
+	err := d.Store.UpdateSmall(ctx, func(tx *store.Tx) error { // people can still look while the disk is full
 		dec, no, err := d.authorise(tx, a)
 		if refusal = no; err != nil || refusal != nil {
 			return err

@@ -69,6 +69,8 @@ type Options struct {
 
 	Muxer network.Multiplexer // carries the streams of TCP connections; nil: yamux. A test looks into them here.
 
+	Book Book // of addresses; empty: none is kept
+
 	// OpenScan decides whether a member may have a scan now: ErrNoScan where it may not. Without it no scan is sent.
 	OpenScan func(ctx context.Context, peer protocol.Country, ask ScanAsk) (*ScanSource, error)
 

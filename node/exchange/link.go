@@ -132,6 +132,7 @@ func (l *link) greeted(h *protocol.Hello) {
 	l.dials.Store(0)
 	if l.reached.CompareAndSwap(false, true) {
 		l.x.o.Log.Info("connected", "peer", l.country)
+		l.keepAddress()
 	}
 	l.catchUp(h.Roster) // before anything that may be signed with a key of a newer roster
 	ours := l.x.o.RosterHash()
@@ -267,6 +268,7 @@ func (l *link) dialPeer(p peer.ID, m *member) error {
 	defer cancel()
 	n := l.x.host.Network()
 	l.x.host.Peerstore().AddAddrs(p, m.addrs[p], peerstore.PermanentAddrTTL)
+	l.recall(p)
 	if s, ok := n.(*swarm.Swarm); ok {
 		s.Backoff().Clear(p) // the waiting is done here, where contact ends it
 	}

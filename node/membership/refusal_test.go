@@ -150,7 +150,7 @@ func TestWarnings(t *testing.T) {
 		{"other keys", sound, start, "PT", &foreign, []string{"other signing keys", "other peer IDs"}},
 		{"soon to expire", sound, year(1).AddDate(0, 0, -29), "PT", &self, []string{"roster expires on 2027-03-02"}},
 		{"expired", sound, year(1), "PT", &self, []string{"roster expired on 2027-03-02"}},
-		{"from the future", sound, start.Add(-time.Hour), "PT", &self, []string{"in the future", "valid only from"}},
+		{"from the future", sound, start.Add(-time.Hour), "PT", &self, []string{"This machine's clock is wrong: it shows"}},
 		{"within the skew of clocks", roster1(start.Add(-time.Hour), year(3), roster.Active), start.Add(-4 * time.Minute), "PT", &self, nil},
 		{"suspended", roster1(start, year(3), roster.Suspended), start, "PT", &self, []string{"suspended since 2026-03-02"}},
 		{"entry soon to expire", roster1(start, start.AddDate(0, 0, 20), roster.Active), start, "PT", &self, []string{"entry of PT expires on 2026-03-22"}},

@@ -63,7 +63,9 @@ func warnings(r *roster.Roster, now time.Time, own protocol.Country, self *Self)
 		list = append(list, w)
 	}
 	if r.Issued.After(now.Add(clockSkew)) {
-		warn("The roster was issued at %s, which is in the future: check this machine's clock (%s).", r.Issued.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		warn("This machine's clock is wrong: it shows %s, and the roster in force was issued at %s. Set it (a time server). Until then the node goes by the roster as it was issued: its members stay members, but their nodes do not exchange with one whose clock is off by more than %d minutes.",
+			now.UTC().Format(time.RFC3339), r.Issued.Format(time.RFC3339), protocol.MaxClockSkew/time.Minute)
+		now = r.Issued // what follows would only repeat it
 	}
 	me, ok := r.ByCountry(string(own))
 	if !ok {

@@ -48,7 +48,7 @@ func (s *Service) Login(ctx context.Context, name string, secret []byte) (*Sessi
 		return nil, fmt.Errorf("log in: %w", err)
 	}
 	var session *Session
-	err = s.desk.Store.Update(ctx, func(tx *store.Tx) error {
+	err = s.desk.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
 		a, err := find(tx, name)
 		if err != nil {
 			return err

@@ -170,7 +170,7 @@ func live(tx *store.Tx, id string) (*sessionRecord, *Account, error) {
 
 // touch writes down that a session is in use.
 func (s *Service) touch(ctx context.Context, id string) error {
-	err := s.desk.Store.Update(ctx, func(tx *store.Tx) error {
+	err := s.desk.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
 		r, _, err := live(tx, id)
 		if err != nil || !r.stale(tx.Now()) {
 			return err // another request was faster
@@ -187,7 +187,7 @@ func (s *Service) touch(ctx context.Context, id string) error {
 // Logout ends the session of a token; one that has ended already is no error.
 func (s *Service) Logout(ctx context.Context, token string) error {
 	id := tokenID(token)
-	err := s.desk.Store.Update(ctx, func(tx *store.Tx) error {
+	err := s.desk.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
 		r, err := sessions.Get(tx, id)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil

@@ -3,7 +3,6 @@ package release
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"proofmark/node/desk"
@@ -103,6 +102,7 @@ type File struct {
 	Received  time.Time `json:"received,omitzero"`    // outgoing: whole, checked and kept; incoming: as the other side said
 	Unopened  string    `json:"unopened,omitempty"`   // outgoing: why it cannot be read as a scan
 	LastFault string    `json:"last_fault,omitempty"` // outgoing: why the last try to fetch it failed
+	Kept      int64     `json:"kept,omitempty"`       // outgoing, in views alone: bytes that are here of one that is not whole yet
 }
 
 // Step is an event in a request's timeline.
@@ -184,35 +184,9 @@ func (r *Request) addressee(own protocol.Country) protocol.Country {
 	return own
 }
 
-// find accepts what people type: the number, the id, or an id's unambiguous beginning. An own number goes before a foreign one that is written the same.
+// find accepts what people type.
 func find(tx *store.Tx, ref string) (*Request, error) {
-	if protocol.CheckID(ref) == nil {
-		return requests.Get(tx, ref)
-	}
-	var found []*Request
-	for _, r := range requests.By(tx, "number", ref) {
-		if r.Direction == Outgoing {
-			return r, tx.Err()
-		}
-		found = append(found, r)
-	}
-	if len(found) == 0 && len(ref) >= 8 {
-		for id, r := range requests.AllAfter(tx, ref) {
-			if !strings.HasPrefix(id, ref) || len(found) > 1 {
-				break
-			}
-			found = append(found, r)
-		}
-	}
-	switch {
-	case tx.Err() != nil:
-		return nil, tx.Err()
-	case len(found) == 0:
-		return nil, desk.NotFound("there is no scan request %.60q in this node: `proofmark scan requests` shows them", ref)
-	case len(found) > 1:
-		return nil, desk.Conflict("several scan requests are called %.60q: name the one you mean by its id, which `proofmark --json scan requests` shows", ref)
-	}
-	return found[0], nil
+	return desk.Find(tx, requests, ref, "scan request", "scan requests", func(r *Request) bool { return r.Direction == Outgoing })
 }
 
 // progress of a scan that is being fetched: the number of chunks that are kept, as blobs under their hashes.

@@ -38,7 +38,20 @@ func (s *Service) Show(ctx context.Context, who desk.Actor, ref string) (*Reques
 		if err != nil {
 			return nil, err
 		}
-		return r.view(), nil
+		v := r.view()
+		v.Files = slices.Clone(v.Files)
+		for i := range v.Files {
+			f := &v.Files[i]
+			if r.State != Released || r.Direction != Outgoing || !f.Received.IsZero() {
+				continue
+			}
+			n, err := progress(tx, r.ID, i)
+			if err != nil {
+				return nil, err
+			}
+			f.Kept = min(int64(n)*r.Release.Scans[i].Chunk, f.Size)
+		}
+		return v, nil
 	})
 }
 

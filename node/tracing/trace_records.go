@@ -115,27 +115,9 @@ func (t *Trace) addressee(own protocol.Country) protocol.Country {
 	return own
 }
 
-// findTrace finds a trace by its id or number. An own number goes before a foreign one that is written the same: a number is its giver's word.
+// findTrace accepts what people type.
 func findTrace(tx *store.Tx, ref string) (*Trace, error) {
-	if protocol.CheckID(ref) == nil {
-		return traces.Get(tx, ref)
-	}
-	var found []*Trace
-	for _, t := range traces.By(tx, "number", ref) {
-		if t.Direction == Outgoing {
-			return t, tx.Err()
-		}
-		found = append(found, t)
-	}
-	switch {
-	case tx.Err() != nil:
-		return nil, tx.Err()
-	case len(found) == 0:
-		return nil, desk.NotFound("no trace has the number %q: `proofmark trace list` shows them", shorten(ref))
-	case len(found) > 1:
-		return nil, desk.Conflict("%d traces have the number %q: name the one you mean by its id, which `proofmark trace list` shows", len(found), shorten(ref))
-	}
-	return found[0], nil
+	return desk.Find(tx, traces, ref, "trace", "trace list", func(t *Trace) bool { return t.Direction == Outgoing })
 }
 
 // newestFirst orders traces for a list.

@@ -31,7 +31,11 @@ type rounds struct {
 
 // Run offers this node's checkpoints and tells of evidence until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.settleOwn(ctx); err != nil && ctx.Err() == nil {
+	switch err := s.settleOwn(ctx); {
+	case err == nil, ctx.Err() != nil:
+	case errors.Is(err, store.ErrDiskReserve): // a node that starts with a full disk is there to be looked at
+		s.o.Log.Warn("evidence against this node's log is settled by the next start", "reason", err)
+	default:
 		return fmt.Errorf("evidence against this node's log: %w", err)
 	}
 	tick := time.NewTicker(s.o.Pace.Look)
