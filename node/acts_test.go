@@ -55,9 +55,10 @@ func commandsOf(t *testing.T) (withSession, open []string) {
 
 // silent are the commands that show nothing of content and change nothing, with why.
 var silent = map[string]string{
-	"whoami": "shows a person who the person is",
-	"status": "says how the node is, to anybody at the machine",
-	"login":  "leaves an entry when a secret is right, or wrong; an empty name is neither", // its own test looks at both
+	"budget.show": "how much one may still ask is one's own count and nothing of a case; that of countries is read through the desk, which records it",
+	"whoami":      "shows a person who the person is",
+	"status":      "says how the node is, to anybody at the machine",
+	"login":       "leaves an entry when a secret is right, or wrong; an empty name is neither", // its own test looks at both
 }
 
 // Whoever may do nothing leaves an entry with each command that is tried, and gets nothing: with an empty request and with one that is filled. A command
