@@ -18,7 +18,10 @@ type auditCmd struct {
 	Prove auditProveCmd `cmd:"" help:"Make a file that proves one entry, and what was sent and receipted with it, to somebody who has the roster alone."`
 	Check auditCheckCmd `cmd:"" help:"Check such a file with the roster alone; no node is needed."`
 
-	Reconcile auditReconcileCmd `cmd:"" help:"Compare both countries' logs of their channels: what is in both, what only one has, and what explains it."`
+	Reconcile   auditReconcileCmd   `cmd:"" help:"Compare both countries' logs of their channels: what is in both, what only one has, and what explains it."`
+	Report      auditReportCmd      `cmd:"" help:"Make a transparency report on a period: counts that can be proved without showing one object."`
+	CheckReport auditCheckReportCmd `cmd:"" help:"Check such a report with the roster alone; no node is needed."`
+
 	Statement auditStatementCmd `cmd:"" help:"Write what this log holds of the messages with one country, signed, for a comparison elsewhere."`
 
 	Export      auditExportCmd      `cmd:"" help:"Write entries to a file, with what proves them. The log keeps why: --why TEXT."`

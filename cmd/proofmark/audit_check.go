@@ -76,14 +76,19 @@ func printFinding(w io.Writer, f *proofs.Finding) {
 		"Day", e.Day, "Time", stamp(e.Time), "Actor", e.Actor, "Action", string(e.Action), "With", e.Counterpart, "Decision", e.Decision, "Ground", e.Ground,
 		"Event", e.Event, "About", strings.TrimSpace(e.Type+" "+e.Object), "Case", e.Case, "Purpose", e.Purpose, "Handling", handling(e.Handling),
 		"Withheld", strings.Join(e.Withheld, ", "), "Policies", strings.Join(e.Policies, ", "))
+	printProved(w, f.Proved, f.NotProved)
+}
+
+// printProved says what a reader may rely on, and what he might take for proved.
+func printProved(w io.Writer, proved, not []string) {
 	fmt.Fprintln(w, "\nProved:")
-	for _, s := range f.Proved {
+	for _, s := range proved {
 		fmt.Fprintf(w, "  + %s\n", printable(s))
 	}
-	if len(f.NotProved) > 0 {
+	if len(not) > 0 {
 		fmt.Fprintln(w, "Not proved:")
 	}
-	for _, s := range f.NotProved {
+	for _, s := range not {
 		fmt.Fprintf(w, "  – %s\n", printable(s))
 	}
 }

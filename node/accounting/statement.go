@@ -263,7 +263,7 @@ func laneRow(e protocol.AuditEntry, erased bool, l proof.Lane) (proof.Row, bool)
 	case received != (l.Direction == proof.Received) || !received && e.Action != protocol.ActDisclose:
 		return proof.Row{}, false
 	case erased: // its channel is not known any more: it stands in both
-		return proof.Row{Erased: true}, e.Ground != "receipt" && e.Ground != "reconciliation"
+		return proof.Row{Erased: true}, e.Type == "" || slices.Contains(protocol.Types(), protocol.Type(e.Type))
 	case received && e.Ground == "quota":
 		n, err := strconv.ParseUint(e.Details["times"], 10, 64)
 		return proof.Row{Counted: n}, err == nil && n > 0

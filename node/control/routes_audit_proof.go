@@ -28,6 +28,9 @@ func (s *Server) routeAuditProof(mux *http.ServeMux) {
 		}
 		return k.Statement(ctx, c.actor, with, w)
 	})
+	handleDownload(s, mux, "audit.report", func(ctx context.Context, c call, r accounting.ReportRequest, w io.Writer) (*accounting.Reported, error) {
+		return k.Report(ctx, c.actor, r, w)
+	})
 	handle(s, mux, "audit.reconcile", func(ctx context.Context, c call, r ChannelRef) (*proof.Reconciliation, error) {
 		with, err := protocol.ParseCountry(r.With)
 		if err != nil {
