@@ -64,7 +64,7 @@ table{border-collapse:collapse;width:100%%}th,td{text-align:left;padding:3px 10p
 </style></head><body><h1>What %[1]s has exchanged and done</h1><p>%[2]s (days in UTC); %[3]d entries of its audit log, of which this page shows numbers alone. The signed figures are in %[4]s, what proves them in %[5]s.</p>`,
 		r.Country, days(r), counted(r), reportFile, leavesFile)
 	if below > 0 {
-		fmt.Fprintf(&b, `<p>Numbers below %d are written as fewer than that.</p>`, below)
+		fmt.Fprintf(&b, `<p>Numbers below %[1]d are written as &lt;%[1]d, and drawn as %[1]d.</p>`, below)
 	}
 	for _, c := range []struct {
 		title string
@@ -97,12 +97,12 @@ func drawBars(b *bytes.Buffer, title string, bars []bar, below int64) {
 		b.WriteString("<p>Nothing.</p>")
 		return
 	}
-	length := func(n int64) float64 {
-		if n > 0 && n < below {
-			n = below
-		}
-		return float64(n) / float64(max(bars[0].total(), below, 1)) * width
+	drawn := func(n int64) int64 { return max(n, min(n, 1)*below) }
+	longest := int64(1)
+	for _, v := range bars {
+		longest = max(longest, drawn(v.parts[0])+drawn(v.parts[1]))
 	}
+	length := func(n int64) float64 { return float64(drawn(n)) / float64(longest) * width }
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %[1]d %[2]d" width="100%%" font-family="Helvetica, Arial, sans-serif" font-size="13">`+"\n", left+width+110, len(bars)*row+30)
 	for i, v := range bars {
 		y, x := i*row, float64(left)
@@ -115,7 +115,10 @@ func drawBars(b *bytes.Buffer, title string, bars []bar, below int64) {
 			x += w
 		}
 		label := rounded(v.parts[0], below)
-		if v.parts[1] > 0 {
+		switch {
+		case v.parts[1] > 0 && v.parts[0] == 0:
+			label = "denied " + rounded(v.parts[1], below)
+		case v.parts[1] > 0:
 			label += ", denied " + rounded(v.parts[1], below)
 		}
 		fmt.Fprintf(b, `<text x="%.1f" y="%d" fill="#555">%s</text>`+"\n", x+6, y+16, label)

@@ -49,7 +49,7 @@ type Page struct {
 	With protocol.Country `json:"with"` // what was exchanged with whom
 	At   time.Time        `json:"at"`
 	Size int64            `json:"size"` // entries of the log that the whole statement speaks of
-	Root string           `json:"root"` // of its tree, base64
+	Root string           `json:"root"` // of its tree, base64; empty where the log is damaged so that it cannot be computed
 	Lane
 
 	Head  uint64 `json:"head"`  // number of the last message sent or received, whatever the log holds
