@@ -44,9 +44,12 @@ var allowed = map[string][]string{
 	"proofmark/node/exchange":   {"proofmark/protocol", "proofmark/crypto/roster", "proofmark/crypto/proof", "proofmark/node/dispatch"},
 	"proofmark/node/monitor":    {"proofmark/protocol", "proofmark/store", "proofmark/node/exchange"},
 	"proofmark/node/control": {"proofmark/node/budget", "proofmark/node/operations", "proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/people", "proofmark/node/identity", "proofmark/crypto", "proofmark/node/membership",
-		"proofmark/node/dispatch", "proofmark/node/ballistics", "proofmark/node/tracing", "proofmark/node/exchange", "proofmark/node/bundle", "proofmark/node/release", "proofmark/node/backup", "proofmark/node/custody", "proofmark/node/sharing", "proofmark/node/witness", "proofmark/node/accounting"},
-	"proofmark/node":   {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate", "proofmark/crypto", "proofmark/node/"},
-	"proofmark/cmd/":   {"proofmark/"},
+		"proofmark/node/dispatch", "proofmark/node/ballistics", "proofmark/node/tracing", "proofmark/node/exchange", "proofmark/node/bundle", "proofmark/node/release", "proofmark/node/backup", "proofmark/node/custody", "proofmark/node/sharing", "proofmark/node/witness", "proofmark/node/accounting", "proofmark/node/permission"},
+	"proofmark/node": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/correlate", "proofmark/crypto", "proofmark/node/"},
+	"proofmark/cmd/": {"proofmark/"},
+
+	"proofmark/node/permission": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/dispatch"},
+
 	"proofmark/bench/": {"proofmark/correlate"}, // programs beside the product
 }
 

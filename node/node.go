@@ -32,6 +32,7 @@ import (
 	"proofmark/node/membership"
 	"proofmark/node/operations"
 	"proofmark/node/people"
+	"proofmark/node/permission"
 	"proofmark/node/release"
 	"proofmark/node/sharing"
 	"proofmark/node/tracing"
@@ -79,6 +80,8 @@ type Node struct {
 	custody    *custody.Service
 	witness    *witness.Service
 	accounting *accounting.Service
+
+	permissions *permission.Service
 
 	figures prometheus.Gatherer // libp2p's; nil where nobody asks for figures
 
@@ -189,6 +192,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 			}
 		}})
 	n.operations = operations.New(n.desk, n.dispatch, n.offerSoon)
+	n.permissions = permission.New(n.desk, n.dispatch)
 	n.tracing = tracing.New(n.desk, n.dispatch)
 	n.ballistics = ballistics.New(n.desk, n.dispatch, o.Now)
 	n.ballistics.KeepSnapshot(ballistics.Snapshot{Path: filepath.Join(n.dir, indexFile), Key: master.Derive("index"), Random: rand.Reader})
@@ -341,7 +345,7 @@ func (n *Node) SocketPath() string { return filepath.Join(n.dir, socketFile) }
 func (n *Node) services() control.Services {
 	return control.Services{
 		Country: protocol.Country(n.Config.Country), Name: n.Config.Name, Now: n.now, Log: n.log.With("part", "control"),
-		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Operations: n.operations, Identity: n.identity, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange,
+		Desk: n.desk, Store: n.store, People: n.people, Membership: n.membership, Operations: n.operations, Identity: n.identity, Ballistics: n.ballistics, Tracing: n.tracing, Release: n.release, Dispatch: n.dispatch, Exchange: n.exchange, Permissions: n.permissions,
 		Backup:     n.backup,
 		Custody:    n.custody,
 		Witness:    n.witness,

@@ -94,7 +94,7 @@ func TestScanCrossesBorder(t *testing.T) {
 		t.Error("the scan was there before it could be cut off")
 	}
 	saved := call[release.Saved](t, pt.people["exam1"], "scan.save", control.ScanRef{Ref: r.Number})
-	if !bytes.Equal(saved.Content, original.Bytes()) || !slices.Equal(saved.Handling, []string{"H0", "H1"}) {
+	if !bytes.Equal(saved.Content, original.Bytes()) || !slices.Equal(saved.Handling.Codes(), []string{"H0", "H1"}) {
 		t.Fatalf("what arrived is not the owner's scan (%d bytes, %d sent), handling %v", len(saved.Content), original.Len(), saved.Handling)
 	}
 	got, err := x3p.Decode(saved.Content, x3p.Options{})

@@ -14,6 +14,8 @@ import (
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
+
+	"proofmark/protocol"
 )
 
 // CasesFile is where the cases of a folder of policies stand, beside them.
@@ -36,7 +38,10 @@ type Case struct {
 	Purpose    string         `toml:"purpose"`
 	At         time.Time      `toml:"at"`   // the clock; now where it does not matter
 	With       map[string]any `toml:"with"` // attributes; what must be there and is not said is false, 0, none or ""
-	Expect     Expectation    `toml:"expect"`
+	// Foreign is what other countries demand of what the document is made of, such as "H2/ES"; Permitted are those that permitted the transfer.
+	Foreign   []string    `toml:"foreign"`
+	Permitted []string    `toml:"permitted"`
+	Expect    Expectation `toml:"expect"`
 }
 
 // Expectation is what a case says of the decision. What it leaves out may be
@@ -133,6 +138,18 @@ func (c Case) check() error {
 		return errors.New("answers goes with to")
 	case c.Expect.Decision != "permit" && c.Expect.Decision != "deny":
 		return errors.New(`[case.expect] wants decision = "permit" or decision = "deny"`)
+	case len(c.Foreign)+len(c.Permitted) > 0 && c.To == "":
+		return errors.New("foreign and permitted go with to: they bind what is passed on")
+	case len(c.Foreign) > 0:
+		h, err := protocol.ParseHandling(c.Foreign)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(h, func(m protocol.Marking) bool { return m.Owner == "" }) {
+			return errors.New(`foreign names the owner of each code, such as "H2/ES"`)
+		}
+	}
+	switch {
 	case c.Expect.Retain != nil && *c.Expect.Retain != "":
 		if _, err := parseDuration(*c.Expect.Retain); err != nil {
 			return fmt.Errorf("retain: %w", err)
@@ -162,6 +179,13 @@ func (c Case) request(now time.Time) Request {
 	q.Principal.Suspended = c.Suspended
 	for _, number := range c.Operations {
 		q.Principal.Operations = append(q.Principal.Operations, Operation{Number: number, Until: q.Now.Add(day)})
+	}
+	q.Foreign, _ = protocol.ParseHandling(c.Foreign) // checked when it was read
+	for _, owner := range c.Permitted {
+		if q.Permissions == nil {
+			q.Permissions = map[protocol.Country]string{}
+		}
+		q.Permissions[protocol.Country(owner)] = "case"
 	}
 	for key, v := range c.With {
 		if list, ok := v.([]any); ok {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
+
+	"proofmark/protocol"
 )
 
 // Principal is who asks: a member country in an exchange, or a person with roles
@@ -36,16 +38,27 @@ type Request struct {
 	Resource  Resource
 	Purpose   string
 	Now       time.Time
+
+	// Foreign is what other countries demand of the information that the object is made of, and Permissions by which document one of them has
+	// permitted the very transfer that is asked about. No policy of this country can lift what they demand.
+	Foreign     protocol.Handling
+	Permissions map[protocol.Country]string
 }
 
-// Ref names a policy: its id, and the file and line where it starts.
+// Ref names a policy: its id, and the file and line where it starts. A rule that is
+// built in, and a permission on file, have no line.
 type Ref struct {
 	ID   string
 	File string
 	Line int // starting at 1
 }
 
-func (r Ref) String() string { return fmt.Sprintf("%s (%s:%d)", r.ID, r.File, r.Line) }
+func (r Ref) String() string {
+	if r.Line == 0 {
+		return fmt.Sprintf("%s (%s)", r.ID, r.File)
+	}
+	return fmt.Sprintf("%s (%s:%d)", r.ID, r.File, r.Line)
+}
 
 // Decision is the answer, with its reasons.
 type Decision struct {
@@ -56,16 +69,38 @@ type Decision struct {
 	Policies    []Ref
 	Obligations Obligations // zero unless Allow
 	// Sources names for each restriction the policies that imposed it; the keys
-	// are "handling:H2", "redact:agency", "retain:P365D", "approval:two-person".
+	// are "handling:H2", "redact:agency", "retain:P365D", "approval:two-person",
+	// and "onward:PT" for the permission of PT without which nothing went.
 	Sources map[string][]Ref
+	// Owners says in sentences which countries' permission is wanting.
+	Owners []string
 	// Errors say why the question or a policy could not be evaluated. One is
 	// enough to deny.
 	Errors []string
 }
 
 // Decide answers one question: denied unless a policy permits it, denied if any
-// policy forbids it, denied if any policy or the question itself is in error.
+// policy forbids it, denied if any policy or the question itself is in error, and
+// denied whatever the policies say where another country's H2 stands against it.
 func (e *Engine) Decide(q Request) Decision {
+	d := e.ask(q)
+	forbid, sentences, permits := onward(q)
+	if len(forbid) > 0 {
+		if d.Allow {
+			d.Policies = nil
+		}
+		return Decision{Policies: append(forbid, d.Policies...), Errors: d.Errors, Owners: sentences}
+	}
+	if d.Allow {
+		for key, refs := range permits {
+			d.Sources[key] = refs
+		}
+	}
+	return d
+}
+
+// ask puts a question to the policies.
+func (e *Engine) ask(q Request) Decision {
 	sch, err := loadSchema()
 	if err != nil {
 		return Decision{Errors: []string{err.Error()}}

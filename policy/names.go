@@ -75,6 +75,10 @@ const (
 	PolicyView      Action = "policy:view"      // ncb-operator
 	PolicyApply     Action = "policy:apply"     // ncb-operator, with a second person's approval
 	RetentionReview Action = "retention:review" // ncb-operator
+	RetentionPurge  Action = "retention:purge"  // ncb-operator, with a second person's approval
+
+	DocumentApprove Action = "document:approve" // ncb-operator, examiner; not who proposed the document or approved it before
+	PermissionGrant Action = "permission:grant" // ncb-operator
 )
 
 // Roles of people.
@@ -105,7 +109,8 @@ const (
 	TraceAnswer    = "trace-answer"
 	Withdrawal     = "withdrawal"
 	Notice         = "notice"
-	Scan           = "scan" // the bytes of a scan; the document that releases them is one for policy
+	Permission     = "permission" // of an owner, to do what its handling codes forbid
+	Scan           = "scan"       // the bytes of a scan; the document that releases them is one for policy
 	ScanAsked      = "scan-request"
 	ScanReleased   = "scan-release"
 	ScanRefused    = "scan-refusal"
@@ -150,6 +155,7 @@ var cedarType = map[string]string{
 	TraceAnswer:    "TraceAnswer",
 	Withdrawal:     "Withdrawal",
 	Notice:         "Notice",
+	Permission:     "Permission",
 	Scan:           "Scan",
 	ScanAsked:      "ScanRequest",
 	ScanReleased:   "Scan",
@@ -178,7 +184,8 @@ var homeKind = map[Action]string{
 	AuditProve: KindAudit, AuditReport: KindAudit, AuditReconcile: KindAudit,
 	UserManage: KindUser, RosterManage: KindRoster, NodeManage: KindNode,
 	PeersView: KindPeer, RosterView: KindRoster, DocumentView: KindDocument, BundleExport: KindPeer, BundleImport: KindPeer,
-	PolicyView: KindPolicy, PolicyApply: KindPolicy, RetentionReview: KindRetention,
+	PolicyView: KindPolicy, PolicyApply: KindPolicy, RetentionReview: KindRetention, RetentionPurge: KindRetention,
+	DocumentApprove: KindDocument, PermissionGrant: Permission,
 }
 
 // knownKinds are the values that Kind::"…" may have in a policy.

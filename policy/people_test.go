@@ -65,6 +65,9 @@ var allowed = map[Action][]string{
 	OperationAccept:  {NCBOperator},
 	OperationLeave:   {NCBOperator},
 	OperationEnd:     {NCBOperator},
+	RetentionPurge:   {NCBOperator},
+	DocumentApprove:  {NCBOperator, Examiner},
+	PermissionGrant:  {NCBOperator},
 }
 
 // TestDefaultRoles asks every action for every single role, and for no role.

@@ -87,7 +87,7 @@ func bodyRows() map[Type][]bodyRow {
 			{"scans", []any{scan(map[string]any{"size": MaxScan + 1})}, "size: 134217729"}, {"scans", []any{scan(map[string]any{"size": MinScanChunk})}, "have 1 chunks"}, {"scans", []any{scan(map[string]any{"chunk": MinScanChunk - 1})}, "chunk: 4095"},
 			{"scans", []any{scan(map[string]any{"chunk": MaxScanChunk + 1})}, "chunk: 1048577"}, {"scans", []any{scan(map[string]any{"chunks": []string{}})}, "chunks: 0 hashes"},
 			{"scans", []any{scan(map[string]any{"chunks": []string{"AB", "CD"}})}, "chunks: "}, {"scans", []any{scan(map[string]any{"sha256": strings.Repeat("0A", 32)})}, "sha256"},
-			{"scans", []any{scan(map[string]any{"media_type": "text/html"})}, "media_type"}, {"handling", many(9, "H0"), "the limit is 8"}, {"handling", []string{"a\nb"}, "handling"}, {"handling", []string{}, ""},
+			{"scans", []any{scan(map[string]any{"media_type": "text/html"})}, "media_type"}, {"handling", many(17, "H0"), "the limit is 16"}, {"handling", []string{"a\nb"}, "handling"}, {"handling", []string{}, ""},
 			{"expires", time.Time{}, "expires: missing"}, {"retain_until", time.Time{}, "retain_until: the zero"}, {"retain_until", nil, ""},
 		},
 		TypeScanRefusal: {
@@ -110,6 +110,10 @@ func bodyRows() map[Type][]bodyRow {
 			{"document_type", "trace-answer", ""}, {"document_type", "of-a-newer-version", ""},
 			{"document_sha256", strings.Repeat("0A", 32), "SHA-256"}, {"document_sha256", "", "SHA-256"}, {"reason", "BORED", "reason"}, {"reason", "", "reason"}, {"reason", "COURT_ORDER", ""},
 			{"note", "", "says more"}, {"note", long(MaxText + 1), "note"}, {"note", "\x1b", "note"},
+		},
+		TypePermission: {
+			{"document", "x", "document"}, {"use", "", "names none"}, {"use", "press", "names none"}, {"use", "court", "names none"}, {"to", []string{}, "names countries"}, {"to", []string{"XX"}, "to: country"},
+			{"to", []string{"FR", "FR"}, "stands twice"}, {"to", many(33, "FR"), "limit is 32"}, {"until", time.Time{}, "until: missing"}, {"note", "\x1b", "note"}, {"note", "", ""}, {"to", []string{"ES"}, ""},
 		},
 		TypeWithdrawalConfirmation: {
 			{"withdrawal", "x", "withdrawal"}, {"document", "", "document"}, {"document_sha256", "ab", "SHA-256"}, {"outcome", "LOST", "erased"}, {"outcome", "NOT_HELD", "belongs to the outcome"},

@@ -64,6 +64,7 @@ func bodies() map[Type]Body {
 			Until: testTime.AddDate(0, 6, 0), Members: []Country{"ES", "FR", "PT"}, Handling: []string{"H2"}},
 		TypeOperationAcceptance: &OperationAcceptanceBody{Operation: idB, SHA256: strings.Repeat("0a", 32), Note: "until the budget ends"},
 		TypeOperationEnd:        &OperationEndBody{Operation: idB, Reason: "the workshops were found"},
+		TypePermission:          &PermissionBody{Document: idA, Use: UseOnward, To: []Country{"FR", "DE"}, Until: testTime, Note: "for the trial in Lyon"},
 		TypeWithdrawalConfirmation: &WithdrawalConfirmationBody{Withdrawal: idA, Document: idA, SHA256: strings.Repeat("0a", 32), Outcome: OutcomeErased, Erased: testTime,
 			Stays: []Remainder{{What: "lead", Reference: "ES-L-2026-000001", Ground: GroundOwnRecord, Note: "marked: source withdrawn"}}},
 	}

@@ -34,7 +34,7 @@ const (
 	MaxReceipt      = 4 << 10
 	MaxHello        = 4 << 10
 	maxDisclosures  = 32
-	maxHandling     = 8
+	maxHandling     = 16
 	maxHandlingCode = 256
 	maxOperations   = 32 // of one message
 	zeroMessageHash = ""
@@ -48,7 +48,7 @@ var ErrBadMessage = errors.New("malformed message")
 
 // Terms are what the recipient of one message is bound to.
 type Terms struct {
-	Handling    []string  `json:"handling"`              // handling codes H0 to H3
+	Handling    []string  `json:"handling"`              // markings, H0 to H3; of the sender where no owner is named (see Marking)
 	RetainUntil time.Time `json:"retain_until,omitzero"` // the copy is erased then
 
 	// Operations for which alone it was shared, by number: the copy is erased when none of them lasts between the two countries any more.

@@ -25,6 +25,7 @@ var specs = map[Type]spec{
 	TypeScanRelease: {schema: 1, urgent: true, body: func() Body { return new(ScanReleaseBody) }},
 	TypeScanRefusal: {schema: 1, urgent: true, body: func() Body { return new(ScanRefusalBody) }},
 	TypeWithdrawal:  {schema: 1, urgent: true, body: func() Body { return new(WithdrawalBody) }},
+	TypePermission:  {schema: 1, urgent: true, body: func() Body { return new(PermissionBody) }},
 
 	TypeWithdrawalConfirmation: {schema: 1, urgent: true, body: func() Body { return new(WithdrawalConfirmationBody) }},
 

@@ -57,7 +57,7 @@ const MaxRemainders = 64
 
 // withdrawable are the types that carry content of a case. What only moves a workflow on (a status, a retraction) holds nothing to erase, and what
 // takes back or confirms cannot be taken back itself.
-var withdrawable = []Type{TypeSignature, TypeLead, TypeLeadAck, TypeFeedback, TypeHit, TypeTraceRequest, TypeTraceAnswer, TypeScanRelease}
+var withdrawable = []Type{TypeSignature, TypeLead, TypeLeadAck, TypeFeedback, TypeHit, TypeTraceRequest, TypeTraceAnswer, TypeScanRelease, TypePermission}
 
 // Withdrawable says whether documents of a type can be withdrawn by their issuer.
 func Withdrawable(t Type) bool { return slices.Contains(withdrawable, t) }

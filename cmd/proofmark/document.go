@@ -80,9 +80,9 @@ func printDocument(w io.Writer, d *dispatch.Shown) {
 		pairs = append(pairs, "Issued", stamp(h.Issued), "Schema", fmt.Sprint(h.Schema), "Purpose", orDash(h.Purpose))
 	}
 	if t := d.Terms; t != nil {
-		pairs = append(pairs, "Handling", handling(t.Handling), "Held until", day(t.RetainUntil))
+		pairs = append(pairs, "Handling", handling(d.Handling), "Held until", day(t.RetainUntil))
 	} else {
-		pairs = append(pairs, "Held until", day(d.Until))
+		pairs = append(pairs, "Handling", handling(d.Handling), "Held until", day(d.Until))
 	}
 	facts(w, append(pairs, "Withheld", fmt.Sprintf("%d (decoys among them)", d.Withheld))...)
 	if len(d.Body) > 0 {
@@ -112,7 +112,7 @@ func printDocument(w io.Writer, d *dispatch.Shown) {
 
 type documentSaveCmd struct {
 	ID   string `arg:"" help:"Id of the document."`
-	File string `arg:"" help:"File to make; FILE.jwk and FILE.disclosures are made beside it. Nothing is overwritten." type:"path"`
+	File string `arg:"" help:"File to make; FILE.jwk and FILE.disclosures are made beside it, and FILE.handling where its owner restricts its use. Nothing is overwritten." type:"path"`
 }
 
 func (c *documentSaveCmd) Run(a *app) error {
@@ -124,17 +124,19 @@ func (c *documentSaveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := createFiles(newFile{c.File, []byte(d.JWS + "\n"), 0o600}, newFile{c.File + ".jwk", append(d.Key, '\n'), 0o644},
-		newFile{c.File + ".disclosures", append(disclosures, '\n'), 0o600}); err != nil {
+	if err := createFiles(append([]newFile{{c.File, []byte(d.JWS + "\n"), 0o600}, {c.File + ".jwk", append(d.Key, '\n'), 0o644},
+		{c.File + ".disclosures", append(disclosures, '\n'), 0o600}}, handlingFile(c.File, d.Handling)...)...); err != nil {
 		return err
 	}
 	made := struct {
-		ID          string `json:"id"`
-		File        string `json:"file"`
-		Disclosures int    `json:"disclosures"`
-	}{d.ID, c.File, len(d.Disclosures)}
+		ID          string            `json:"id"`
+		File        string            `json:"file"`
+		Disclosures int               `json:"disclosures"`
+		Handling    protocol.Handling `json:"handling"`
+	}{d.ID, c.File, len(d.Disclosures), d.Handling}
 	return a.show(made, func(w io.Writer) {
 		name := printable(filepath.Base(c.File))
 		fmt.Fprintf(w, "%s is a signed document (JWS, EdDSA); beside it, %s.jwk is its issuer's key, %s.disclosures what was disclosed of it (%d).\n", printable(c.File), name, name, made.Disclosures)
+		printHandling(w, d.Handling)
 	})
 }

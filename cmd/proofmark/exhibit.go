@@ -30,14 +30,18 @@ type exhibitAddCmd struct {
 	Firearm   string   `help:"National reference of the recovered firearm, for a test fire." placeholder:"REF"`
 	FiringPin string   `help:"Shape of the firing pin: circular, rectangular, elliptical, rim, other, unknown." placeholder:"SHAPE"`
 	Pattern   string   `help:"Breech-face pattern: parallel, arched, circular, cross-hatch, granular, smooth, unknown."`
-	Handling  []string `help:"Handling code that the exhibit carries by itself: H0, H1, H2, H3; once for each." placeholder:"CODE"`
+	Handling  []string `help:"Handling code that the exhibit carries by itself: H0, H1, H2, H3; with the country whose permission it speaks of where the exhibit or its cast came from abroad, such as H2/ES; once for each." placeholder:"CODE"`
 	Operation []string `help:"Number of an operation to tag it with, once for each; before the first scan nothing has gone to anybody." placeholder:"NUMBER"`
 	Received  string   `help:"When the laboratory received it; now, if left out." placeholder:"TIME"`
 }
 
 func (c *exhibitAddCmd) Run(a *app) error {
+	marked, err := protocol.ParseHandling(c.Handling)
+	if err != nil {
+		return fmt.Errorf("--handling: %w", err)
+	}
 	n := ballistics.NewExhibit{Number: c.Number, Case: c.Case, Kind: c.Kind, Origin: c.Origin, Incident: c.Incident, Firearm: c.Firearm, Calibre: c.Calibre,
-		FiringPin: c.FiringPin, Pattern: c.Pattern, Handling: c.Handling, Operations: c.Operation}
+		FiringPin: c.FiringPin, Pattern: c.Pattern, Handling: marked, Operations: c.Operation}
 	if c.Received != "" {
 		var err error
 		if n.Received, err = parseTime(c.Received); err != nil {

@@ -1,25 +1,33 @@
 package main
 
-import "strings"
+import (
+	"fmt"
+	"io"
+	"strings"
 
-// handlingWords says what each handling code means (domain handbook, Governance).
-var handlingWords = map[string]string{
-	"H0": "crime prevention and fighting only",
-	"H1": "not in court without permission",
-	"H2": "no onward transfer without permission",
-	"H3": "other restriction: ask the owner",
+	"proofmark/protocol"
+)
+
+// handling says what the owners of information demand, in words: nobody has to know the codes by heart. It stands on every page that shows the
+// information.
+func handling(h protocol.Handling) string { return strings.Join(h.Sentences(), " ") }
+
+// printHandling ends a list with what binds whoever reads it.
+func printHandling(w io.Writer, lists ...protocol.Handling) {
+	for i, sentence := range protocol.UnionHandling(lists...).Sentences() {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, printable(sentence))
+	}
 }
 
-// handling writes codes with what they mean: nobody has to know them by heart.
-func handling(codes []string) string {
-	out := make([]string, len(codes))
-	for i, c := range codes {
-		out[i] = c
-		if words := handlingWords[c]; words != "" {
-			out[i] += " (" + words + ")"
-		}
+// handlingFile is what lies beside a saved file, so that the restrictions go where the file goes; none where nothing is demanded.
+func handlingFile(file string, h protocol.Handling) []newFile {
+	if len(h) == 0 {
+		return nil
 	}
-	return strings.Join(out, ", ")
+	return []newFile{{file + ".handling", []byte(strings.Join(h.Sentences(), "\n") + "\n"), 0o600}}
 }
 
 // argument writes a value so that a shell takes it for one argument.

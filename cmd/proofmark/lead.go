@@ -28,6 +28,7 @@ func (c *leadListCmd) Run(a *app) error {
 	}
 	return a.show(list, func(w io.Writer) {
 		rows := make([][]string, len(list))
+		var all []protocol.Handling
 		for i := range list {
 			l := &list[i]
 			own, other := leadSides(l)
@@ -42,6 +43,10 @@ func (c *leadListCmd) Run(a *app) error {
 		table(w, "There are no leads.", []string{"PAIR", "LEAD", "COUNTRY", "STATE", "OWN EXHIBIT", "CASE", "THEIR EXHIBIT", "CASE", "LAST EVENT", "TIME"}, rows)
 		if len(rows) > 0 {
 			fmt.Fprintln(w, "\n"+protocol.Caveat)
+			for _, l := range list {
+				all = append(all, l.Handling)
+			}
+			printHandling(w, all...)
 		}
 	})
 }
@@ -174,6 +179,7 @@ func (a *app) showLead(l *ballistics.Lead, done string) error {
 	return a.show(l, func(w io.Writer) {
 		fmt.Fprintln(w, printable(done))
 		fmt.Fprintln(w, protocol.Caveat)
+		printHandling(w, l.Handling)
 		fmt.Fprintf(w, "\nNext:  proofmark lead show %s\n", short(l.Pair))
 	})
 }

@@ -51,10 +51,12 @@ type cli struct {
 	Key     keyCmd     `cmd:"" help:"Rotate this node's keys, and renew its entry in the roster." group:"federation"`
 	Address addressCmd `cmd:"" help:"Announce new addresses of this node." group:"federation"`
 
-	Document  documentCmd  `cmd:"" help:"List, show and save signed documents; verify them anywhere." group:"federation"`
-	Policy    policyCmd    `cmd:"" help:"Check, test, explain and compare sharing policies." group:"federation"`
-	Operation operationCmd `cmd:"" help:"Found, join, leave and end regional operations: groups of members for a purpose and a time." group:"federation"`
-	Bundle    bundleCmd    `cmd:"" help:"Carry the exchange on a medium where no network reaches." group:"federation"`
+	Document   documentCmd   `cmd:"" help:"List, show and save signed documents; verify them anywhere." group:"federation"`
+	Approval   approvalCmd   `cmd:"" help:"Approve or refuse what policy lets go only with two people's consent." group:"federation"`
+	Permission permissionCmd `cmd:"" help:"Permit other countries what handling codes forbid without permission, and see what this one was permitted." group:"federation"`
+	Policy     policyCmd     `cmd:"" help:"Check, test, explain and compare sharing policies." group:"federation"`
+	Operation  operationCmd  `cmd:"" help:"Found, join, leave and end regional operations: groups of members for a purpose and a time." group:"federation"`
+	Bundle     bundleCmd     `cmd:"" help:"Carry the exchange on a medium where no network reaches." group:"federation"`
 
 	Case       caseCmd       `cmd:"" help:"Open and list cases." group:"laboratory"`
 	Incident   incidentCmd   `cmd:"" help:"Record what happened in a case." group:"laboratory"`

@@ -38,7 +38,7 @@ func printExplained(w io.Writer, e *dispatch.Explained) {
 	}
 	pairs = append(pairs, "Policies", refs(e.Policies), "On its way", orDash(e.State))
 	if e.Terms != nil {
-		pairs = append(pairs, "Handling", handling(e.Terms.Handling), "Held until", day(e.Terms.RetainUntil), "Withheld", orDash(strings.Join(e.Withheld, ", ")))
+		pairs = append(pairs, "Handling", handling(e.Handling), "Held until", day(e.Terms.RetainUntil), "Withheld", orDash(strings.Join(e.Withheld, ", ")))
 	}
 	facts(w, pairs...)
 	if len(e.Sources) > 0 {

@@ -46,11 +46,14 @@ func (c *scanRequestsCmd) Run(a *app) error {
 	}
 	return a.show(list, func(w io.Writer) {
 		rows := make([][]string, len(list))
+		var all []protocol.Handling
 		for i := range list {
 			r := &list[i]
+			all = append(all, r.Handling)
 			rows[i] = []string{r.Number, r.Direction, string(r.Counterpart), string(r.State), orDash(r.Exhibit), r.Signature, stamp(r.Created), nextForScan(r)}
 		}
 		table(w, "There are no requests for scans.", []string{"REQUEST", "DIRECTION", "COUNTRY", "STATE", "EXHIBIT", "SIGNATURE", "MADE", "NEXT"}, rows)
+		printHandling(w, all...)
 	})
 }
 
@@ -188,7 +191,7 @@ func (c *scanFetchCmd) Run(a *app) error {
 
 type scanSaveCmd struct {
 	Ref  string `arg:"" help:"Number of the request, or its id."`
-	File string `arg:"" help:"File to make; it is never overwritten." type:"path"`
+	File string `arg:"" help:"File to make; beside it, FILE.handling says what its owner demands. Nothing is overwritten." type:"path"`
 	Land int    `help:"Which land of a bullet." placeholder:"N"`
 }
 
@@ -198,7 +201,7 @@ func (c *scanSaveCmd) Run(a *app) error {
 		return err
 	}
 	content := s.Content
-	if err := createFiles(newFile{c.File, content, 0o600}); err != nil {
+	if err := createFiles(append([]newFile{{c.File, content, 0o600}}, handlingFile(c.File, s.Handling)...)...); err != nil {
 		return err
 	}
 	s.Content, s.File = nil, c.File

@@ -23,25 +23,26 @@ type traceNewCmd struct {
 	To      string `required:"" help:"Country code of the country to ask." placeholder:"CC"`
 	Firearm string `help:"National reference of an own record to take the description from." placeholder:"REF"`
 	descriptionFlags
-	Justification  string `required:"" help:"Why the firearm is held to be illicit, in law." placeholder:"TEXT"`
-	Circumstances  string `required:"" help:"In which circumstances it was found." placeholder:"TEXT"`
-	IntendedUse    string `required:"" help:"What the information is for." placeholder:"TEXT"`
-	Agency         string `required:"" help:"Agency that investigates."`
-	Officer        string `help:"Officer to turn to."`
-	Priority       string `help:"routine or urgent." enum:"routine,urgent" default:"routine"`
-	PriorityReason string `help:"Why it is urgent." placeholder:"TEXT"`
-	RecoveredAt    string `help:"When it was recovered, or the earliest; from the record, if left out." placeholder:"TIME"`
-	RecoveredUntil string `help:"The latest it can have been recovered." placeholder:"TIME"`
-	RecoveredPlace string `help:"Where it was recovered; from the record, if left out." placeholder:"PLACE"`
-	Narrative      string `help:"What the other country should know beside the facts." placeholder:"TEXT"`
-	Possessor      string `help:"Who had it, where the law lets you share that."`
-	Case           string `help:"Case number; it stays in this country."`
+	Justification  string   `required:"" help:"Why the firearm is held to be illicit, in law." placeholder:"TEXT"`
+	Circumstances  string   `required:"" help:"In which circumstances it was found." placeholder:"TEXT"`
+	IntendedUse    string   `required:"" help:"What the information is for." placeholder:"TEXT"`
+	Agency         string   `required:"" help:"Agency that investigates."`
+	Officer        string   `help:"Officer to turn to."`
+	Priority       string   `help:"routine or urgent." enum:"routine,urgent" default:"routine"`
+	PriorityReason string   `help:"Why it is urgent." placeholder:"TEXT"`
+	RecoveredAt    string   `help:"When it was recovered, or the earliest; from the record, if left out." placeholder:"TIME"`
+	RecoveredUntil string   `help:"The latest it can have been recovered." placeholder:"TIME"`
+	RecoveredPlace string   `help:"Where it was recovered; from the record, if left out." placeholder:"PLACE"`
+	Narrative      string   `help:"What the other country should know beside the facts." placeholder:"TEXT"`
+	Possessor      string   `help:"Who had it, where the law lets you share that."`
+	Case           string   `help:"Case number; it stays in this country."`
+	BasedOn        []string `help:"Trace (number) or document (id) of another country that this request is made of, as when one is referred: what its owner demands binds it. Once for each." placeholder:"REF"`
 }
 
 func (c *traceNewCmd) Run(a *app) error {
 	n := tracing.NewTrace{To: protocol.Country(c.To), Record: c.Firearm, Firearm: c.description(), LegalJustification: c.Justification, Circumstances: c.Circumstances,
 		IntendedUse: c.IntendedUse, Agency: c.Agency, Officer: c.Officer, Priority: c.Priority, PriorityReason: c.PriorityReason, RecoveryPlace: c.RecoveredPlace,
-		Narrative: c.Narrative, Possessor: c.Possessor, Case: c.Case}
+		Narrative: c.Narrative, Possessor: c.Possessor, Case: c.Case, BasedOn: c.BasedOn}
 	if c.Firearm == "" && n.Firearm == (protocol.FirearmDescription{}) {
 		return errors.New("which firearm? Name an own record with --firearm REF, or describe it (--kind, --make, --calibre, --serial, …)")
 	}
@@ -61,10 +62,22 @@ func (c *traceNewCmd) Run(a *app) error {
 	}
 	a.tellBudget("trace:new", "")
 	return a.show(t, func(w io.Writer) {
-		fmt.Fprintf(w, "Trace %s is submitted to %s. It is delivered as soon as that country can be reached.\n", t.Number, t.Counterpart)
+		if waits := waitOf(&t); waits != "" {
+			fmt.Fprintf(w, "Trace %s to %s waits until two other people approve it:  %s\n", t.Number, t.Counterpart, waits)
+		} else {
+			fmt.Fprintf(w, "Trace %s is submitted to %s. It is delivered as soon as that country can be reached.\n", t.Number, t.Counterpart)
+		}
 		printAdvice(w, t.Advice)
 		fmt.Fprintf(w, "\nNext:  proofmark trace show %s\n", t.Number)
 	})
+}
+
+// waitOf is the command that shows what waits for people, where the last act on a trace does.
+func waitOf(t *tracing.Trace) string {
+	if last := t.Timeline[len(t.Timeline)-1]; last.Event == tracing.Waits {
+		return last.Note
+	}
+	return ""
 }
 
 func printAdvice(w io.Writer, advice []string) {
@@ -89,8 +102,10 @@ func (c *traceListCmd) Run(a *app) error {
 	}
 	return a.show(list, func(w io.Writer) {
 		rows := make([][]string, len(list))
+		var all []protocol.Handling
 		for i := range list {
 			t := &list[i]
+			all = append(all, t.Handling)
 			state := string(t.State)
 			if !t.SourceWithdrawn.IsZero() {
 				state += ", source withdrawn"
@@ -98,6 +113,7 @@ func (c *traceListCmd) Run(a *app) error {
 			rows[i] = []string{t.Number, t.Direction, string(t.Counterpart), state, t.Request.Priority, describeFirearm(&t.Request.Firearm), stamp(t.Created), stamp(t.Changed)}
 		}
 		table(w, "No trace fits.", []string{"TRACE", "DIRECTION", "COUNTRY", "STATE", "PRIORITY", "FIREARM", "MADE", "CHANGED"}, rows)
+		printHandling(w, all...)
 	})
 }
 
@@ -125,16 +141,20 @@ type traceAnswerCmd struct {
 	Diversion     string   `help:"Where the legal chain ends; from the record, if left out." placeholder:"TEXT"`
 	WithPurchaser bool     `help:"Also tell the first purchaser's name: personal data, which otherwise stays here."`
 	Note          string   `help:"Note for the country that asked."`
+	BasedOn       []string `help:"Trace (number) or document (id) of another country that the answer is made of beside own records: what its owner demands binds it. Once for each." placeholder:"REF"`
 }
 
 func (c *traceAnswerCmd) Run(a *app) error {
 	t, err := change[tracing.Trace](a, "trace.answer", control.TraceAnswer{Ref: c.Ref, Answer: tracing.Answer{Record: c.Record, Outcome: c.Outcome, Reasons: c.Reason,
-		Diversion: c.Diversion, WithPurchaser: c.WithPurchaser, Note: c.Note}})
+		Diversion: c.Diversion, WithPurchaser: c.WithPurchaser, Note: c.Note, BasedOn: c.BasedOn}})
 	if err != nil {
 		return err
 	}
 	return a.show(t, func(w io.Writer) {
 		fmt.Fprintf(w, "Trace %s of %s is answered: %s.\n", printable(t.Number), t.Counterpart, t.Answer.Outcome)
+		if waits := waitOf(&t); waits != "" {
+			fmt.Fprintf(w, "The answer waits until two other people approve it:  %s\n", waits)
+		}
 		printAnswer(w, t.Answer)
 	})
 }

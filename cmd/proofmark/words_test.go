@@ -60,7 +60,7 @@ func TestArguments(t *testing.T) {
 }
 
 func TestHandlingCodesAreWords(t *testing.T) {
-	if got := handling([]string{"H1", "H9"}); got != "H1 (not in court without permission), H9" {
+	if got := handling(protocol.MarkedBy("PT", "H1", "H9")); got != "H1: not to be used in court without the permission of PT. H9: a restriction of PT." {
 		t.Error(got)
 	}
 	if got := handling(nil); got != "" {

@@ -19,7 +19,7 @@ import (
 // Labels name the two sides of a comparison.
 type Labels struct {
 	A, B string
-	Note string // under the picture: what binds whoever looks at it
+	Note string // under the picture, in lines: what binds whoever looks at it
 }
 
 // Colours stay apart for colour-blind readers and in grey print.
@@ -62,12 +62,19 @@ func noteHeight(names Labels) float64 {
 	if names.Note == "" {
 		return 0
 	}
-	return 26
+	return 10 + noteLine*float64(1+strings.Count(names.Note, "\n"))
 }
 
+// noteLine is the distance of two lines of the note.
+const noteLine = 16
+
 func (p *page) note(names Labels) {
-	if names.Note != "" {
-		p.text(marksMargin, p.height-14, 12, "start", ink, "600", shorten(names.Note, 190))
+	if names.Note == "" {
+		return
+	}
+	lines := strings.Split(names.Note, "\n")
+	for i, line := range lines {
+		p.text(marksMargin, p.height-14-noteLine*float64(len(lines)-1-i), 12, "start", ink, "600", shorten(line, 190))
 	}
 }
 

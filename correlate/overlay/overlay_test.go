@@ -202,7 +202,7 @@ func TestBulletsShowEveryLandPair(t *testing.T) {
 	for i := range found.Lands {
 		found.Lands[i].Counted = i != 2
 	}
-	svg := Bullets(a, b, found, Labels{A: "A<", B: "B", Note: "H1: not for court"})
+	svg := Bullets(a, b, found, Labels{A: "A<", B: "B", Note: "H1: not for court\nH2: not for others"})
 	wellFormed(t, svg)
 	if n := bytes.Count(svg, []byte(`fill="none" stroke="`+second)); n != 6 {
 		t.Errorf("%d profiles of the second bullet", n)
@@ -210,7 +210,7 @@ func TestBulletsShowEveryLandPair(t *testing.T) {
 	if n := bytes.Count(svg, []byte("below the gate")); n != 1 {
 		t.Errorf("%d pairs are said to be below the gate", n)
 	}
-	if !bytes.Contains(svg, []byte("H1: not for court")) {
+	if !bytes.Contains(svg, []byte(">H1: not for court</text>")) || !bytes.Contains(svg, []byte(">H2: not for others</text>")) {
 		t.Error("the note is missing")
 	}
 	none := Bullets(a, b, bullet.Comparison{}, Labels{})

@@ -159,7 +159,7 @@ func (s *Service) record(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate
 		return nil, nil, err
 	}
 	sig := &Signature{ID: sigID, Country: s.desk.Country, Own: true, Exhibit: e.ID, ROI: roi, Kind: e.Kind, Origin: e.Origin, Class: classOf(e.Calibre, e.FiringPin, e.Pattern),
-		Algorithm: algorithm, Quality: made.quality.Score, Bytes: made.bytes, Handling: e.Handling, Received: tx.Now(),
+		Algorithm: algorithm, Quality: made.quality.Score, Bytes: made.bytes, Handling: e.Handling.OwnedBy(s.desk.Country), Received: tx.Now(),
 		Number: e.Number, Case: e.Case, Agency: body.Agency, Offence: body.Offence, Place: body.Place, Occurred: body.Occurred, Make: makeOf(body)}
 	return a, sig, s.enter(tx, sig)
 }
@@ -177,9 +177,9 @@ func (s *Service) enter(tx *store.Tx, sig *Signature) error {
 func (s *Service) publication(tx *store.Tx, who desk.Actor, e *Exhibit, roi correlate.ROI, n *NewAcquisition, made *encoded) (*protocol.SignatureBody, dispatch.Facts, error) {
 	body := &protocol.SignatureBody{Exhibit: e.ID, ROI: string(roi), Kind: e.Kind, Origin: e.Origin, Calibre: e.Calibre, FiringPin: e.FiringPin, Pattern: e.Pattern,
 		Algorithm: methods[roi].algorithm, Signature: made.bytes, Quality: made.quality.Score, Replica: n.Replica, CaseReference: e.Case, ExhibitNumber: e.Number}
-	attrs := map[string]any{"calibre": e.Calibre, "origin": e.Origin, "handling": append([]string{}, e.Handling...), "operations": append([]string{}, e.Operations...),
+	attrs := map[string]any{"calibre": e.Calibre, "origin": e.Origin, "operations": append([]string{}, e.Operations...),
 		"offence": "", "terrorism": false, "customs": false, "trafficking": false, "group_size": int64(0)}
-	facts := dispatch.Facts{Attributes: attrs, Purpose: Purpose, Kind: policy.KindExhibit, Object: e.ID, Case: e.Case, Actor: who.Name}
+	facts := dispatch.Facts{Attributes: attrs, Handling: e.Handling.OwnedBy(s.desk.Country), Purpose: Purpose, Kind: policy.KindExhibit, Object: e.ID, Case: e.Case, Actor: who.Name}
 	c, err := oneBy(tx, cases, "reference", e.Case, "case")
 	if err != nil {
 		return nil, facts, err

@@ -138,7 +138,7 @@ func (s *Service) Candidate(ctx context.Context, who desk.Actor, pair string) (*
 		tx.Audit(protocol.AuditEntry{
 			AuditHeader: protocol.AuditHeader{Action: protocol.ActConsult, Counterpart: s.foreign(c.Country), Decision: "permit", Ground: "policy"},
 			AuditBody: protocol.AuditBody{Actor: who.Name, Kind: policy.KindCandidate, Object: c.Pair, Event: "candidate viewed", Purpose: Purpose,
-				Handling: c.Handling},
+				Handling: c.Handling.Codes()},
 		})
 		return view(tx, c, who, "")
 	})
@@ -187,7 +187,7 @@ func describe(pair string) func(tx *store.Tx) (policy.Resource, error) {
 			return policy.Resource{}, err
 		}
 		return policy.Resource{Type: policy.KindCandidate, ID: c.Pair, Attributes: map[string]any{
-			"reviewers": reviewersOf(c), "handling": append([]string{}, c.Handling...), "owner": string(c.Country)}}, nil
+			"reviewers": reviewersOf(c), "handling": c.Handling.Codes(), "owner": string(c.Country)}}, nil
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"proofmark/node/desk"
 	"proofmark/node/index"
@@ -39,7 +38,7 @@ func (s *Service) correlate(ctx context.Context, sig *Signature) error {
 		tx.Audit(protocol.AuditEntry{
 			AuditHeader: protocol.AuditHeader{Action: protocol.ActCombine, Counterpart: s.foreign(sig.Country), Decision: "permit", Ground: "automatic"},
 			AuditBody: protocol.AuditBody{Actor: desk.Node.Name, Kind: "signature", Object: sig.ID, Case: sig.Case, Event: "correlated", Purpose: Purpose,
-				Handling: sig.Handling, Details: map[string]string{"held": fmt.Sprint(held), "comparable": fmt.Sprint(same), "candidates": fmt.Sprint(len(found)), "algorithm": sig.Algorithm, "roi": string(sig.ROI)}},
+				Handling: sig.handling().Codes(), Details: map[string]string{"held": fmt.Sprint(held), "comparable": fmt.Sprint(same), "candidates": fmt.Sprint(len(found)), "algorithm": sig.Algorithm, "roi": string(sig.ROI)}},
 		})
 		return jobs.Delete(tx, sig.ID)
 	})
@@ -70,7 +69,7 @@ func (s *Service) addCandidate(tx *store.Tx, sig *Signature, f index.Found) erro
 		return err
 	}
 	c := &Candidate{Pair: protocol.PairID(sig.ID, other.ID), A: min(sig.ID, other.ID), B: max(sig.ID, other.ID), ROI: sig.ROI, Finding: f.Finding,
-		LikelihoodRatio: s.models.Evidence(sig, other, &f.Finding), Handling: union(sig.Handling, other.Handling), Found: tx.Now(), Country: otherCountry(sig, other)}
+		LikelihoodRatio: s.models.Evidence(sig, other, &f.Finding), Handling: protocol.UnionHandling(sig.handling(), other.handling()), Found: tx.Now(), Country: otherCountry(sig, other)}
 	if has, err := candidates.Has(tx, c.Pair); err != nil || has {
 		return err
 	}
@@ -136,11 +135,4 @@ func rankOf(tx *store.Tx, list, pair string) (int, error) {
 		}
 	}
 	return rank + 1, tx.Err()
-}
-
-// union combines handling codes: what is derived carries the codes of everything it was derived from.
-func union(a, b []string) []string {
-	out := append(append([]string{}, a...), b...)
-	slices.Sort(out)
-	return slices.Compact(out)
 }

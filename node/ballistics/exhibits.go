@@ -16,17 +16,17 @@ import (
 
 // NewExhibit is what somebody says of an exhibit.
 type NewExhibit struct {
-	Number    string    `json:"number"`
-	Case      string    `json:"case"`
-	Kind      string    `json:"kind"`
-	Origin    string    `json:"origin"`
-	Incident  string    `json:"incident,omitempty"` // id; may be left out where the case has one incident
-	Firearm   string    `json:"firearm,omitempty"`  // national reference, for a test fire
-	Calibre   string    `json:"calibre"`
-	FiringPin string    `json:"firing_pin,omitempty"`
-	Pattern   string    `json:"breech_face_pattern,omitempty"`
-	Handling  []string  `json:"handling,omitempty"`
-	Received  time.Time `json:"received,omitzero"`
+	Number    string            `json:"number"`
+	Case      string            `json:"case"`
+	Kind      string            `json:"kind"`
+	Origin    string            `json:"origin"`
+	Incident  string            `json:"incident,omitempty"` // id; may be left out where the case has one incident
+	Firearm   string            `json:"firearm,omitempty"`  // national reference, for a test fire
+	Calibre   string            `json:"calibre"`
+	FiringPin string            `json:"firing_pin,omitempty"`
+	Pattern   string            `json:"breech_face_pattern,omitempty"`
+	Handling  protocol.Handling `json:"handling,omitempty"` // of another country where the exhibit, or its cast, came from there
+	Received  time.Time         `json:"received,omitzero"`
 
 	Operations []string `json:"operations,omitempty"` // to tag it with, by number or id
 }
@@ -62,8 +62,8 @@ func (n *NewExhibit) complete() error {
 		return desk.Invalid("evidence comes from an incident, not from a firearm; use the origin test-fire for a test-fired exhibit")
 	}
 	for _, h := range n.Handling {
-		if !slices.Contains([]string{"H0", "H1", "H2", "H3"}, h) {
-			return desk.Invalid("handling code %.10q is not one of H0, H1, H2, H3", h)
+		if !slices.Contains(protocol.HandlingCodes, h.Code) {
+			return desk.Invalid("handling code %.20q is not one of %s, or one of them with the country that owns the information, such as H2/ES", h, strings.Join(protocol.HandlingCodes, ", "))
 		}
 	}
 	return nil
@@ -74,6 +74,7 @@ func (s *Service) AddExhibit(ctx context.Context, who desk.Actor, key string, n 
 	if err := n.complete(); err != nil {
 		return nil, err
 	}
+	n.Handling = n.Handling.OwnedBy(s.desk.Country)
 	act := desk.Act{Actor: who, Key: key, Action: policy.ExhibitAdd, Resource: policy.Resource{Type: policy.KindExhibit, ID: n.Number}, Request: n}
 	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Exhibit, error) {
 		if _, err := oneBy(tx, cases, "reference", n.Case, "case"); err != nil {
@@ -89,7 +90,7 @@ func (s *Service) AddExhibit(ctx context.Context, who desk.Actor, key string, n 
 		e := &Exhibit{Operations: tags, Number: n.Number, Case: n.Case, Kind: n.Kind, Origin: n.Origin, Incident: n.Incident, Firearm: n.Firearm, Calibre: n.Calibre,
 			FiringPin: n.FiringPin, Pattern: n.Pattern, Handling: n.Handling, Received: n.Received, Entered: tx.Now(), By: who.Name}
 		if old, err := oneBy(tx, exhibits, "number", n.Number, "exhibit"); err == nil {
-			if !sameExhibit(old, e) {
+			if old.Handling = old.Handling.OwnedBy(s.desk.Country); !sameExhibit(old, e) {
 				return nil, desk.Conflict("exhibit %s exists already with other facts (case %s, %s, %s): an exhibit number is unique in this node",
 					old.Number, old.Case, old.Origin, old.Calibre)
 			}

@@ -29,6 +29,9 @@ type FusedExhibit struct {
 	fuse.Ranked
 	Other Side              `json:"other"`
 	Pairs map[string]string `json:"pairs"` // the state of each pair of a region that people may review
+
+	// Handling is what the owners of everything that was fused demand: both exhibits' regions, and those of the query's firearm.
+	Handling protocol.Handling `json:"handling"`
 }
 
 // BestPair is the pair of the strongest region, or one that people decided where none weighs; "" where there is no pair.
@@ -79,7 +82,7 @@ func (s *Service) Fused(ctx context.Context, who desk.Actor, f CandidateFilter) 
 			if len(out.Fused) == f.Limit {
 				break
 			}
-			v := &FusedExhibit{Ranked: r, Pairs: g.pairs[r.Exhibit]}
+			v := &FusedExhibit{Ranked: r, Pairs: g.pairs[r.Exhibit], Handling: g.handling(r.Exhibit)}
 			if sig := g.best[r.Exhibit]; sig != nil {
 				v.Other = sideOf(sig)
 			}
@@ -107,6 +110,17 @@ func (g *fusion) names() []string {
 		out = append(out, name+" ("+country+")")
 	}
 	return out
+}
+
+// handling unites what is demanded of another exhibit, of the query and of what supports it.
+func (g *fusion) handling(exhibit string) protocol.Handling {
+	var all protocol.Handling
+	for _, key := range append([]string{exhibit}, g.members...) {
+		for _, sig := range g.signatures(key) {
+			all = protocol.UnionHandling(all, sig.handling())
+		}
+	}
+	return all
 }
 
 // exhibitKey names an exhibit among those of all countries.

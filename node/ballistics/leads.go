@@ -66,6 +66,7 @@ func (s *Service) sendLead(tx *store.Tx, who desk.Actor, c *Candidate, lead *Lea
 		return nil, err
 	}
 	first, second := leadReviews(c.Reviews)
+	handling := protocol.UnionHandling(c.Handling.OwnedBy(s.desk.Country), own.handling(), other.handling())
 	body := &protocol.LeadBody{Number: number, Pair: c.Pair, Own: leadSide(own), Other: leadSide(other), ROI: string(c.ROI), Calibre: own.Class.Calibre,
 		Algorithm: c.Algorithm, Score: c.Score, LikelihoodRatio: c.LikelihoodRatio, Rank: rank, PrimaryReview: first.At, SecondaryReview: second.At,
 		Reviewers: []string{first.By, second.By}, Preserve: true, Caveat: protocol.Caveat, Occurred: own.Occurred, Offence: own.Offence, Place: own.Place,
@@ -81,16 +82,18 @@ func (s *Service) sendLead(tx *store.Tx, who desk.Actor, c *Candidate, lead *Lea
 		}
 	}
 	facts := dispatch.Facts{To: c.Country, Purpose: Purpose, Kind: policy.Lead, Object: c.Pair, Case: own.Case, Actor: who.Name, TwoPeople: true,
-		Attributes: map[string]any{"calibre": own.Class.Calibre, "offence": own.Offence, "origin": own.Origin, "handling": append([]string{}, c.Handling...)}}
+		Attributes: map[string]any{"calibre": own.Class.Calibre, "offence": own.Offence, "origin": own.Origin},
+		Handling:   handling, Based: foreignDocuments(own, other)}
 	id, err := s.out.Issue(tx, protocol.TypeLead, body, facts)
 	if err != nil {
 		return nil, err
 	}
 	if lead == nil {
-		lead = &Lead{Pair: c.Pair, Counterpart: c.Country, Own: leadSide(own), State: LeadReleased, Handling: c.Handling}
+		lead = &Lead{Pair: c.Pair, Counterpart: c.Country, Own: leadSide(own), State: LeadReleased}
 	} else if lead.State == LeadRetracted {
 		lead.State = LeadReleased
 	}
+	lead.Handling = protocol.UnionHandling(lead.Handling, handling)
 	lead.Sent = &Notice{Document: id, Body: *body, At: tx.Now(), By: who.Name}
 	lead.stamp(tx, "released", who.Name, s.desk.Country)
 	tx.Audit(s.leadEntry(lead, who.Name, protocol.ActCombine, "lead released"))
@@ -230,7 +233,7 @@ func (s *Service) onLead(ctx context.Context, who desk.Actor, key, pair string, 
 			if err != nil {
 				return policy.Resource{}, err
 			}
-			attrs := map[string]any{"handling": append([]string{}, lead.Handling...)}
+			attrs := map[string]any{"handling": lead.Handling.Codes()}
 			if lead.Confirmation != nil {
 				attrs["reviewers"] = []string{lead.Confirmation.By}
 			}
@@ -303,7 +306,29 @@ func findLead(tx *store.Tx, ref string) (*Lead, error) {
 // directed says what policy and log must know of a document about a lead.
 func (s *Service) directed(lead *Lead, who desk.Actor, kind string) dispatch.Facts {
 	return dispatch.Facts{To: lead.Counterpart, Purpose: Purpose, Kind: kind, Object: lead.Pair, Actor: who.Name,
-		Attributes: map[string]any{"handling": append([]string{}, lead.Handling...)}}
+		Handling: lead.Handling, Based: lead.foreignDocuments(s.desk.Country)}
+}
+
+// foreignDocuments are those of two signatures that came from abroad.
+func foreignDocuments(sides ...*Signature) []string {
+	var out []string
+	for _, s := range sides {
+		if !s.Own {
+			out = append(out, s.ID)
+		}
+	}
+	return out
+}
+
+// foreignDocuments are those that a lead rests on and another country issued.
+func (l *Lead) foreignDocuments(own protocol.Country) []string {
+	var out []string
+	for _, id := range slices.Concat(leadSignatures(l), leadDocuments(l)) {
+		if protocol.CheckDocumentID(id, own) != nil {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 func (l *Lead) stamp(tx *store.Tx, event, by string, country protocol.Country) {
@@ -333,7 +358,7 @@ func (l *Lead) afterRetraction() {
 func (s *Service) leadEntry(lead *Lead, actor string, action protocol.AuditAction, event string) protocol.AuditEntry {
 	return protocol.AuditEntry{
 		AuditHeader: protocol.AuditHeader{Action: action, Counterpart: string(lead.Counterpart), Decision: "permit", Ground: "policy"},
-		AuditBody: protocol.AuditBody{Actor: actor, Kind: policy.Lead, Object: lead.Pair, Event: event, Purpose: Purpose, Handling: lead.Handling,
+		AuditBody: protocol.AuditBody{Actor: actor, Kind: policy.Lead, Object: lead.Pair, Event: event, Purpose: Purpose, Handling: lead.Handling.Codes(),
 			Details: map[string]string{"state": string(lead.State)}},
 	}
 }

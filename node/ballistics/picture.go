@@ -20,6 +20,8 @@ import (
 type Picture struct {
 	Pair string `json:"pair"`
 	SVG  []byte `json:"svg"`
+
+	Handling protocol.Handling `json:"handling"`
 }
 
 // Picture draws a candidate, its handling codes and the caveat on it. Whoever may view the candidate may see it; each look leaves its entry in the log.
@@ -40,7 +42,7 @@ func (s *Service) Picture(ctx context.Context, who desk.Actor, pair string) (*Pi
 	})
 	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindCandidate, Object: pair, Event: "candidate drawn"}}
 	if err == nil {
-		entry.Counterpart, entry.Object, entry.Handling = s.foreign(c.Country), c.Pair, c.Handling
+		entry.Counterpart, entry.Object, entry.Handling = s.foreign(c.Country), c.Pair, c.Handling.Codes()
 	}
 	if _, denied := desk.Read(ctx, s.desk, act, entry, func(*store.Tx) (struct{}, error) { return struct{}{}, nil }); denied != nil {
 		return nil, denied
@@ -58,12 +60,13 @@ func (s *Service) Picture(ctx context.Context, who desk.Actor, pair string) (*Pi
 	if err != nil {
 		return nil, fmt.Errorf("draw candidate %s: %w", c.Pair, err)
 	}
-	return &Picture{Pair: c.Pair, SVG: svg}, nil
+	return &Picture{Pair: c.Pair, SVG: svg, Handling: protocol.UnionHandling(c.Handling, a.handling(), b.handling())}, nil
 }
 
 // draw draws a candidate from its first signature's side.
 func draw(c *Candidate, a, b *Signature) ([]byte, error) {
-	names := overlay.Labels{A: labelOf(a), B: labelOf(b), Note: strings.TrimSpace("Handling " + strings.Join(c.Handling, " ") + ".  " + protocol.Caveat)}
+	handling := protocol.UnionHandling(c.Handling.OwnedBy(a.Country), a.handling(), b.handling())
+	names := overlay.Labels{A: labelOf(a), B: labelOf(b), Note: strings.Join(append(handling.Sentences(), protocol.Caveat), "\n")}
 	switch {
 	case c.Bullets != nil:
 		first, err := bullet.Decode(a.Bytes)

@@ -29,7 +29,7 @@ func (s *Service) receiveSignature(tx *store.Tx, in dispatch.Received) error {
 	}
 	sig := &Signature{ID: in.Document.ID, Country: in.From, Exhibit: body.Exhibit, ROI: roi, Kind: body.Kind, Origin: body.Origin,
 		Class: classOf(body.Calibre, body.FiringPin, body.Pattern), Algorithm: body.Algorithm, Quality: body.Quality, Bytes: body.Signature,
-		Handling: in.Terms.Handling, Received: tx.Now(), Expires: in.Terms.RetainUntil,
+		Handling: in.Handling(), Received: tx.Now(), Expires: in.Terms.RetainUntil,
 		Number: body.ExhibitNumber, Case: body.CaseReference, Agency: body.Agency, Offence: body.Offence, Place: body.Place, Occurred: body.Occurred, Make: makeOf(body),
 		NotCompared: notCompared}
 	old, err := signatures.Get(tx, sig.ID)
@@ -46,7 +46,7 @@ func (s *Service) receiveSignature(tx *store.Tx, in dispatch.Received) error {
 		tx.Audit(protocol.AuditEntry{
 			AuditHeader: protocol.AuditHeader{Action: protocol.ActReceive, Counterpart: string(in.From), Decision: "permit", Ground: "not-comparable"},
 			AuditBody: protocol.AuditBody{Actor: desk.Node.Name, Kind: "signature", Object: sig.ID, Event: "signature kept, not compared", Purpose: Purpose,
-				Handling: sig.Handling, Details: map[string]string{"roi": string(roi), "algorithm": sig.Algorithm, "reason": notCompared}},
+				Handling: sig.Handling.Codes(), Details: map[string]string{"roi": string(roi), "algorithm": sig.Algorithm, "reason": notCompared}},
 		})
 		tx.OnCommit(func() { s.holdUncompared(sig) })
 		return signatures.Put(tx, sig.ID, sig)
@@ -136,7 +136,7 @@ func (s *Service) receiveLead(tx *store.Tx, in dispatch.Received) error {
 	if lead.State == LeadRetracted {
 		lead.State = LeadReceived
 	}
-	lead.Handling = union(lead.Handling, in.Terms.Handling)
+	lead.Handling = protocol.UnionHandling(lead.Handling, own.handling(), in.Handling())
 	lead.Received = &Notice{Document: in.Document.ID, Body: *body, At: tx.Now()}
 	lead.stamp(tx, "lead received", "", in.From)
 	return leads.Put(tx, lead.Pair, lead)
@@ -183,6 +183,7 @@ func (s *Service) receiveAck(tx *store.Tx, in dispatch.Received) error {
 	if lead.State == LeadReleased {
 		lead.State = LeadAcknowledged
 	}
+	lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
 	lead.stamp(tx, "acknowledged", "", in.From)
 	return leads.Put(tx, lead.Pair, lead)
 }
@@ -201,6 +202,7 @@ func (s *Service) receiveRetraction(tx *store.Tx, in dispatch.Received) error {
 	}
 	n.Retracted, n.Reason = tx.Now(), body.Reason
 	lead.afterRetraction()
+	lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
 	lead.stamp(tx, "retracted by its sender", "", in.From)
 	return leads.Put(tx, lead.Pair, lead)
 }
@@ -223,6 +225,7 @@ func (s *Service) receiveFeedback(tx *store.Tx, in dispatch.Received) error {
 		return desk.Conflict("this lead has %d feedbacks already", maxFeedback)
 	}
 	lead.Feedback = append(lead.Feedback, Feedback{From: in.From, Code: body.Code, Note: body.Note, At: tx.Now()})
+	lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
 	lead.stamp(tx, "feedback "+body.Code, "", in.From)
 	return leads.Put(tx, lead.Pair, lead)
 }
@@ -252,6 +255,7 @@ func (s *Service) receiveHit(tx *store.Tx, in dispatch.Received) error {
 	}
 	lead.Hit = &Hit{Document: in.Document.ID, From: in.From, HitBody: *body, At: tx.Now()}
 	lead.State = LeadHit
+	lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
 	lead.stamp(tx, "hit reported", "", in.From)
 	return leads.Put(tx, lead.Pair, lead)
 }

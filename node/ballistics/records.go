@@ -45,17 +45,17 @@ type Incident struct {
 
 // Exhibit is a cartridge case or a bullet: evidence of an incident, or test-fired from a recovered firearm.
 type Exhibit struct {
-	ID        string   `json:"id"`
-	Number    string   `json:"number"` // exhibit number, unique in this node
-	Case      string   `json:"case"`   // case reference
-	Kind      string   `json:"kind"`
-	Origin    string   `json:"origin"`
-	Incident  string   `json:"incident,omitempty"` // id, for evidence
-	Firearm   string   `json:"firearm,omitempty"`  // national reference, for a test fire
-	Calibre   string   `json:"calibre"`
-	FiringPin string   `json:"firing_pin"`
-	Pattern   string   `json:"breech_face_pattern"`
-	Handling  []string `json:"handling,omitempty"` // codes the exhibit carries by itself
+	ID        string            `json:"id"`
+	Number    string            `json:"number"` // exhibit number, unique in this node
+	Case      string            `json:"case"`   // case reference
+	Kind      string            `json:"kind"`
+	Origin    string            `json:"origin"`
+	Incident  string            `json:"incident,omitempty"` // id, for evidence
+	Firearm   string            `json:"firearm,omitempty"`  // national reference, for a test fire
+	Calibre   string            `json:"calibre"`
+	FiringPin string            `json:"firing_pin"`
+	Pattern   string            `json:"breech_face_pattern"`
+	Handling  protocol.Handling `json:"handling,omitempty"` // what the exhibit carries by itself; another country's where it came from there
 
 	// Operations that it is tagged with, by number: what policy makes of that, policy says.
 	Operations []string `json:"operations,omitempty"`
@@ -115,21 +115,21 @@ func (a *Acquisition) ScanBytes() int {
 
 // Signature is a ballistic signature that this node holds: its own or a foreign one.
 type Signature struct {
-	ID        string           `json:"id"` // of the signature document
-	Country   protocol.Country `json:"country"`
-	Own       bool             `json:"own"`
-	Exhibit   string           `json:"exhibit"` // exhibit id at its owner
-	ROI       correlate.ROI    `json:"roi"`
-	Kind      string           `json:"kind"`
-	Origin    string           `json:"origin"`
-	Class     correlate.Class  `json:"class"`
-	Algorithm string           `json:"algorithm"`
-	Quality   float64          `json:"quality"`
-	Bytes     []byte           `json:"bytes"`
-	Handling  []string         `json:"handling,omitempty"`
-	Received  time.Time        `json:"received"`
-	Expires   time.Time        `json:"expires,omitzero"`   // of a foreign signature: erased then
-	Withdrawn time.Time        `json:"withdrawn,omitzero"` // by its owner
+	ID        string            `json:"id"` // of the signature document
+	Country   protocol.Country  `json:"country"`
+	Own       bool              `json:"own"`
+	Exhibit   string            `json:"exhibit"` // exhibit id at its owner
+	ROI       correlate.ROI     `json:"roi"`
+	Kind      string            `json:"kind"`
+	Origin    string            `json:"origin"`
+	Class     correlate.Class   `json:"class"`
+	Algorithm string            `json:"algorithm"`
+	Quality   float64           `json:"quality"`
+	Bytes     []byte            `json:"bytes"`
+	Handling  protocol.Handling `json:"handling,omitempty"`
+	Received  time.Time         `json:"received"`
+	Expires   time.Time         `json:"expires,omitzero"`   // of a foreign signature: erased then
+	Withdrawn time.Time         `json:"withdrawn,omitzero"` // by its owner
 
 	// NotCompared says why a foreign signature is kept and takes part in no comparison; empty of one that does.
 	NotCompared string `json:"not_compared,omitempty"`
@@ -144,6 +144,9 @@ type Signature struct {
 	Make     string             `json:"make,omitempty"` // of the firearm, of a test fire
 }
 
+// handling is what is demanded of a signature: by its own country where no owner is named.
+func (s *Signature) handling() protocol.Handling { return s.Handling.OwnedBy(s.Country) }
+
 // Candidate is a pair of signatures that correlation ranked: an entry of the ranked list of each of the two. It has one identity on both sides
 // of a border.
 type Candidate struct {
@@ -155,12 +158,12 @@ type Candidate struct {
 	// LikelihoodRatio is what this node's calibrations made of the comparison when the pair was found.
 	LikelihoodRatio *protocol.LikelihoodRatio `json:"likelihood_ratio,omitempty"`
 
-	Handling []string         `json:"handling,omitempty"` // the union of both sides' codes
-	Found    time.Time        `json:"found"`
-	Viewed   time.Time        `json:"viewed,omitzero"`
-	Reviews  []Review         `json:"reviews,omitempty"`
-	Outcome  protocol.Verdict `json:"outcome,omitempty"` // once the reviews decide
-	Country  protocol.Country `json:"country"`           // of the other side; this node's own where both sides are its own
+	Handling protocol.Handling `json:"handling,omitempty"` // the union of both sides'
+	Found    time.Time         `json:"found"`
+	Viewed   time.Time         `json:"viewed,omitzero"`
+	Reviews  []Review          `json:"reviews,omitempty"`
+	Outcome  protocol.Verdict  `json:"outcome,omitempty"` // once the reviews decide
+	Country  protocol.Country  `json:"country"`           // of the other side; this node's own where both sides are its own
 }
 
 // Review is one person's finding on a candidate.
@@ -186,7 +189,7 @@ type Lead struct {
 	Examinations []Confirmation    `json:"examinations,omitempty"` // findings that were verified or contradicted, in pairs
 	Earlier      []Notice          `json:"earlier,omitempty"`      // leads of the other side that were retracted and sent anew
 	Hit          *Hit              `json:"hit,omitempty"`
-	Handling     []string          `json:"handling,omitempty"`
+	Handling     protocol.Handling `json:"handling,omitempty"`
 	Timeline     []Stamp           `json:"timeline"`
 
 	// SourceWithdrawn: the other country withdrew the signature, the notification or the report of the hit that this record rests on.

@@ -108,7 +108,7 @@ func (s *Service) Review(ctx context.Context, who desk.Actor, key string, n NewR
 		entry := protocol.AuditEntry{
 			AuditHeader: protocol.AuditHeader{Action: protocol.ActCombine, Counterpart: s.foreign(c.Country), Decision: "permit", Ground: "policy"},
 			AuditBody: protocol.AuditBody{Actor: who.Name, Kind: policy.KindCandidate, Object: c.Pair, Event: round + " review", Purpose: Purpose,
-				Handling: c.Handling, Details: map[string]string{"verdict": string(n.Verdict)}},
+				Handling: c.Handling.Codes(), Details: map[string]string{"verdict": string(n.Verdict)}},
 		}
 		if c.Outcome != "" {
 			entry.Details["outcome"] = string(c.Outcome)

@@ -22,6 +22,7 @@ import (
 	"proofmark/node/membership"
 	"proofmark/node/operations"
 	"proofmark/node/people"
+	"proofmark/node/permission"
 	"proofmark/node/release"
 	"proofmark/node/sharing"
 	"proofmark/node/tracing"
@@ -53,6 +54,7 @@ type Services struct {
 	Custody     *custody.Service
 	Witness     *witness.Service
 	Accounting  *accounting.Service
+	Permissions *permission.Service
 	LogVerifier func() (note.Verifier, error)
 }
 

@@ -41,6 +41,8 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeCustody(mux)
 	s.routeWitness(mux)
 	s.routeBudget(mux)
+	s.routePermissions(mux)
+	s.routeApprovals(mux)
 }
 
 // LoginRequest opens a session; with a code it is the first login, which sets the person's own secret.

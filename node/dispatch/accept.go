@@ -59,7 +59,7 @@ func (d *Dispatch) accept(tx *store.Tx, in incoming, rec *Record, e *protocol.Au
 	if !dec.Allow {
 		return desk.Forbidden("policy does not accept it: %s", why(dec))
 	}
-	own := terms(dec, nil, tx.Now())
+	own := terms(dec, nil, d.Country, in.msg.From, tx.Now())
 	own.Operations = nil             // for which it was shared is its owner's to say
 	t := stricter(in.msg.Terms, own) // this country's own law may be stricter than the owner's terms
 	if known != nil && known.Terms != nil {
@@ -68,7 +68,7 @@ func (d *Dispatch) accept(tx *store.Tx, in incoming, rec *Record, e *protocol.Au
 	if !t.RetainUntil.IsZero() && !t.RetainUntil.After(tx.Now()) {
 		return desk.Invalid("its retention ended on %s, before it arrived", t.RetainUntil.Format(time.DateOnly))
 	}
-	rec.Terms, e.Handling = &t, t.Handling
+	rec.Terms, e.Handling = &t, protocol.ReadHandling(t.Handling, in.msg.From).Codes()
 	if known != nil && len(rec.Disclosures) == len(known.Disclosures) && sameTerms(known.Terms, &t) {
 		return nil // nothing new: exactly once in effect
 	}
@@ -148,7 +148,7 @@ func sameTerms(a, b *protocol.Terms) bool {
 
 // attributesOf gathers what policy may know of a foreign document: its owner withheld the rest.
 func (d *Dispatch) attributesOf(doc *protocol.Document, t protocol.Terms) map[string]any {
-	attrs := map[string]any{"owner": string(doc.Issuer), "addressee": string(d.Country), "handling": append([]string{}, t.Handling...)}
+	attrs := map[string]any{"owner": string(doc.Issuer), "addressee": string(d.Country), "handling": protocol.ReadHandling(t.Handling, doc.Issuer).Codes()}
 	if len(t.Operations) > 0 {
 		attrs["operations"] = t.Operations
 	}

@@ -44,10 +44,12 @@ type Options struct {
 	// Operations are the regional operations that run now with a country and this one in them; nil: there are none.
 	Operations func(tx *store.Tx, with protocol.Country) ([]policy.Operation, error)
 
-	Now      func() time.Time
-	Random   io.Reader
-	Log      *slog.Logger
-	OnQueued func(peer protocol.Country, ch protocol.Channel) // after a commit that queued something
+	Now    func() time.Time
+	Random io.Reader
+	Log    *slog.Logger
+	// ApprovalTime is how long a document waits for two people's approval; 0: ApprovalDays.
+	ApprovalTime time.Duration
+	OnQueued     func(peer protocol.Country, ch protocol.Channel) // after a commit that queued something
 }
 
 // Dispatch issues, sends and receives documents for one country.
@@ -57,6 +59,8 @@ type Dispatch struct {
 	erasers  map[protocol.Type][]Eraser
 	clock    clockWatch
 	erased   atomic.Int64 // documents, since the start
+
+	permissions Permissions
 
 	bundleRoom int // bytes of batches in one bundle
 	quota      quota

@@ -37,14 +37,16 @@ type Listed struct {
 // Shown is a document as it is held here: what this country may know of it, and how far it went.
 type Shown struct {
 	Listed
-	Header     *protocol.Header `json:"header,omitempty"` // nil where it cannot be read
-	Body       json.RawMessage  `json:"body,omitempty"`   // with everything that was disclosed
-	Withheld   int              `json:"withheld"`         // digests without a disclosure, decoys among them
-	Terms      *protocol.Terms  `json:"terms,omitempty"`
-	Deliveries []*Delivery      `json:"deliveries,omitempty"`
-	Hold       *Hold            `json:"hold,omitempty"`
-	Withdrawn  *Withdrawn       `json:"withdrawn,omitempty"`
-	Holders    []Holder         `json:"holders,omitempty"` // of an own document that was withdrawn: how far each holder is
+	Header   *protocol.Header `json:"header,omitempty"` // nil where it cannot be read
+	Body     json.RawMessage  `json:"body,omitempty"`   // with everything that was disclosed
+	Withheld int              `json:"withheld"`         // digests without a disclosure, decoys among them
+	Terms    *protocol.Terms  `json:"terms,omitempty"`
+	// Handling is what the owners of its information demand, with the owner of each code.
+	Handling   protocol.Handling `json:"handling"`
+	Deliveries []*Delivery       `json:"deliveries,omitempty"`
+	Hold       *Hold             `json:"hold,omitempty"`
+	Withdrawn  *Withdrawn        `json:"withdrawn,omitempty"`
+	Holders    []Holder          `json:"holders,omitempty"` // of an own document that was withdrawn: how far each holder is
 }
 
 // Saved is a document for a file, with all that verifying it takes.
@@ -52,6 +54,7 @@ type Saved struct {
 	ID          string                `json:"id"`
 	JWS         string                `json:"jws"`
 	Disclosures []protocol.Disclosure `json:"disclosures"`
+	Handling    protocol.Handling     `json:"handling"`
 	Key         json.RawMessage       `json:"key"` // the issuer's public key (JWK), from the roster in force or this node's own
 }
 
@@ -105,7 +108,11 @@ func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Shown{Listed: listed(r), Terms: r.Terms, Hold: r.Hold, Withdrawn: r.Withdrawn}
+	handling, err := d.markings(tx, r)
+	if err != nil {
+		return nil, err
+	}
+	out := &Shown{Listed: listed(r), Terms: r.Terms, Handling: handling, Hold: r.Hold, Withdrawn: r.Withdrawn}
 	if payload, _, err := crypto.Unverified(r.JWS, crypto.TypeDocument, 2*protocol.MaxDocument); err == nil { // verified when it came
 		doc, err := protocol.Open(payload, r.Disclosures)
 		if doc != nil {
@@ -134,7 +141,11 @@ func (d *Dispatch) Save(tx *store.Tx, id string) (*Saved, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Saved{ID: r.ID, JWS: r.JWS, Disclosures: append([]protocol.Disclosure{}, r.Disclosures...), Key: key}, nil
+	handling, err := d.markings(tx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &Saved{ID: r.ID, JWS: r.JWS, Disclosures: append([]protocol.Disclosure{}, r.Disclosures...), Handling: handling, Key: key}, nil
 }
 
 // keyFor finds the key under which a document verifies.

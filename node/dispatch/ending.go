@@ -31,6 +31,8 @@ type Ending struct {
 	Cause  Cause  //
 	Reason string // of a withdrawal
 
+	NeverSent bool // an own document of which no country was ever sent anything
+
 	// Document is opened with all that was disclosed of it; nil where it is not held any more or cannot be read.
 	Document *protocol.Document
 }
@@ -101,7 +103,7 @@ func erasure(rec *Record, stays []protocol.Remainder) protocol.AuditEntry {
 			Details: map[string]string{"type": string(rec.Type), "status": string(rec.Status), "sha256": protocol.DocumentHash(rec.JWS)}},
 	}
 	if rec.Terms != nil {
-		e.Handling = rec.Terms.Handling
+		e.Handling = protocol.ReadHandling(rec.Terms.Handling, rec.Issuer).Codes()
 		if !rec.Terms.RetainUntil.IsZero() {
 			e.Details["retain_until"] = rec.Terms.RetainUntil.UTC().Format(time.RFC3339)
 		}
@@ -252,5 +254,5 @@ func (d *Dispatch) confirm(tx *store.Tx, stone *Tombstone, body *protocol.Withdr
 	if err := Documents.Insert(tx, id, rec); err != nil {
 		return err
 	}
-	return d.queue(tx, rec, stone.Issuer, policy.Decision{Allow: true})
+	return d.queue(tx, rec, stone.Issuer, policy.Decision{Allow: true}, nil)
 }

@@ -24,6 +24,7 @@ type Explained struct {
 	Known    map[string]any      `json:"known"`             // what policy was told of the document
 	Running  []string            `json:"running,omitempty"` // operations that run with that country and this one in them
 	Terms    *protocol.Terms     `json:"terms,omitempty"`
+	Handling protocol.Handling   `json:"handling,omitempty"` // of the terms, with owners
 	Withheld []string            `json:"withheld,omitempty"` // fields that would stand as digests only
 	Body     json.RawMessage     `json:"body,omitempty"`     // as that country would read it
 	Version  string              `json:"policy_version"`
@@ -48,7 +49,7 @@ func (d *Dispatch) Explain(tx *store.Tx, id string, to protocol.Country) (*Expla
 		return nil, err
 	}
 	dec := judge(engine, rec, q)
-	out := &Explained{ID: rec.ID, Type: rec.Type, To: to, Allow: dec.Allow, Policies: desk.PolicyRefs(dec), Errors: dec.Errors, Known: q.Resource.Attributes,
+	out := &Explained{ID: rec.ID, Type: rec.Type, To: to, Allow: dec.Allow, Policies: desk.PolicyRefs(dec), Errors: slices.Concat(dec.Errors, dec.Owners), Known: q.Resource.Attributes,
 		Running: numbersOf(q.Principal.Operations), Version: engine.Version()}
 	if !d.isMember(to, tx.Now()) {
 		out.Allow = false
@@ -65,16 +66,19 @@ func (d *Dispatch) Explain(tx *store.Tx, id string, to protocol.Country) (*Expla
 	if dl, err := Deliveries.Get(tx, deliveryID(rec.ID, to)); err == nil {
 		out.State = dl.State
 	}
-	if !out.Allow {
+	if !out.Allow && !held(dec) { // what waits for people is shown as it would go
 		return out, nil
 	}
 	kept, withheld, err := protocol.Choose(rec.Disclosures, dec.Obligations.Redact)
 	if err != nil {
 		return nil, err
 	}
-	already, _ := policy.Native(rec.Facts.Attributes["handling"]).([]string)
-	t := terms(dec, already, tx.Now())
-	out.Terms, out.Withheld = &t, withheld
+	already, err := d.markings(tx, rec)
+	if err != nil {
+		return nil, err
+	}
+	t := terms(dec, already, d.Country, d.Country, tx.Now())
+	out.Terms, out.Withheld, out.Handling = &t, withheld, protocol.ReadHandling(t.Handling, d.Country)
 	payload, _, err := crypto.Unverified(rec.JWS, crypto.TypeDocument, 2*protocol.MaxDocument) // its own signature, verified when it was made
 	if err != nil {
 		return nil, fmt.Errorf("document %s: %w", rec.ID, err)

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,17 +41,20 @@ func (d *Dispatch) issue(tx *store.Tx, rec *Record) error {
 		if !d.isMember(to, tx.Now()) {
 			return desk.Invalid("%s is not an active member of the roster in force; `proofmark roster show` lists the members", to)
 		}
-		if dec = d.mayShare(tx, rec, to); !dec.Allow {
+		if dec = d.mayShare(tx, rec, to); !dec.Allow && !held(dec) {
 			return desk.Forbidden("sharing policy does not let this %s go to %s: %s", rec.Type, to, why(dec))
 		}
 	}
 	if err := Documents.Insert(tx, rec.ID, rec); err != nil {
 		return fmt.Errorf("issue %s: %w", rec.Type, err)
 	}
-	if to != "" {
-		return d.queue(tx, rec, to, dec)
+	switch {
+	case to == "":
+		return d.offer(tx, rec)
+	case held(dec):
+		return d.hold(tx, rec, to, dec, nil)
 	}
-	return d.offer(tx, rec)
+	return d.queue(tx, rec, to, dec, nil)
 }
 
 // compose makes and signs a document; nothing is kept or sent.
@@ -67,10 +71,11 @@ func (d *Dispatch) compose(tx *store.Tx, id string, t protocol.Type, body protoc
 	return &Record{ID: id, Type: t, Issuer: d.Country, Status: Own, JWS: jws, Disclosures: disclosures, Facts: &f, At: tx.Now()}, nil
 }
 
-// queue sends a document on its way to a country under the decision that permits it: as an intent, or straight as a message where the channel flows.
-func (d *Dispatch) queue(tx *store.Tx, rec *Record, peer protocol.Country, dec policy.Decision) error {
+// queue sends a document on its way to a country under the decision that permits it: as an intent, or straight as a message where the channel flows. wait
+// is what two people's approval had come to, where one was needed.
+func (d *Dispatch) queue(tx *store.Tx, rec *Record, peer protocol.Country, dec policy.Decision, wait *Wait) error {
 	ch := protocol.ChannelOf(rec.Type)
-	dl := &Delivery{Document: rec.ID, Peer: peer, Channel: ch, State: Queued, Queued: tx.Now()}
+	dl := &Delivery{Document: rec.ID, Peer: peer, Channel: ch, State: Queued, Queued: tx.Now(), Wait: wait}
 	if d.OnQueued != nil {
 		tx.OnCommit(func() { d.OnQueued(peer, ch) })
 	}
@@ -85,11 +90,7 @@ func (d *Dispatch) queue(tx *store.Tx, rec *Record, peer protocol.Country, dec p
 
 // deny records that policy does not let a document go to a country.
 func (d *Dispatch) deny(tx *store.Tx, rec *Record, peer protocol.Country, dec policy.Decision) error {
-	ground := "policy"
-	if slices.Contains(dec.Errors, unapproved) {
-		ground = "approval"
-	}
-	return d.keepBack(tx, rec, peer, dec, ground, "not shared: "+why(dec))
+	return d.keepBack(tx, rec, peer, dec, "policy", "not shared: "+why(dec))
 }
 
 // keepBack records in the log and in the delivery that a document does not go to a country.
@@ -104,9 +105,6 @@ func (d *Dispatch) keepBack(tx *store.Tx, rec *Record, peer protocol.Country, de
 	return Deliveries.Put(tx, deliveryID(rec.ID, peer), &Delivery{Document: rec.ID, Peer: peer, Channel: protocol.ChannelOf(rec.Type),
 		State: Denied, Policy: d.Policy().Version(), Operations: numbersOf(running), Queued: tx.Now()})
 }
-
-// unapproved is why a document is not shared that two people have to approve first.
-const unapproved = "it needs the approval of two people first"
 
 // mayShare asks the policy in force about one document and one recipient. Withdrawals and their confirmations are owed to whoever holds the thing,
 // whatever policy says.
@@ -127,13 +125,17 @@ func (d *Dispatch) StillShared(tx *store.Tx, id string, to protocol.Country) (po
 	if err != nil {
 		return policy.Decision{}, fmt.Errorf("document %s: %w", id, err)
 	}
-	return d.mayShare(tx, rec, to), nil
+	known, err := Deliveries.Get(tx, deliveryID(id, to))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return policy.Decision{}, err
+	}
+	return d.lift(tx, rec, known, d.mayShare(tx, rec, to))
 }
 
-// judge asks a policy. An approval by two people that it demands and that has not happened is a denial.
+// judge asks a policy. An approval by two people that it demands and that has not happened is a denial, which held tells from others.
 func judge(engine *policy.Engine, rec *Record, q policy.Request) policy.Decision {
 	dec := engine.Decide(q)
-	if dec.Allow && dec.Obligations.Approval == policy.TwoPerson && !rec.Facts.TwoPeople {
+	if dec.Allow && (dec.Obligations.Approval == policy.TwoPerson || rec.Facts.NeedsTwo) && !rec.Facts.TwoPeople {
 		dec.Allow = false
 		dec.Errors = append(dec.Errors, unapproved)
 	}
@@ -184,15 +186,17 @@ func (d *Dispatch) question(tx *store.Tx, rec *Record, peer protocol.Country) (p
 	if err != nil {
 		return policy.Request{}, err
 	}
+	bound, err := d.Bound(tx, rec, peer)
+	if err != nil {
+		return policy.Request{}, err
+	}
 	attrs := map[string]any{"owner": string(d.Country)}
 	for k, v := range rec.Facts.Attributes {
 		if v = policy.Native(v); v != nil {
 			attrs[k] = v
 		}
 	}
-	if _, ok := attrs["handling"]; !ok {
-		attrs["handling"] = []string{}
-	}
+	attrs["handling"] = bound.Handling.Codes()
 	if _, ok := attrs["operations"]; !ok && rec.Type == protocol.TypeSignature { // an earlier program knew none
 		attrs["operations"] = []string{}
 	}
@@ -208,6 +212,9 @@ func (d *Dispatch) question(tx *store.Tx, rec *Record, peer protocol.Country) (p
 		Resource:  policy.Resource{Type: string(rec.Type), ID: rec.ID, Attributes: attrs},
 		Purpose:   rec.Facts.Purpose,
 		Now:       tx.Now(),
+
+		Foreign:     bound.Foreign,
+		Permissions: bound.Permissions,
 	}, nil
 }
 
@@ -222,20 +229,18 @@ func (d *Dispatch) entry(rec *Record, peer protocol.Country, dec policy.Decision
 
 func why(dec policy.Decision) string {
 	switch {
-	case len(dec.Errors) > 0:
-		return strings.Join(dec.Errors, "; ")
+	case len(dec.Errors)+len(dec.Owners) > 0:
+		return strings.Join(slices.Concat(dec.Errors, dec.Owners), "; ")
 	case len(dec.Policies) > 0:
 		return "forbidden by " + strings.Join(desk.PolicyRefs(dec), ", ")
 	}
 	return "no policy permits it"
 }
 
-// terms turns the obligations of a permit into what the recipient is bound to.
-func terms(dec policy.Decision, already []string, now time.Time) protocol.Terms {
-	handling := slices.Clone(dec.Obligations.Handling)
-	handling = append(handling, already...)
-	slices.Sort(handling)
-	t := protocol.Terms{Handling: slices.Compact(handling), RetainUntil: dec.Obligations.Until, Operations: dec.Obligations.Operations}
+// terms turns the obligations of a permit into what the recipient is bound to, as the sender of a message writes them: by is the country whose policy
+// it is, already what is demanded of the document anyway.
+func terms(dec policy.Decision, already protocol.Handling, by, sender protocol.Country, now time.Time) protocol.Terms {
+	t := protocol.Terms{Handling: protocol.UnionHandling(already, protocol.MarkedBy(by, dec.Obligations.Handling...)).Texts(sender), RetainUntil: dec.Obligations.Until, Operations: dec.Obligations.Operations}
 	if r := dec.Obligations.RetainFor; r > 0 && (t.RetainUntil.IsZero() || now.Add(r).Before(t.RetainUntil)) {
 		t.RetainUntil = now.Add(r)
 	}

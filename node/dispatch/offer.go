@@ -25,19 +25,14 @@ func (d *Dispatch) offer(tx *store.Tx, rec *Record) error {
 		if !rec.Facts.isFor(peer) {
 			continue
 		}
-		due, err := d.offerDue(tx, rec.ID, peer)
+		known, due, err := d.offerDue(tx, rec.ID, peer)
 		if err != nil {
 			return err
 		}
 		if !due {
 			continue
 		}
-		if dec := d.mayShare(tx, rec, peer); dec.Allow {
-			err = d.queue(tx, rec, peer, dec)
-		} else {
-			err = d.deny(tx, rec, peer, dec)
-		}
-		if err != nil {
+		if err := d.offerTo(tx, rec, peer, known); err != nil {
 			return err
 		}
 	}
@@ -49,20 +44,61 @@ func (f *Facts) isFor(peer protocol.Country) bool {
 	return len(f.Among) == 0 || slices.Contains(f.Among, peer)
 }
 
-// offerDue reports whether a country is still to be offered a document: never before, or refused under another policy or while other operations ran.
-func (d *Dispatch) offerDue(tx *store.Tx, id string, peer protocol.Country) (bool, error) {
+// offerTo asks policy about one document and one country, and queues, holds or denies.
+func (d *Dispatch) offerTo(tx *store.Tx, rec *Record, peer protocol.Country, known *Delivery) error {
+	switch dec := d.mayShare(tx, rec, peer); {
+	case dec.Allow:
+		return d.queue(tx, rec, peer, dec, nil)
+	case held(dec):
+		return d.hold(tx, rec, peer, dec, known)
+	default:
+		return d.deny(tx, rec, peer, dec)
+	}
+}
+
+// OfferAgain asks once more about an own publication that was kept back from some countries: what policy cannot know has changed, such as a permission
+// that arrived. What is no own publication is left alone.
+func (d *Dispatch) OfferAgain(tx *store.Tx, id string, to []protocol.Country) error {
+	rec, err := Documents.Get(tx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (rec.Status != Own || rec.Facts == nil || rec.Facts.To != "") {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, peer := range d.members(tx.Now()) {
+		if !slices.Contains(to, peer) || !rec.Facts.isFor(peer) {
+			continue
+		}
+		known, err := Deliveries.Get(tx, deliveryID(id, peer))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil && known.State != Denied {
+			continue
+		}
+		if err := d.offerTo(tx, rec, peer, known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// offerDue reports whether a country is still to be offered a document: never before, or refused or held under another policy or while other operations
+// ran. What is known of its delivery comes with it.
+func (d *Dispatch) offerDue(tx *store.Tx, id string, peer protocol.Country) (*Delivery, bool, error) {
 	known, err := Deliveries.Get(tx, deliveryID(id, peer))
 	if errors.Is(err, store.ErrNotFound) {
-		return true, nil
+		return nil, true, nil
 	}
-	if err != nil || known.State != Denied {
-		return false, err
+	if err != nil || known.State != Denied && known.State != Awaiting {
+		return known, false, err
 	}
 	if known.Policy != d.Policy().Version() {
-		return true, nil
+		return known, true, nil
 	}
 	running, err := d.operations(tx, peer)
-	return err == nil && !slices.Equal(known.Operations, numbersOf(running)), err
+	return known, err == nil && !slices.Equal(known.Operations, numbersOf(running)), err
 }
 
 // OfferAll offers every own publication to members that have not been offered it yet: after a new roster or a new policy. It works in
@@ -138,7 +174,7 @@ func (d *Dispatch) publicationsDue(t protocol.Type, after string) (due []string,
 				if !rec.Facts.isFor(peer) {
 					continue
 				}
-				is, err := d.offerDue(tx, id, peer)
+				_, is, err := d.offerDue(tx, id, peer)
 				if err != nil {
 					return err
 				}

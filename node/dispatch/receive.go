@@ -84,7 +84,7 @@ func (d *Dispatch) receive(tx *store.Tx, in incoming) error {
 	e := protocol.AuditEntry{
 		AuditHeader: protocol.AuditHeader{Action: protocol.ActReceive, Counterpart: string(in.msg.From), Decision: "permit", Ground: "policy"},
 		AuditBody: protocol.AuditBody{Actor: "node", Kind: string(in.header.Type), Object: in.header.ID, Event: "received", Channel: string(in.msg.Channel),
-			MessageSeq: in.msg.Seq, Handling: in.msg.Terms.Handling, Purpose: in.header.Purpose,
+			MessageSeq: in.msg.Seq, Handling: protocol.ReadHandling(in.msg.Terms.Handling, in.msg.From).Codes(), Purpose: in.header.Purpose,
 			Details: map[string]string{"message": in.hash, "type": string(in.header.Type)}},
 	}
 	fault, err := withdrawnBefore(tx, in.header.ID, in.msg.From)

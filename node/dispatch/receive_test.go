@@ -300,7 +300,7 @@ func TestOwnLawIsAddedToTheTerms(t *testing.T) {
 	es.rules(`@handling("H1") @retain("P10D") permit (principal is Country, action == Action::"accept", resource is ForeignSignature);`)
 	pt.publish(signature("x"), attributes())
 	deliver(pt, es, protocol.Bulk)
-	if len(es.got) != 1 || !slices.Equal(es.got[0].Terms.Handling, []string{"H0", "H1"}) || !es.got[0].Terms.RetainUntil.Equal(begin.AddDate(0, 0, 10)) {
+	if len(es.got) != 1 || !slices.Equal(es.got[0].Terms.Handling, []string{"H0", "H1/ES"}) || !es.got[0].Terms.RetainUntil.Equal(begin.AddDate(0, 0, 10)) {
 		t.Errorf("%+v", es.got)
 	}
 	if e := es.log()[0]; !slices.Equal(e.Handling, []string{"H0", "H1"}) || len(e.Policies) == 0 || e.PolicyVer == "" {

@@ -80,10 +80,17 @@ type Facts struct {
 	Case       string         `json:"case,omitempty"`
 	Actor      string         `json:"actor"`
 
+	// Handling is what the owners of the information demand, united of all that the document was made of; without an owner a marking is this country's
+	// own. Policy is told the codes. Based are the ids of the foreign documents that it was made of: what stands on them when it leaves counts too.
+	Handling protocol.Handling `json:"handling,omitempty"`
+	Based    []string          `json:"based,omitempty"`
+
 	// Event is when it happened, zero if that does not matter: policy is told its age on the day it is asked.
 	Event time.Time `json:"event,omitzero"`
 	// TwoPeople: two different people approved the content before it was issued, which meets a two-person approval.
 	TwoPeople bool `json:"two_people,omitempty"`
+	// NeedsTwo: a decision other than that on sharing asked for the approval of two people, such as the one on answering at all.
+	NeedsTwo bool `json:"needs_two,omitempty"`
 }
 
 // Delivery is the way of one document to one country.
@@ -91,7 +98,7 @@ type Delivery struct {
 	Document string           `json:"document"`
 	Peer     protocol.Country `json:"peer"`
 	Channel  protocol.Channel `json:"channel"`
-	State    string           `json:"state"` // queued, sent, delivered, denied, withdrawn
+	State    string           `json:"state"` // queued, sent, delivered, denied, withdrawn, awaiting approval, not approved
 	Policy   string           `json:"policy,omitempty"`
 	Withheld []string         `json:"withheld,omitempty"`
 	Terms    protocol.Terms   `json:"terms"`
@@ -101,6 +108,7 @@ type Delivery struct {
 	Received time.Time        `json:"received,omitzero"`
 
 	Confirmed *Confirmed `json:"confirmed,omitempty"` // of a withdrawal
+	Wait      *Wait      `json:"wait,omitempty"`      // of what two people must approve
 
 	// Operations that ran with the country when it was denied, by number: another set is a reason to ask again.
 	Operations []string `json:"operations,omitempty"`
@@ -122,6 +130,9 @@ const (
 	Delivered = "delivered"
 	Denied    = "denied"
 	Dropped   = "withdrawn" // taken back before it left: it never will
+
+	Awaiting    = "awaiting approval"
+	Disapproved = "not approved" // people refused it, or did not approve it in time: it never goes
 )
 
 // Documents holds every document that this country issued or received.
@@ -160,6 +171,12 @@ var Tombstones = store.NewCollection[Tombstone]("tombstone")
 // Deliveries holds, for each own document and country, how far it went.
 var Deliveries = store.NewCollection("delivery",
 	store.Index[Delivery]{Name: "document", Keys: func(d *Delivery) []string { return []string{d.Document} }},
+	store.Index[Delivery]{Name: awaitingApproval, Keys: func(d *Delivery) []string {
+		if d.State != Awaiting || d.Wait == nil {
+			return nil
+		}
+		return []string{approvalKey(d.Wait.Until)}
+	}},
 	store.Index[Delivery]{Name: "awaiting", Keys: func(d *Delivery) []string {
 		if d.State != Sent {
 			return nil

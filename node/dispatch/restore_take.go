@@ -153,11 +153,12 @@ func (d *Dispatch) putBack(tx *store.Tx, a *Asked, doc *protocol.Document, r pro
 	case errors.Is(err, store.ErrNotFound):
 		a.fetch.counts.documents++
 		rec = &Record{ID: doc.ID, Type: doc.Type, Issuer: d.Country, Status: Own, JWS: r.JWS, Disclosures: r.Disclosures, At: doc.Issued,
-			Facts: &Facts{To: a.peer, Purpose: doc.Purpose, Kind: string(doc.Type), Object: doc.ID, Actor: "node"}}
+			Facts: &Facts{To: a.peer, Purpose: doc.Purpose, Kind: string(doc.Type), Object: doc.ID, Actor: "node",
+				Handling: protocol.ReadHandling(r.Terms.Handling, d.Country)}}
 		tx.Audit(protocol.AuditEntry{
 			AuditHeader: protocol.AuditHeader{Action: protocol.ActCollect, Counterpart: string(a.peer), Decision: "permit", Ground: "restore"},
 			AuditBody: protocol.AuditBody{Actor: "node", Kind: string(doc.Type), Object: doc.ID, Event: "own document came back from its recipient after the restore",
-				Documents: []string{doc.ID}, Handling: r.Terms.Handling}})
+				Documents: []string{doc.ID}, Handling: rec.Facts.Handling.Codes()}})
 	case err != nil:
 		return err
 	case rec.Status != Own && rec.Status != Recalled || rec.JWS != r.JWS:

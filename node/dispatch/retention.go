@@ -50,6 +50,9 @@ func (d *Dispatch) Expire(ctx context.Context) error {
 	if ok, err := d.ClockCredible(ctx); err != nil || !ok {
 		return err
 	}
+	if err := d.ExpireApprovals(ctx); err != nil {
+		return err
+	}
 	var due []string
 	if err := d.Store.View(func(tx *store.Tx) error {
 		now := expiryKey(tx.Now())

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -178,13 +180,18 @@ func (d *Dispatch) forget(tx *store.Tx, document string, peer protocol.Country) 
 
 // fix asks policy about one document and makes it the next message of a channel, and takes its bytes from room.
 func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch protocol.Channel, room *int) error {
-	dec := d.mayShare(tx, rec, peer)
-	if !dec.Allow {
-		return d.deny(tx, rec, peer, dec)
-	}
 	dl, err := Deliveries.Get(tx, deliveryID(rec.ID, peer))
 	if err != nil {
 		return err
+	}
+	dec, err := d.lift(tx, rec, dl, d.mayShare(tx, rec, peer))
+	switch {
+	case err != nil:
+		return err
+	case held(dec):
+		return d.hold(tx, rec, peer, dec, dl)
+	case !dec.Allow:
+		return d.deny(tx, rec, peer, dec)
 	}
 	return d.number(tx, rec, dl, dec, func(size int) bool {
 		if size > *room {
@@ -203,8 +210,11 @@ func (d *Dispatch) number(tx *store.Tx, rec *Record, dl *Delivery, dec policy.De
 	if err != nil {
 		return err
 	}
-	already, _ := policy.Native(rec.Facts.Attributes["handling"]).([]string)
-	t := terms(dec, already, tx.Now())
+	already, err := d.markings(tx, rec)
+	if err != nil {
+		return err
+	}
+	t := terms(dec, already, d.Country, d.Country, tx.Now())
 	head, err := tx.OutHead(string(peer), string(ch))
 	if err != nil {
 		return err
@@ -230,7 +240,17 @@ func (d *Dispatch) number(tx *store.Tx, rec *Record, dl *Delivery, dec policy.De
 	if duty(rec.Type) {
 		e.Ground, e.PolicyVer = groundWithdrawal, ""
 	}
-	e.Handling, e.Withheld, e.Channel, e.MessageSeq = t.Handling, withheld, string(ch), seq
+	if dl.Wait != nil {
+		for i, a := range dl.Wait.Approvals {
+			e.Details[fmt.Sprintf("approved_%d", i+1)] = a.By
+		}
+	}
+	e.Handling, e.Withheld, e.Channel, e.MessageSeq = protocol.ReadHandling(t.Handling, d.Country).Codes(), withheld, string(ch), seq
+	for _, what := range slices.Sorted(maps.Keys(dec.Sources)) {
+		if owner, is := strings.CutPrefix(what, "onward:"); is {
+			e.Details["permission_of_"+owner] = dec.Sources[what][0].ID
+		}
+	}
 	e.Details["message"] = hash
 	if !t.RetainUntil.IsZero() {
 		e.Details["retain_until"] = t.RetainUntil.Format("2006-01-02")

@@ -107,7 +107,7 @@ func (d *Dispatch) Withdraw(tx *store.Tx, who desk.Actor, id string, w Withdrawa
 	if err := Documents.Put(tx, rec.ID, rec); err != nil {
 		return nil, err
 	}
-	if _, err := d.end(tx, Ending{ID: rec.ID, Type: rec.Type, Issuer: d.Country, Own: true, Cause: CauseWithdrawn, Reason: w.Reason, Document: opened}); err != nil {
+	if _, err := d.end(tx, Ending{ID: rec.ID, Type: rec.Type, Issuer: d.Country, Own: true, Cause: CauseWithdrawn, Reason: w.Reason, NeverSent: len(told) == 0, Document: opened}); err != nil {
 		return nil, fmt.Errorf("withdraw %s: %w", id, err)
 	}
 	tx.Audit(protocol.AuditEntry{
@@ -130,13 +130,15 @@ func (d *Dispatch) tellHolders(tx *store.Tx, rec, notice *Record) (told, dropped
 	for _, dl := range all {
 		switch {
 		case dl.State == Sent, dl.State == Delivered:
-			if err := d.queue(tx, notice, dl.Peer, policy.Decision{Allow: true}); err != nil {
+			if err := d.queue(tx, notice, dl.Peer, policy.Decision{Allow: true}, nil); err != nil {
 				return nil, nil, err
 			}
 			told = append(told, string(dl.Peer))
-		case dl.State == Queued:
-			if _, err := tx.Unqueue(string(dl.Peer), string(dl.Channel), rec.ID); err != nil {
-				return nil, nil, err
+		case dl.State == Queued, dl.State == Awaiting:
+			if dl.State == Queued {
+				if _, err := tx.Unqueue(string(dl.Peer), string(dl.Channel), rec.ID); err != nil {
+					return nil, nil, err
+				}
 			}
 			dl.State = Dropped
 			if err := Deliveries.Put(tx, deliveryID(rec.ID, dl.Peer), dl); err != nil {

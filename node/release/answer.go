@@ -96,10 +96,7 @@ func (s *Service) measure(files []ballistics.BehindFile) ([]protocol.ReleasedSca
 // release issues the signed release, in the caller's transaction.
 func (s *Service) release(tx *store.Tx, r *Request, f *findings, v verdict, scans []protocol.ReleasedScan, by desk.Actor) error {
 	expires := tx.Now().Add(s.valid).UTC().Truncate(time.Second)
-	body := &protocol.ScanReleaseBody{Request: r.ID, Signature: r.Signature, ROI: string(f.behind.ROI), Scans: scans, Handling: v.handling, Expires: expires}
-	if body.Handling == nil {
-		body.Handling = []string{}
-	}
+	body := &protocol.ScanReleaseBody{Request: r.ID, Signature: r.Signature, ROI: string(f.behind.ROI), Scans: scans, Handling: v.handling.Texts(s.desk.Country), Expires: expires}
 	if until := v.until; v.retain > 0 || !until.IsZero() {
 		if end := tx.Now().Add(v.retain); v.retain > 0 && (until.IsZero() || end.Before(until)) {
 			until = end
@@ -114,14 +111,14 @@ func (s *Service) release(tx *store.Tx, r *Request, f *findings, v verdict, scan
 	for k, a := range f.attrs {
 		attrs[k] = a
 	}
-	attrs["handling"] = body.Handling
-	facts := dispatch.Facts{To: r.Counterpart, Purpose: r.Purpose, Kind: policy.Scan, Object: r.ID, Case: r.Case, Actor: by.Name, Attributes: attrs, Event: f.event,
+	delete(attrs, "handling") // dispatch knows it from the markings
+	facts := dispatch.Facts{To: r.Counterpart, Purpose: r.Purpose, Kind: policy.Scan, Object: r.ID, Case: r.Case, Actor: by.Name, Attributes: attrs, Event: f.event, Handling: v.handling,
 		TwoPeople: len(r.Approvals) >= 2}
 	doc, err := s.out.Issue(tx, protocol.TypeScanRelease, body, facts)
 	if err != nil {
 		return err
 	}
-	r.State, r.Due, r.Handling = Released, time.Time{}, body.Handling
+	r.State, r.Due, r.Handling = Released, time.Time{}, v.handling
 	r.Release = &Release{Document: doc, ROI: body.ROI, Scans: scans, Expires: body.Expires, At: tx.Now()}
 	r.Files = nil
 	for _, scan := range scans {

@@ -41,7 +41,7 @@ func (s *Service) Approve(ctx context.Context, who desk.Actor, key, ref, note st
 		if err != nil {
 			return nil, err
 		}
-		v := judge(f)
+		v := judge(s.desk.Country, f)
 		if v.outcome == refuse {
 			return nil, desk.Conflict("the scan of request %s may no longer be released (%s): `proofmark scan refuse %s --reason %s`", r.Number, v.ground, r.Number, v.code)
 		}
@@ -93,7 +93,7 @@ func (s *Service) prepare(ref string) ([]protocol.ReleasedScan, error) {
 		f, err = s.look(tx, r)
 		return err
 	})
-	if err != nil || f == nil || judge(f).outcome == refuse {
+	if err != nil || f == nil || judge(s.desk.Country, f).outcome == refuse {
 		return nil, err
 	}
 	return s.measure(f.behind.Files)
@@ -147,7 +147,7 @@ func (s *Service) act(who desk.Actor, key string, action policy.Action, ref stri
 		switch {
 		case err == nil:
 			res.ID = r.ID
-			res.Attributes = map[string]any{"owner": string(r.owner(s.desk.Country)), "addressee": string(r.addressee(s.desk.Country)), "handling": append([]string{}, r.Handling...)}
+			res.Attributes = map[string]any{"owner": string(r.owner(s.desk.Country)), "addressee": string(r.addressee(s.desk.Country)), "handling": r.Handling.Codes()}
 			reviewers := []string{}
 			for _, a := range r.Approvals {
 				reviewers = append(reviewers, a.By)

@@ -103,9 +103,7 @@ func (s *Service) receiveRelease(tx *store.Tx, in dispatch.Received) error {
 	if r.State != Requested && !again {
 		return desk.Conflict("request %s is %s: it is not answered twice", r.Number, r.State)
 	}
-	r.Handling = slices.Concat(r.Handling, body.Handling, in.Terms.Handling)
-	slices.Sort(r.Handling)
-	r.Handling = slices.Compact(r.Handling)
+	r.Handling = protocol.UnionHandling(r.Handling, protocol.ReadHandling(body.Handling, in.From), in.Handling())
 	r.RetainUntil = earlier(in.Terms.RetainUntil, body.RetainUntil)
 	r.Sooner = !r.RetainUntil.Equal(in.Terms.RetainUntil)
 	if again {
@@ -164,5 +162,5 @@ func (s *Service) entry(tx *store.Tx, r *Request, h protocol.AuditHeader, actor,
 		documents = []string{r.ID}
 	}
 	tx.Audit(protocol.AuditEntry{AuditHeader: h, AuditBody: protocol.AuditBody{Actor: actor, Kind: policy.Scan, Object: r.ID, Case: r.Case, Event: event,
-		Purpose: r.Purpose, Handling: r.Handling, Policies: r.Policies, PolicyVer: s.desk.Policy().Version(), Details: details, Documents: documents}})
+		Purpose: r.Purpose, Handling: r.Handling.Codes(), Policies: r.Policies, PolicyVer: s.desk.Policy().Version(), Details: details, Documents: documents}})
 }

@@ -49,15 +49,15 @@ func TestJudgement(t *testing.T) {
 	} {
 		f := yes
 		c.change(&f)
-		if v := judge(&f); v.outcome != c.outcome || v.code != c.code || v.ground != c.ground {
+		if v := judge("PT", &f); v.outcome != c.outcome || v.code != c.code || v.ground != c.ground {
 			t.Errorf("%s: %+v", c.name, v)
 		}
 	}
 	f := yes
 	f.answer.Obligations.Handling, f.answer.Obligations.RetainFor = []string{"H0", "H2"}, 48*time.Hour
 	f.share.Obligations.Handling, f.share.Obligations.RetainFor = []string{"H0", "H1"}, 24*time.Hour
-	f.attrs = map[string]any{"handling": []string{"H3"}}
-	if v := judge(&f); !slices.Equal(v.handling, []string{"H0", "H1", "H2", "H3"}) || v.retain != 24*time.Hour {
+	f.bound.Handling = protocol.MarkedBy("FR", "H3")
+	if v := judge("PT", &f); !slices.Equal(v.handling.Codes(), []string{"H0", "H1", "H2", "H3"}) || !slices.Equal(v.handling.Owners("H3"), []protocol.Country{"FR"}) || v.retain != 24*time.Hour {
 		t.Errorf("restrictions are united: %+v", v)
 	}
 }

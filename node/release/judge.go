@@ -22,6 +22,7 @@ type findings struct {
 	there    bool // its scans are there
 	behind   ballistics.Behind
 	attrs    map[string]any
+	bound    dispatch.Bound
 	event    time.Time
 	answer   policy.Decision // may the country be answered at all
 	share    policy.Decision // may this scan go to it
@@ -42,13 +43,13 @@ type verdict struct {
 	outcome  outcome
 	code     string
 	ground   string
-	handling []string
+	handling protocol.Handling
 	retain   time.Duration
 	until    time.Time // the end of the operations for which alone it may be released; zero: no such end
 }
 
 // judge decides. A country that was never told of an exhibit gets the answer to one that does not exist; so does one that asks for what was withdrawn.
-func judge(f *findings) verdict {
+func judge(own protocol.Country, f *findings) verdict {
 	switch {
 	case !f.own:
 		return verdict{code: protocol.ScanUnknown, ground: "no-such-exhibit"}
@@ -61,12 +62,8 @@ func judge(f *findings) verdict {
 	case !f.there:
 		return verdict{code: protocol.ScanUnknown, ground: "no-scan"}
 	}
-	v := verdict{outcome: permit, ground: "policy", handling: slices.Concat(f.answer.Obligations.Handling, f.share.Obligations.Handling)}
-	if own, ok := f.attrs["handling"].([]string); ok {
-		v.handling = append(v.handling, own...)
-	}
-	slices.Sort(v.handling)
-	v.handling = slices.Compact(v.handling)
+	v := verdict{outcome: permit, ground: "policy",
+		handling: protocol.UnionHandling(protocol.MarkedBy(own, slices.Concat(f.answer.Obligations.Handling, f.share.Obligations.Handling)...), f.bound.Handling)}
 	for _, d := range []policy.Decision{f.answer, f.share} {
 		if d.Obligations.Approval == policy.TwoPerson {
 			v.outcome = askPeople
@@ -118,6 +115,10 @@ func (s *Service) look(tx *store.Tx, r *Request) (*findings, error) {
 				f.attrs[k] = v
 			}
 		}
+		if f.bound, err = s.out.Bound(tx, doc, r.Counterpart); err != nil {
+			return nil, err
+		}
+		f.attrs["handling"] = f.bound.Handling.Codes()
 	}
 	principal, err := s.out.Principal(tx, r.Counterpart)
 	if err != nil {
@@ -149,7 +150,8 @@ func (s *Service) decide(tx *store.Tx, r *Request, f *findings, principal policy
 		attrs["age_days"] = max(0, int64(tx.Now().Sub(f.event)/(24*time.Hour)))
 	}
 	return s.desk.Policy().Decide(policy.Request{Principal: principal, Action: action,
-		Resource: policy.Resource{Type: policy.Scan, ID: r.Signature, Attributes: attrs}, Purpose: r.Purpose, Now: tx.Now()})
+		Resource: policy.Resource{Type: policy.Scan, ID: r.Signature, Attributes: attrs}, Purpose: r.Purpose, Now: tx.Now(),
+		Foreign: f.bound.Foreign, Permissions: f.bound.Permissions})
 }
 
 // Judge judges every request that is filed, the oldest first.
@@ -183,7 +185,7 @@ func (s *Service) Judge(ctx context.Context) error {
 
 // settle writes down what becomes of a filed request.
 func (s *Service) settle(ctx context.Context, r *Request, f *findings) error {
-	v := judge(f)
+	v := judge(s.desk.Country, f)
 	var made []protocol.ReleasedScan
 	if v.outcome == permit {
 		var err error

@@ -58,13 +58,13 @@ type Request struct {
 	Approvals []Approval `json:"approvals,omitempty"`
 	Due       time.Time  `json:"due,omitzero"` // the tick on which the refusal leaves
 
-	Refusal     *Refusal  `json:"refusal,omitempty"`
-	Release     *Release  `json:"release,omitempty"`
-	Files       []File    `json:"files,omitempty"`
-	Handling    []string  `json:"handling,omitempty"`
-	RetainUntil time.Time `json:"retain_until,omitzero"` // of received scans: they are erased then
-	Sooner      bool      `json:"sooner,omitempty"`      // that is before the release's own terms end, with which they are erased otherwise
-	Timeline    []Step    `json:"timeline"`
+	Refusal     *Refusal          `json:"refusal,omitempty"`
+	Release     *Release          `json:"release,omitempty"`
+	Files       []File            `json:"files,omitempty"`
+	Handling    protocol.Handling `json:"handling,omitempty"`
+	RetainUntil time.Time         `json:"retain_until,omitzero"` // of received scans: they are erased then
+	Sooner      bool              `json:"sooner,omitempty"`      // that is before the release's own terms end, with which they are erased otherwise
+	Timeline    []Step            `json:"timeline"`
 }
 
 // Approval is one person's consent to a release.

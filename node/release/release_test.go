@@ -68,7 +68,7 @@ func TestTwoPeopleRelease(t *testing.T) {
 	es.engine = rules(t, "", `@id("second-person")
 forbid (
   principal,
-  action in [Action::"review:secondary", Action::"hit:verify", Action::"scan:approve"],
+  action in [Action::"review:secondary", Action::"hit:verify", Action::"scan:approve", Action::"document:approve"],
   resource
 )
 when { resource has reviewers && resource.reviewers.contains(principal.name) };`)
@@ -85,14 +85,14 @@ when { resource has reviewers && resource.reviewers.contains(principal.name) };`
 		t.Fatalf("%+v, %v", second, err)
 	}
 	f.carry("ES", "PT")
-	if got := pt.show(r.ID); got.State != Released || !slices.Equal(got.Handling, []string{"H0", "H1"}) || !got.RetainUntil.Equal(begin.AddDate(0, 0, 365)) {
+	if got := pt.show(r.ID); got.State != Released || !slices.Equal(got.Handling.Codes(), []string{"H0", "H1"}) || !got.RetainUntil.Equal(begin.AddDate(0, 0, 365)) {
 		t.Fatalf("%+v", got)
 	}
 	if err := pt.fetchRound(t, "ES"); err != nil {
 		t.Fatal(err)
 	}
 	saved, err := pt.Save(t.Context(), exam1, r.Number, 0)
-	if err != nil || !bytes.Equal(saved.Content, shot()) || !slices.Equal(saved.Handling, []string{"H0", "H1"}) {
+	if err != nil || !bytes.Equal(saved.Content, shot()) || !slices.Equal(saved.Handling.Codes(), []string{"H0", "H1"}) {
 		t.Fatalf("%v", err)
 	}
 	if f := pt.show(r.ID).Files[0]; f.Unopened == "" { // it is no scan, and what was released all the same
@@ -166,7 +166,7 @@ permit (principal is Country, action in [Action::"share", Action::"answer"], res
 	if err := pt.fetchRound(t, "ES"); err != nil {
 		t.Fatal(err)
 	}
-	if got := pt.show(r.ID); got.State != Received || !slices.Equal(got.Handling, []string{"H2"}) || !got.RetainUntil.IsZero() {
+	if got := pt.show(r.ID); got.State != Received || !slices.Equal(got.Handling.Codes(), []string{"H2"}) || !got.RetainUntil.IsZero() {
 		t.Errorf("%+v", got)
 	}
 }

@@ -69,13 +69,13 @@ func (s *Service) idOf(ref string) string {
 
 // Saved is a received scan for a file.
 type Saved struct {
-	Request     string    `json:"request"` // its number
-	Land        int       `json:"land,omitempty"`
-	SHA256      string    `json:"sha256"`
-	Handling    []string  `json:"handling"`
-	RetainUntil time.Time `json:"retain_until,omitzero"`
-	Content     []byte    `json:"content,omitempty"`
-	File        string    `json:"file,omitempty"` // where the command line put it
+	Request     string            `json:"request"` // its number
+	Land        int               `json:"land,omitempty"`
+	SHA256      string            `json:"sha256"`
+	Handling    protocol.Handling `json:"handling"`
+	RetainUntil time.Time         `json:"retain_until,omitzero"`
+	Content     []byte            `json:"content,omitempty"`
+	File        string            `json:"file,omitempty"` // where the command line put it
 }
 
 // Save hands out a received scan; land says which of a bullet's, 0 where there is one scan. The entry in the log is durable before a byte is read.
@@ -85,7 +85,7 @@ func (s *Service) Save(ctx context.Context, who desk.Actor, ref string, land int
 	err := s.desk.Store.View(func(tx *store.Tx) error {
 		r, f, err := received(tx, ref, land)
 		if err == nil {
-			e.Counterpart, e.Handling, e.Documents = string(r.Counterpart), r.Handling, []string{r.ID}
+			e.Counterpart, e.Handling, e.Documents = string(r.Counterpart), r.Handling.Codes(), []string{r.ID}
 			e.Details["scan"], e.Details["number"] = f.SHA256, r.Number
 		}
 		return nil // the authorised view itself says what is wrong

@@ -20,6 +20,8 @@ type Answer struct {
 	Diversion     string   `json:"point_of_diversion,omitempty"` // from the record's chain of custody if left empty
 	WithPurchaser bool     `json:"with_purchaser,omitempty"`     // the first purchaser's name is personal data: it leaves only if the person says so
 	Note          string   `json:"note,omitempty"`
+	// BasedOn are traces and documents of other countries that the answer was made of beside the own records: what their owners demand binds it.
+	BasedOn []string `json:"based_on,omitempty"`
 }
 
 // check reports what a person must add or change.
@@ -53,7 +55,12 @@ func (s *Service) Answer(ctx context.Context, who desk.Actor, key, ref string, a
 		if err != nil {
 			return err
 		}
-		handling, err := s.mayAnswer(tx, tr)
+		more, based, err := s.basis(tx, a.BasedOn)
+		if err != nil {
+			return err
+		}
+		tr.Handling, tr.Based = protocol.UnionHandling(tr.Handling, more), append(tr.Based, based...)
+		handling, two, err := s.mayAnswer(tx, tr)
 		if err != nil {
 			return err
 		}
@@ -67,14 +74,17 @@ func (s *Service) Answer(ctx context.Context, who desk.Actor, key, ref string, a
 			return desk.Conflict("trace %s: %v", tr.Number, err)
 		}
 		facts := s.facts(tr, who)
-		facts.Attributes["handling"] = handling
+		facts.Handling, facts.NeedsTwo = handling, two
 		doc, err := s.out.Issue(tx, protocol.TypeTraceAnswer, body, facts)
 		if err != nil {
 			return err
 		}
 		tr.Answer, tr.Record = body, body.Record
 		s.record(tx, tr, protocol.ActAlter, who, "trace request answered: "+body.Outcome, doc)
-		return tr.advance(event, Step{At: tx.Now(), By: who.Name, Note: a.Note, Document: doc})
+		if err := tr.advance(event, Step{At: tx.Now(), By: who.Name, Note: a.Note, Document: doc}); err != nil {
+			return err
+		}
+		return s.noteWait(tx, tr, doc)
 	})
 }
 
@@ -95,11 +105,12 @@ func compose(tx *store.Tx, tr *Trace, a Answer) (*protocol.TraceAnswerBody, erro
 	return body, nil
 }
 
-// mayAnswer asks policy whether this country answers the requester, and returns the handling codes that the answer must carry.
-func (s *Service) mayAnswer(tx *store.Tx, tr *Trace) ([]string, error) {
+// mayAnswer asks policy whether this country answers the requester, and returns the handling codes that the answer must carry, and
+// whether two people must approve it first.
+func (s *Service) mayAnswer(tx *store.Tx, tr *Trace) (handling protocol.Handling, two bool, err error) {
 	principal, err := s.out.Principal(tx, tr.Counterpart)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	dec := s.desk.Policy().Decide(policy.Request{
 		Principal: principal,
@@ -110,13 +121,10 @@ func (s *Service) mayAnswer(tx *store.Tx, tr *Trace) ([]string, error) {
 	})
 	switch {
 	case len(dec.Errors) > 0:
-		return nil, desk.Forbidden("the policy on answering %s could not be evaluated: %s", tr.Counterpart, strings.Join(dec.Errors, "; "))
+		return nil, false, desk.Forbidden("the policy on answering %s could not be evaluated: %s", tr.Counterpart, strings.Join(dec.Errors, "; "))
 	case !dec.Allow:
-		return nil, desk.Forbidden("policy does not let trace requests of %s be answered (%s)", tr.Counterpart, cmp.Or(strings.Join(desk.PolicyRefs(dec), ", "), "no policy permits it"))
-	case dec.Obligations.Approval == policy.TwoPerson:
-		return nil, desk.Forbidden("policy demands the approval of two people for an answer to %s (%s), which this version cannot record", tr.Counterpart, strings.Join(desk.PolicyRefs(dec), ", "))
+		return nil, false, desk.Forbidden("policy does not let trace requests of %s be answered (%s)", tr.Counterpart, cmp.Or(strings.Join(desk.PolicyRefs(dec), ", "), "no policy permits it"))
 	}
-	handling := slices.Concat(tr.Handling, dec.Obligations.Handling)
-	slices.Sort(handling)
-	return slices.Compact(handling), nil
+	handling = protocol.UnionHandling(tr.Handling, protocol.MarkedBy(s.desk.Country, dec.Obligations.Handling...))
+	return handling, dec.Obligations.Approval == policy.TwoPerson, nil
 }

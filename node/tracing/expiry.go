@@ -65,6 +65,11 @@ func (s *Service) endAnswer(tx *store.Tx, e dispatch.Ending) ([]protocol.Remaind
 			}
 		}
 	}
+	if e.Own && e.NeverSent { // it can be answered otherwise
+		tr.State, tr.Answer, tr.Record = InProgress, nil, ""
+		tr.note(endedBy(e), Step{At: tx.Now(), Country: e.Issuer, Note: "before it was sent"})
+		return nil, traces.Put(tx, tr.ID, tr)
+	}
 	s.ended(tx, tr, e, endedBy(e))
 	var stays []protocol.Remainder
 	if !e.Own && !e.Held {

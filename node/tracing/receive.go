@@ -36,7 +36,7 @@ func (s *Service) receiveRequest(tx *store.Tx, in dispatch.Received) error {
 		return desk.Invalid("%v", err)
 	}
 	tr = &Trace{ID: in.Document.ID, Number: body.Number, Direction: Incoming, Counterpart: in.From, State: Draft, Request: *body, Withheld: in.Document.Withheld,
-		Handling: in.Terms.Handling, RetainUntil: in.Terms.RetainUntil, Created: tx.Now(), Advice: append(missing(body.Firearm), advice(body.Firearm, body.RecoveryDate)...)}
+		Handling: in.Handling(), RetainUntil: in.Terms.RetainUntil, Created: tx.Now(), Advice: append(missing(body.Firearm), advice(body.Firearm, body.RecoveryDate)...)}
 	if err := tr.advance(Submit, Step{At: in.Document.Issued, Country: in.From, Document: tr.ID}); err != nil {
 		return err
 	}
@@ -128,7 +128,8 @@ func widen(tx *store.Tx, tr *Trace, body *protocol.TraceRequestBody, in dispatch
 	if in.Document.Withheld >= tr.Withheld {
 		return nil
 	}
-	tr.Request, tr.Withheld, tr.Handling, tr.RetainUntil = *body, in.Document.Withheld, in.Terms.Handling, in.Terms.RetainUntil
+	tr.Request, tr.Withheld, tr.RetainUntil = *body, in.Document.Withheld, in.Terms.RetainUntil
+	tr.Handling = protocol.UnionHandling(tr.Handling, in.Handling())
 	tr.note(released, Step{At: tx.Now(), Country: in.From})
 	return traces.Put(tx, tr.ID, tr)
 }
@@ -219,6 +220,7 @@ func (s *Service) receiveAnswer(tx *store.Tx, in dispatch.Received) error {
 		return desk.Conflict("trace %s: %v", tr.Number, err)
 	}
 	tr.Answer = body
-	tr.Handling, tr.RetainUntil = in.Terms.Handling, in.Terms.RetainUntil
+	tr.RetainUntil = in.Terms.RetainUntil
+	tr.Handling = protocol.UnionHandling(tr.Handling, in.Handling())
 	return traces.Put(tx, tr.ID, tr)
 }

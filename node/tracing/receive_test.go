@@ -6,8 +6,10 @@ import (
 	"testing"
 
 	"proofmark/node/desk"
+	"proofmark/node/dispatch"
 	"proofmark/policy"
 	"proofmark/protocol"
+	"proofmark/store"
 )
 
 // Whatever a foreign request describes, it is kept, and the note says what the search of own records came to.
@@ -74,14 +76,27 @@ func TestAnswerCarriesWhatPolicyDemands(t *testing.T) {
 	const permit = ` permit (principal == Country::"PT", action == Action::"answer", resource is ForeignTraceRequest);`
 
 	es.policy = ok[*policy.Engine](t)(policy.Load(withPolicy(t, `@id("two") @approval("two-person")`+permit)))
-	if _, err := es.Answer(t.Context(), operator, "", tr.ID, no); !errors.Is(err, desk.ErrForbidden) || !strings.Contains(err.Error(), "two people") {
-		t.Errorf("an answer that two people must approve: %v", err)
+	held := ok[*Trace](t)(es.Answer(t.Context(), operator, "", tr.ID, no))
+	last := held.Timeline[len(held.Timeline)-1]
+	deliver(t, es, pt)
+	if got := ok[*Trace](t)(pt.Trace(t.Context(), operator, tr.ID)); last.Event != Waits || got.Answer != nil {
+		t.Errorf("an answer that two people must approve: %+v, %+v", last, got.Answer)
+	}
+	refuse := dispatch.ApprovalRef{Document: strings.TrimPrefix(last.Note, "proofmark approval show "), Note: "not like this"}
+	if err := es.store.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := es.out.Disapprove(tx, desk.Actor{Name: "edgar"}, refuse)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if again := ok[*Trace](t)(es.Trace(t.Context(), operator, tr.ID)); again.State != InProgress || again.Answer != nil {
+		t.Errorf("an answer that people refused leaves the trace %s, %+v", again.State, again.Answer)
 	}
 	es.policy = ok[*policy.Engine](t)(policy.Load(withPolicy(t, `@id("hold") @handling("H2")`+permit)))
 	ok[*Trace](t)(es.Answer(t.Context(), operator, "", tr.ID, no))
 	deliver(t, es, pt)
 	got := ok[*Trace](t)(pt.Trace(t.Context(), operator, tr.ID))
-	if got.State != Unsuccessful || strings.Join(got.Handling, " ") != "H0 H2" {
+	if got.State != Unsuccessful || strings.Join(got.Handling.Codes(), " ") != "H0 H2" {
 		t.Errorf("%s with handling %v, want H0 H2", got.State, got.Handling)
 	}
 }

@@ -26,7 +26,8 @@ type Trace struct {
 	Request     protocol.TraceRequestBody `json:"request"`
 	Case        string                    `json:"case,omitempty"`     // of an outgoing trace; it does not leave the country
 	Firearm     string                    `json:"firearm,omitempty"`  // own record that an outgoing trace is about, by reference
-	Handling    []string                  `json:"handling,omitempty"` // of an incoming trace
+	Handling    protocol.Handling         `json:"handling,omitempty"` // of an incoming trace, of an answer, and of what an own one was made of
+	Based       []string                  `json:"based_on,omitempty"` // foreign documents that an own request or answer was made of
 	RetainUntil time.Time                 `json:"retain_until,omitzero"`
 	Withheld    int                       `json:"withheld,omitempty"` // fields of an incoming request that are not disclosed; decoys count too
 	Timeline    []Step                    `json:"timeline"`

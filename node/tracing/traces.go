@@ -31,6 +31,9 @@ type NewTrace struct {
 	Officer            string                      `json:"officer,omitempty"`
 	Possessor          string                      `json:"possessor,omitempty"`
 	Case               string                      `json:"case,omitempty"` // stays in this country
+	// BasedOn are the traces (number or id) and documents (id) of other countries that the request was made of, as when one is referred: what their
+	// owners demand binds it.
+	BasedOn []string `json:"based_on,omitempty"`
 }
 
 // NewTrace checks a request, numbers it and sends it. What its description lacks is an ErrInvalid that lists all of it, before anything is
@@ -103,10 +106,16 @@ func (s *Service) send(tx *store.Tx, who desk.Actor, n NewTrace) (*Trace, error)
 		Request: protocol.TraceRequestBody{Number: number, Firearm: n.Firearm, LegalJustification: n.LegalJustification, Circumstances: n.Circumstances,
 			IntendedUse: n.IntendedUse, Agency: n.Agency, Priority: n.Priority, PriorityReason: n.PriorityReason, RecoveryPlace: n.RecoveryPlace,
 			RecoveryDate: n.RecoveryDate, Narrative: n.Narrative, Officer: n.Officer, Possessor: n.Possessor}}
+	if tr.Handling, tr.Based, err = s.basis(tx, n.BasedOn); err != nil {
+		return nil, err
+	}
 	if err := s.out.IssueAs(tx, id, protocol.TypeTraceRequest, &tr.Request, s.facts(tr, who)); err != nil {
 		return nil, err
 	}
 	if err := tr.advance(Submit, Step{At: tx.Now(), By: who.Name, Document: id}); err != nil {
+		return nil, err
+	}
+	if err := s.noteWait(tx, tr, id); err != nil {
 		return nil, err
 	}
 	s.record(tx, tr, protocol.ActCollect, who, "trace request submitted")
@@ -129,7 +138,10 @@ func (s *Service) Acknowledge(ctx context.Context, who desk.Actor, key, ref, not
 			return err
 		}
 		s.record(tx, tr, protocol.ActAlter, who, "trace request acknowledged", doc)
-		return tr.advance(Acknowledge, Step{At: tx.Now(), By: who.Name, Note: note, Document: doc})
+		if err := tr.advance(Acknowledge, Step{At: tx.Now(), By: who.Name, Note: note, Document: doc}); err != nil {
+			return err
+		}
+		return s.noteWait(tx, tr, doc)
 	})
 }
 
@@ -240,11 +252,23 @@ func (s *Service) idOf(ref string) string {
 // attributes are what policy may know of a trace.
 func (s *Service) attributes(tr *Trace) map[string]any {
 	attrs := map[string]any{"owner": string(tr.owner(s.desk.Country)), "addressee": string(tr.addressee(s.desk.Country)),
-		"handling": append([]string{}, tr.Handling...)}
+		"handling": tr.Handling.Codes()}
 	if c := tr.Request.Firearm.Calibre; c != "" {
 		attrs["calibre"] = c
 	}
 	return attrs
+}
+
+// Waits is the event of a document that two people must approve before it goes.
+const Waits Event = "waits for the approval of two people"
+
+// noteWait puts into the timeline that a document about the trace waits for people.
+func (s *Service) noteWait(tx *store.Tx, tr *Trace, document string) error {
+	waits, err := s.out.Awaits(tx, document)
+	if err == nil && waits {
+		tr.note(Waits, Step{At: tx.Now(), By: desk.Node.Name, Note: "proofmark approval show " + document})
+	}
+	return err
 }
 
 // facts are what policy and the log must know of a document about a trace that goes to its other country.
@@ -252,12 +276,17 @@ func (s *Service) facts(tr *Trace, who desk.Actor) dispatch.Facts {
 	attrs := s.attributes(tr)
 	delete(attrs, "owner") // of the document, not of the trace: dispatch knows both
 	delete(attrs, "addressee")
-	return dispatch.Facts{To: tr.Counterpart, Attributes: attrs, Purpose: Purpose, Kind: policy.KindTrace, Object: tr.ID, Case: tr.Case, Actor: who.Name}
+	based := tr.Based
+	if tr.Direction == Incoming {
+		based = append([]string{tr.ID}, based...)
+	}
+	delete(attrs, "handling") // dispatch knows it from the markings
+	return dispatch.Facts{To: tr.Counterpart, Attributes: attrs, Handling: tr.Handling, Based: based, Purpose: Purpose, Kind: policy.KindTrace, Object: tr.ID, Case: tr.Case, Actor: who.Name}
 }
 
 // record leaves an act on a trace in the log.
 func (s *Service) record(tx *store.Tx, tr *Trace, action protocol.AuditAction, who desk.Actor, event string, documents ...string) {
 	e := entry(action, who.Name, policy.KindTrace, tr.ID, tr.Case, event, "number", tr.Number)
-	e.Counterpart, e.Handling, e.Documents = string(tr.Counterpart), tr.Handling, append([]string{tr.ID}, documents...)
+	e.Counterpart, e.Handling, e.Documents = string(tr.Counterpart), tr.Handling.Codes(), append([]string{tr.ID}, documents...)
 	tx.Audit(e)
 }
