@@ -100,7 +100,7 @@ func bodyRows() map[Type][]bodyRow {
 			{"from", time.Time{}, "both times"}, {"until", time.Time{}, "both times"}, {"from", testTime.Add(time.Millisecond), "whole seconds"}, {"until", testTime.Add(time.Hour + 1), "whole seconds"},
 			{"until", testTime, "it ends"}, {"until", testTime.Add(-time.Second), "it ends"}, {"until", testTime.Add(MaxOperationDuration), ""}, {"until", testTime.Add(MaxOperationDuration + time.Second), "it ends more"},
 			{"members", []string{"PT"}, "want 2 to 64"}, {"members", []string{}, "want 2 to 64"}, {"members", []string{"ES", "XX"}, "members: "}, {"members", []string{"PT", "PT"}, "once"},
-			{"members", []string{"PT", "ES"}, "order of the codes"}, {"members", many(65, "PT"), "want 2 to 64"}, {"handling", many(9, "H0"), "the limit is 8"}, {"handling", []string{"a\nb"}, "handling"},
+			{"members", []string{"PT", "ES"}, "order of the codes"}, {"members", many(65, "PT"), "want 2 to 64"}, {"handling", many(17, "H0"), "the limit is 16"}, {"handling", []string{"a\nb"}, "handling"},
 			{"handling", []string{}, ""},
 		},
 		TypeOperationAcceptance: {{"operation", "x", "operation"}, {"operation_sha256", "ab", "SHA-256"}, {"operation_sha256", strings.Repeat("0A", 32), "SHA-256"}, {"note", "", ""}, {"note", "\x1b", "note"}, {"note", long(MaxText + 1), "note"}},
