@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"proofmark/correlate/snapshot": {},
 	"proofmark/correlate/x3p":      {},
 	"proofmark/correlate/synth":    {"proofmark/correlate/x3p"},
+	"proofmark/node/freeport":      {},
 	"proofmark/node/budget":        {"proofmark/protocol", "proofmark/store", "proofmark/policy"},
 	"proofmark/node/desk":          {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/budget"},
 	"proofmark/node/people":        {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},

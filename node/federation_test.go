@@ -6,10 +6,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -21,6 +19,7 @@ import (
 	"proofmark/crypto/roster"
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
+	"proofmark/node/freeport"
 	"proofmark/node/membership"
 	"proofmark/node/people"
 	"proofmark/node/witness"
@@ -76,29 +75,13 @@ func shortTemp(t testing.TB) string {
 	return dir
 }
 
-// lastPort is where freePort went on: below the ports that the system gives to outgoing connections, from a place that depends on the process.
-var lastPort atomic.Int32
-
-// freePort is a port that neither UDP nor TCP uses, that no other call in this process has got, and that no outgoing connection will be given.
 func freePort(t testing.TB) int {
-	const first, room = 16_000, 16_000
-	lastPort.CompareAndSwap(0, int32(os.Getpid()%40*400+1))
-	for range room {
-		port := first + int(lastPort.Add(1))%room
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		l.Close()
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		u.Close()
-		return port
+	t.Helper()
+	port, err := freeport.Find()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	return 0
+	return port
 }
 
 func (b *bureau) start() {

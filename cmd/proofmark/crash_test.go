@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"proofmark/node/control"
+	"proofmark/node/freeport"
 )
 
 // terminal is one person at a command line, in real processes.
@@ -127,12 +127,11 @@ func newDaemon(t *testing.T, country string) (node *daemon, tech, ncb *terminal)
 
 func loopback(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port)
+	return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)
 }
 
 // work is what one day leaves behind, in order; each step is one command of one person.

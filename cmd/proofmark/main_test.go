@@ -10,7 +10,6 @@ import (
 	"image"
 	"image/png"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 	"proofmark/correlate/x3p"
 	"proofmark/crypto"
 	"proofmark/node/control"
+	"proofmark/node/freeport"
 )
 
 // patience is how long a script waits for a node: far longer than it takes, also under the race detector on a busy machine.
@@ -77,19 +77,9 @@ func TestScripts(t *testing.T) {
 
 // freePort VAR finds a port that is free for UDP and TCP on loopback.
 func freePort(ts *testscript.TestScript, _ bool, args []string) {
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		ts.Check(err)
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		ts.Check(l.Close())
-		if err == nil {
-			ts.Check(u.Close())
-			ts.Setenv(args[0], strconv.Itoa(port))
-			return
-		}
-	}
-	ts.Fatalf("no port is free for both UDP and TCP")
+	port, err := freeport.Find()
+	ts.Check(err)
+	ts.Setenv(args[0], strconv.Itoa(port))
 }
 
 // ready DATA… waits until the nodes take commands.

@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"proofmark/node/freeport"
 	"regexp"
 	"slices"
 	"strconv"
@@ -136,7 +136,7 @@ func freePorts(t *testing.T, list []step) {
 		list[i].command = loopbackPort.ReplaceAllStringFunc(list[i].command, func(addr string) string {
 			m := loopbackPort.FindStringSubmatch(addr)
 			if given[m[2]] == "" {
-				port, err := findPort()
+				port, err := freeport.Find()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -261,25 +261,6 @@ func typeAll(t *testing.T, dir string, list []step) int {
 		}
 	}
 	return len(list)
-}
-
-// findPort finds a port that is free for UDP and TCP on loopback.
-func findPort() (int, error) {
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, err
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			err = u.Close()
-		}
-		if errors.Join(err, l.Close()) == nil {
-			return port, nil
-		}
-	}
-	return 0, errors.New("no port of loopback is free for both UDP and TCP")
 }
 
 var linked = regexp.MustCompile(`\]\(([^)#:]+)\)`)

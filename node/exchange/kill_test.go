@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
 
+	"proofmark/node/freeport"
 	"proofmark/protocol"
 )
 
@@ -148,20 +148,14 @@ func startChild(t *testing.T, c child) (kill func()) {
 
 func freeAddress(t *testing.T, transport string) string {
 	t.Helper()
-	if transport == "tcp" {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port)
-	}
-	l, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	port, err := freeport.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", l.LocalAddr().(*net.UDPAddr).Port)
+	if transport == "tcp" {
+		return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)
+	}
+	return fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", port)
 }
 
 // A member comes back from another place while its old connection still looks alive: the old one is closed, and what it left unanswered is
