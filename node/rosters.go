@@ -31,9 +31,9 @@ func (n *Node) rosters() *exchange.Rosters {
 			}
 			return l.Added, err
 		},
-		Judge: func(document []byte) (exchange.Verdict, error) {
-			v, err := m.Judge(document)
-			return verdicts[v], err
+		Judge: func(document []byte) (int, exchange.Verdict, error) {
+			version, v, err := m.Judge(document)
+			return version, verdicts[v], err
 		},
 		Announced:      func() map[protocol.Country][]string { return m.Announced(n.now()) },
 		Announcements:  func() []string { return m.Announcements(n.now()) },

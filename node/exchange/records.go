@@ -60,17 +60,12 @@ func (x *Exchange) validateRoster(version string, value []byte) error {
 	if err != nil || strconv.Itoa(v) != version {
 		return fmt.Errorf("%.20q is no version", version)
 	}
-	d, err := roster.Parse(value)
-	if err != nil {
-		return err
-	}
-	if got := d.Roster().Version; got != v {
-		return fmt.Errorf("version %d under %d", got, v)
-	}
-	verdict, err := x.o.Rosters.Judge(value)
+	got, verdict, err := x.o.Rosters.Judge(value)
 	switch {
 	case err != nil:
 		return err
+	case got != v:
+		return fmt.Errorf("version %d under %d", got, v)
 	case verdict == InForce:
 		return nil
 	case verdict == Foreign:
@@ -114,7 +109,7 @@ func (r *records) Select(key string, values [][]byte) (int, error) {
 	best := 0
 	if strings.HasPrefix(key, rosterRecord) {
 		for i, v := range values {
-			if verdict, err := x.o.Rosters.Judge(v); err == nil && verdict == InForce {
+			if _, verdict, err := x.o.Rosters.Judge(v); err == nil && verdict == InForce {
 				return i, nil
 			}
 		}

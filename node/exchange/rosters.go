@@ -29,7 +29,7 @@ type Rosters struct {
 	Hashes func() []string                                                                     // of all versions in force, from 1 on
 	After  func(version int) ([][]byte, error)                                                 // signed files of the versions that follow
 	Learn  func(ctx context.Context, from string, documents [][]byte) (learned int, err error) // how many came into force
-	Judge  func(document []byte) (Verdict, error)
+	Judge  func(document []byte) (version int, verdict Verdict, err error)
 
 	Announced      func() map[protocol.Country][]string // addresses that active members announced
 	Announcements  func() []string                      // the same, signed, for passing on

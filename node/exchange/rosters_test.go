@@ -154,9 +154,9 @@ func (n *node) rosters() *Rosters {
 			l, err := m.Learn(ctx, from, documents)
 			return l.Added, err
 		},
-		Judge: func(document []byte) (Verdict, error) {
-			v, err := m.Judge(document)
-			return Verdict(v), err
+		Judge: func(document []byte) (int, Verdict, error) {
+			version, v, err := m.Judge(document)
+			return version, Verdict(v), err
 		},
 		Announced:      func() map[protocol.Country][]string { return m.Announced(n.time()) },
 		Announcements:  func() []string { return m.Announcements(n.time()) },

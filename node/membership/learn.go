@@ -86,13 +86,18 @@ const (
 	Beside         // signed by enough holders, beside the chain in force: a fork
 )
 
-// Judge tells what a roster is, and changes nothing.
-func (s *Service) Judge(raw []byte) (int, error) {
-	docs, err := parse([][]byte{raw})
+// Judge tells which version a roster says it is, and what it is beside those in force; it changes nothing.
+func (s *Service) Judge(raw []byte) (version, verdict int, err error) {
+	d, err := s.judged.read(raw)
 	if err != nil {
-		return Foreign, err
+		return 0, Foreign, err
 	}
-	st, d := s.now.Load(), docs[0]
+	verdict, err = s.judge(d)
+	return d.version, verdict, err
+}
+
+func (s *Service) judge(d document) (int, error) {
+	st := s.now.Load()
 	switch {
 	case st.version() == 0:
 		return Foreign, nil
@@ -106,7 +111,7 @@ func (s *Service) Judge(raw []byte) (int, error) {
 	case slices.ContainsFunc(st.forks, func(f Fork) bool { return f.Hash == d.hash }):
 		return Beside, nil
 	}
-	beside, err := s.beside(st, d, docs, nil)
+	beside, err := s.beside(st, d, []document{d}, nil)
 	if beside {
 		return Beside, err
 	}

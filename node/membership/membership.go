@@ -70,6 +70,7 @@ type Service struct {
 	self func() Self // nil: not known
 
 	now     atomic.Pointer[state]
+	judged  readings
 	placed  atomic.Pointer[map[string]placed] // addresses that members announced, by country; replaced as a whole
 	install sync.Mutex                        // one installation at a time
 
