@@ -50,6 +50,12 @@ type bureau struct {
 // newBureau makes a node on free loopback ports; it is not started.
 func newBureau(t testing.TB, country string, adjust ...func(*Config)) *bureau {
 	t.Helper()
+	return makeBureau(t, filepath.Join(shortTemp(t), country), country, adjust...)
+}
+
+// makeBureau makes a node in a folder.
+func makeBureau(t testing.TB, dir, country string, adjust ...func(*Config)) *bureau {
+	t.Helper()
 	c := DefaultConfig(country, "NCB "+country)
 	port := freePort(t)
 	c.Network.Listen = []string{fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", port), fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)}
@@ -57,7 +63,6 @@ func newBureau(t testing.TB, country string, adjust ...func(*Config)) *bureau {
 	for _, change := range adjust {
 		change(&c)
 	}
-	dir := filepath.Join(shortTemp(t), country)
 	err := Init(t.Context(), dir, InitOptions{Config: c, Passphrase: []byte(testPassphrase), Admin: "admin", Secret: []byte(testSecret), Cost: crypto.TestCost, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
