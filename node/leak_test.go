@@ -101,7 +101,6 @@ type leakNode struct {
 	keys   *crypto.Keys
 
 	exhibits []*leakExhibit
-	serial   int
 }
 
 // lines is a log.

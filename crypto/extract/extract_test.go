@@ -111,7 +111,7 @@ func TestEveryChangeOfAnExtractIsFound(t *testing.T) {
 			t.Fatal("the extract itself is refused")
 		}
 		lines := bytes.SplitAfter(bytes.TrimSuffix(whole, []byte("\n")), []byte("\n"))
-		body := len(lines[0]) // what was asked for is not signed
+		body := len(lines[0])                        // what was asked for is not signed
 		for at := body; at < len(whole)-1; at += 3 { // in steps that fall into every hash and field
 			b := bytes.Clone(whole)
 			b[at] ^= 2

@@ -2,7 +2,6 @@ package membership
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -285,5 +284,3 @@ func (s *Service) clock() (now time.Time, err error) {
 	})
 	return now, err
 }
-
-var errNotDecided = errors.New("no such decision")
