@@ -28,6 +28,8 @@ type Config struct {
 	Exchange Exchange `toml:"exchange"`
 	Custody  Custody  `toml:"custody,omitempty"`
 	Witness  Witness  `toml:"witness,omitempty"`
+
+	Retention Retention `toml:"retention,omitempty"`
 }
 
 // Custody says for which countries the node keeps sealed copies of backups.
@@ -146,6 +148,9 @@ func (c Config) Check() error {
 		return fmt.Errorf("custody.keep_days: 1 to 3650 days, not %d", d)
 	}
 	if _, err := c.witnesses(); err != nil {
+		return err
+	}
+	if _, err := c.periods(); err != nil {
 		return err
 	}
 	_, err := c.grants()

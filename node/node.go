@@ -34,6 +34,7 @@ import (
 	"proofmark/node/people"
 	"proofmark/node/permission"
 	"proofmark/node/release"
+	"proofmark/node/retention"
 	"proofmark/node/sharing"
 	"proofmark/node/tracing"
 	"proofmark/node/witness"
@@ -82,6 +83,7 @@ type Node struct {
 	accounting *accounting.Service
 
 	permissions *permission.Service
+	retention   *retention.Service
 
 	figures prometheus.Gatherer // libp2p's; nil where nobody asks for figures
 
@@ -202,6 +204,9 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		return err
 	}
 	n.accounting = n.newAccounting()
+	if n.retention, err = n.newRetention(); err != nil {
+		return err
+	}
 	if n.custody, err = n.newCustody(); err != nil || o.offline {
 		return err
 	}
@@ -252,7 +257,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if err := n.dispatch.Resume(ctx); err != nil {
 		return errors.Join(err, n.Close())
 	}
-	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "tracing": n.tracing.Run, "custody": n.custody.Run, "upkeep": n.upkeep, "witness": n.witness.Run}
+	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "tracing": n.tracing.Run, "custody": n.custody.Run, "upkeep": n.upkeep, "retention": n.retention.Run, "witness": n.witness.Run}
 	if n.Config.Monitor.Listen != "" {
 		page, err := n.monitor()
 		if err != nil {
@@ -350,6 +355,7 @@ func (n *Node) services() control.Services {
 		Custody:    n.custody,
 		Witness:    n.witness,
 		Accounting: n.accounting,
+		Retention:  n.retention,
 		Bundles:    bundle.New(n.desk, n.dispatch, n.membership.Current, n.identity.Keys),
 		Sharing:    sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
 		LogVerifier: func() (note.Verifier, error) {

@@ -53,6 +53,7 @@ type cli struct {
 
 	Document   documentCmd   `cmd:"" help:"List, show and save signed documents; verify them anywhere." group:"federation"`
 	Approval   approvalCmd   `cmd:"" help:"Approve or refuse what policy lets go only with two people's consent." group:"federation"`
+	Retention  retentionCmd  `cmd:"" help:"Keep, or purge for good, own records whose retention ends; prove that they are gone." group:"federation"`
 	Permission permissionCmd `cmd:"" help:"Permit other countries what handling codes forbid without permission, and see what this one was permitted." group:"federation"`
 	Policy     policyCmd     `cmd:"" help:"Check, test, explain and compare sharing policies." group:"federation"`
 	Operation  operationCmd  `cmd:"" help:"Found, join, leave and end regional operations: groups of members for a purpose and a time." group:"federation"`

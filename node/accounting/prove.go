@@ -49,6 +49,19 @@ func (s *Service) Prove(ctx context.Context, who desk.Actor, r ProveRequest) (*P
 	if err := s.read(ctx, who, policy.AuditProve, protocol.AuditEntry{AuditBody: protocol.AuditBody{Object: strconv.FormatInt(r.Index, 10), Event: "proof of an audit entry made, " + shown}}); err != nil {
 		return nil, err
 	}
+	return s.bundle(ctx, r)
+}
+
+// Bundle makes the proof bundle of an entry for an act that was authorised and recorded as what it is.
+func (s *Service) Bundle(ctx context.Context, index int64) ([]byte, error) {
+	p, err := s.bundle(ctx, ProveRequest{Index: index})
+	if err != nil {
+		return nil, err
+	}
+	return p.Bundle, nil
+}
+
+func (s *Service) bundle(ctx context.Context, r ProveRequest) (*Proved, error) {
 	noted, err := s.receiptOf(ctx, r)
 	if err != nil {
 		return nil, err

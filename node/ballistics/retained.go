@@ -14,10 +14,19 @@ import (
 )
 
 // Retained keeps cases: a case is purged with its incidents, exhibits, scans, signatures, candidates and leads.
-type Retained struct{ s *Service }
+type Retained struct {
+	s     *Service
+	scans Scans
+}
+
+// Scans is what was made of other countries' requests for the scans behind a signature; whoever keeps that erases it with the signature's case.
+type Scans struct {
+	Plan  func(tx *store.Tx, signature string) (objects, documents, blocked []string, err error)
+	Erase func(tx *store.Tx, signature string) error
+}
 
 // Retained describes this service's own records to whoever decides on their retention.
-func (s *Service) Retained() Retained { return Retained{s} }
+func (s *Service) Retained(scans Scans) Retained { return Retained{s, scans} }
 
 // Kinds implements retention.Keeper.
 func (Retained) Kinds() []string { return []string{policy.KindCase} }
@@ -116,7 +125,7 @@ func (k Retained) parts(tx *store.Tx, c *Case) (*parts, error) {
 }
 
 // aboutLeads are the types of documents that this country issues about a lead or an exhibit beside its signature.
-var aboutLeads = []protocol.Type{protocol.TypeLead, protocol.TypeLeadAck, protocol.TypeLeadRetraction, protocol.TypeFeedback, protocol.TypeHit, protocol.TypeScanRelease, protocol.TypeScanRefusal}
+var aboutLeads = []protocol.Type{protocol.TypeLead, protocol.TypeLeadAck, protocol.TypeLeadRetraction, protocol.TypeFeedback, protocol.TypeHit}
 
 // Plan implements retention.Keeper.
 func (k Retained) Plan(tx *store.Tx, r retention.Record) (retention.Plan, error) {
@@ -140,6 +149,11 @@ func (k Retained) Plan(tx *store.Tx, r retention.Record) (retention.Plan, error)
 	}
 	for _, sig := range p.signatures {
 		plan.Documents = append(plan.Documents, sig.ID)
+		objects, documents, blocked, err := k.scans.Plan(tx, sig.ID)
+		if err != nil {
+			return plan, err
+		}
+		plan.Objects, plan.Documents, plan.Blocked = append(plan.Objects, objects...), append(plan.Documents, documents...), append(plan.Blocked, blocked...)
 	}
 	mine := map[string]bool{}
 	for _, cand := range p.candidates {
@@ -165,7 +179,7 @@ func (k Retained) Plan(tx *store.Tx, r retention.Record) (retention.Plan, error)
 	}
 	slices.Sort(plan.Objects)
 	err = k.s.out.OwnDocuments(tx, aboutLeads, func(id string, f *dispatch.Facts) {
-		if mine[f.Object] || f.Case != "" && f.Case == r.Reference {
+		if (mine[f.Object] || f.Case != "" && f.Case == r.Reference) && !slices.Contains(plan.Documents, id) {
 			plan.Documents = append(plan.Documents, id)
 		}
 	})
@@ -198,7 +212,7 @@ func (k Retained) Erase(tx *store.Tx, r retention.Record) error {
 		if has, err := jobs.Has(tx, sig.ID); err != nil || has {
 			faults = append(faults, err, jobs.Delete(tx, sig.ID))
 		}
-		faults = append(faults, signatures.Delete(tx, sig.ID))
+		faults = append(faults, signatures.Delete(tx, sig.ID), k.scans.Erase(tx, sig.ID))
 		tx.OnCommit(func() { k.s.index.Release(sig.ID) })
 	}
 	for _, a := range p.acquisitions {

@@ -24,6 +24,7 @@ import (
 	"proofmark/node/people"
 	"proofmark/node/permission"
 	"proofmark/node/release"
+	"proofmark/node/retention"
 	"proofmark/node/sharing"
 	"proofmark/node/tracing"
 	"proofmark/node/witness"
@@ -55,6 +56,7 @@ type Services struct {
 	Witness     *witness.Service
 	Accounting  *accounting.Service
 	Permissions *permission.Service
+	Retention   *retention.Service
 	LogVerifier func() (note.Verifier, error)
 }
 

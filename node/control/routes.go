@@ -43,6 +43,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	s.routeBudget(mux)
 	s.routePermissions(mux)
 	s.routeApprovals(mux)
+	s.routeRetention(mux)
 }
 
 // LoginRequest opens a session; with a code it is the first login, which sets the person's own secret.

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -112,6 +113,9 @@ func (d *Dispatch) Recalls(tx *store.Tx, f RecallFilter) ([]*Recall, error) {
 			break
 		}
 		rec, err := Documents.Get(tx, notice.Facts.Object)
+		if errors.Is(err, store.ErrNotFound) { // purged since, every holder having confirmed
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

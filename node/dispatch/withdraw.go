@@ -187,6 +187,9 @@ func (d *Dispatch) receiveConfirmation(tx *store.Tx, in Received) error {
 		return err
 	}
 	rec, err := Documents.Get(tx, notice.Facts.Object)
+	if errors.Is(err, store.ErrNotFound) {
+		return desk.Conflict("the withdrawal %s was confirmed by all who held its document, which was purged here since", notice.ID)
+	}
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,11 @@ func (s *Service) Purge(ctx context.Context, who desk.Actor, key, ref, reason st
 	v, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Review, error) {
 		alone = nil
 		r, k, err := s.find(tx, ref)
+		if errors.Is(err, desk.ErrNotFound) {
+			if v, gone := reviews.Get(tx, ref); gone == nil && v.Purged != nil { // done before: nothing is changed
+				return v, nil
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -78,30 +83,6 @@ func (s *Service) Purge(ctx context.Context, who desk.Actor, key, ref, reason st
 	return v, err
 }
 
-// TakeBack ends a proposal to purge.
-func (s *Service) TakeBack(ctx context.Context, who desk.Actor, key, ref, reason string) (*Review, error) {
-	if err := checkReason(reason); err != nil {
-		return nil, err
-	}
-	act := desk.Act{Actor: who, Key: key, Action: policy.RetentionReview, Request: []any{"take back", ref, reason}, Resource: policy.Resource{Type: policy.KindRetention, ID: short(ref)}}
-	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Review, error) {
-		r, _, err := s.find(tx, ref)
-		if err != nil {
-			return nil, err
-		}
-		v, err := reviews.Get(tx, id(r))
-		if errors.Is(err, store.ErrNotFound) || err == nil && v.State != Proposed {
-			return nil, desk.Conflict("nobody proposes to purge %s %s", r.Kind, r.Reference)
-		}
-		if err != nil {
-			return nil, err
-		}
-		v.State, v.Second = Dropped, who.Name
-		tx.Audit(s.entry(v, protocol.ActAlter, who, "proposal to purge taken back: "+reason))
-		return v, reviews.Put(tx, v.ID, v)
-	})
-}
-
 // begin withdraws what was published of a record.
 func (s *Service) begin(tx *store.Tx, who desk.Actor, v *Review, plan Plan) error {
 	v.State, v.Documents = Withdrawing, nil
@@ -121,13 +102,15 @@ func (s *Service) begin(tx *store.Tx, who desk.Actor, v *Review, plan Plan) erro
 			return err
 		}
 	}
-	tx.OnCommit(func() {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
-	})
+	tx.OnCommit(s.carrySoon)
 	return reviews.Put(tx, v.ID, v)
+}
+
+func (s *Service) carrySoon() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Run carries purges on, until ctx ends.
@@ -194,26 +177,15 @@ func (s *Service) carryOn(ctx context.Context, id string) error {
 	return s.eraseBodies(ctx, v)
 }
 
-// unconfirmed says which holders of a record's documents have not confirmed that they erased them.
+// unconfirmed says which countries have not confirmed that they erased the record's documents, and what has not reached them yet.
 func (s *Service) unconfirmed(tx *store.Tx, v *Review) ([]string, error) {
 	var out []string
 	for _, id := range v.Documents {
-		doc, err := dispatch.Documents.Get(tx, id)
-		if errors.Is(err, store.ErrNotFound) || err == nil && doc.Status != dispatch.Recalled {
-			continue
-		}
+		waits, err := s.out.Outstanding(tx, id)
 		if err != nil {
 			return nil, err
 		}
-		shown, err := s.out.Show(tx, id)
-		if err != nil {
-			return nil, err
-		}
-		for _, h := range shown.Holders {
-			if !h.Done() {
-				out = append(out, strings.TrimSpace(fmt.Sprintf("%s: %s of %s %s", h.Peer, h.State, id, h.Ground)))
-			}
-		}
+		out = append(out, waits...)
 	}
 	return out, nil
 }
@@ -300,33 +272,41 @@ func (s *Service) finish(tx *store.Tx, v *Review) {
 func (s *Service) bodies(ctx context.Context, v *Review) ([]int64, error) {
 	var out []int64
 	search := func(q store.AuditQuery) error {
-		q.Limit = bodiesAtOnce
-		list, err := s.desk.Store.QueryAudit(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, e := range list {
-			if !e.Erased && e.Kind != policy.KindRetention && !slices.Contains(out, e.Index) {
-				out = append(out, e.Index)
+		for len(out) < bodiesAtOnce {
+			page, err := s.desk.Store.FindAudit(ctx, q)
+			if err != nil {
+				return err
+			}
+			for _, e := range page.Records {
+				if !e.Erased && e.Kind != policy.KindRetention && !(q.Case != "" && s.apart(v, e.Kind)) && !slices.Contains(out, e.Index) {
+					out = append(out, e.Index)
+				}
+			}
+			if q.Before = page.Next; page.Next == 0 {
+				break
 			}
 		}
 		return nil
 	}
 	for _, object := range v.Objects {
-		if len(out) >= bodiesAtOnce {
-			break
-		}
 		if err := search(store.AuditQuery{Object: object}); err != nil {
 			return nil, err
 		}
 	}
 	for _, c := range v.Cases {
-		if len(out) >= bodiesAtOnce {
-			break
-		}
 		if err := search(store.AuditQuery{Case: c}); err != nil {
 			return nil, err
 		}
 	}
 	return out[:min(len(out), bodiesAtOnce)], nil
+}
+
+// apart: records of another kind that name a case have periods of their own, and so have the entries about them.
+func (s *Service) apart(v *Review, kind string) bool {
+	for _, k := range s.keepers {
+		if kind != v.Kind && slices.Contains(k.Kinds(), kind) {
+			return true
+		}
+	}
+	return false
 }

@@ -71,7 +71,6 @@ const (
 	Withdrawing State = "waiting for holders"   // its documents are withdrawn; not every holder has confirmed
 	Erasing     State = "erasing"               // its records are erased, entries of the log are being
 	Purged      State = "purged"                //
-	Dropped     State = "proposal taken back"   //
 	kept        State = "kept longer by review" // no purge at all
 )
 
@@ -114,6 +113,17 @@ type Purge struct {
 var reviews = store.NewCollection("retention-review",
 	store.Index[Review]{Name: "state", Keys: func(r *Review) []string { return []string{string(r.State)} }})
 
+// Options assemble a Service.
+type Options struct {
+	Desk     *desk.Desk
+	Dispatch *dispatch.Dispatch
+	Periods  Periods
+	Keepers  []Keeper
+
+	// Prove makes the bundle that proves an entry of the audit log to others (accounting).
+	Prove func(ctx context.Context, index int64) ([]byte, error)
+}
+
 // Service decides about own records.
 type Service struct {
 	desk    *desk.Desk
@@ -122,11 +132,12 @@ type Service struct {
 	periods Periods
 	log     *slog.Logger
 	wake    chan struct{}
+	prove   func(ctx context.Context, index int64) ([]byte, error)
 }
 
 // New returns the service for the records of some workflows.
-func New(d *desk.Desk, out *dispatch.Dispatch, periods Periods, keepers ...Keeper) *Service {
-	return &Service{desk: d, out: out, keepers: keepers, periods: periods, log: d.Log, wake: make(chan struct{}, 1)}
+func New(o Options) *Service {
+	return &Service{desk: o.Desk, out: o.Dispatch, keepers: o.Keepers, periods: o.Periods, prove: o.Prove, log: o.Desk.Log, wake: make(chan struct{}, 1)}
 }
 
 // Item is a record with its retention.
@@ -155,7 +166,7 @@ func (s *Service) Due(ctx context.Context, who desk.Actor, within time.Duration)
 					fault = err
 					return false
 				}
-				if !item.Due.After(until) || item.Review != nil && item.Review.State != kept && item.Review.State != Dropped {
+				if !item.Due.After(until) || item.Review != nil && item.Review.State != kept {
 					out = append(out, item)
 				}
 				return ctx.Err() == nil
@@ -249,7 +260,7 @@ func (s *Service) Keep(ctx context.Context, who desk.Actor, key, ref string, unt
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
-		if err == nil && v.State != kept && v.State != Dropped && v.State != Proposed {
+		if err == nil && v.State != kept && v.State != Proposed {
 			return nil, desk.Conflict("%s %s is being purged (%s)", r.Kind, r.Reference, v.State)
 		}
 		n := &Review{ID: id(r), Kind: r.Kind, Reference: r.Reference, State: kept, KeepUntil: until.UTC(), Reason: reason, By: who.Name, At: tx.Now()}
@@ -259,21 +270,11 @@ func (s *Service) Keep(ctx context.Context, who desk.Actor, key, ref string, unt
 				n.Earlier = append(n.Earlier, KeptUntil{v.KeepUntil, v.Reason, v.By, v.At})
 			}
 		}
+		if err == nil && v.State == Proposed {
+			tx.Audit(s.entry(n, protocol.ActAlter, who, "proposal to purge of "+v.By+" ended: it is kept"))
+		}
 		tx.Audit(s.entry(n, protocol.ActAlter, who, "kept until "+until.UTC().Format(time.DateOnly)+": "+reason))
 		return n, reviews.Put(tx, n.ID, n)
-	})
-}
-
-// Reviews lists what people decided: purges with their proofs, and records kept.
-func (s *Service) Reviews(ctx context.Context, who desk.Actor) ([]*Review, error) {
-	act := desk.Act{Actor: who, Action: policy.RetentionReview, Resource: policy.Resource{Type: policy.KindRetention}}
-	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindRetention, Event: "reviews of own records listed"}}
-	return desk.Read(ctx, s.desk, act, entry, func(tx *store.Tx) ([]*Review, error) {
-		out := []*Review{}
-		for _, v := range reviews.All(tx) {
-			out = append(out, v)
-		}
-		return out, tx.Err()
 	})
 }
 
