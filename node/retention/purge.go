@@ -22,7 +22,7 @@ func (s *Service) Purge(ctx context.Context, who desk.Actor, key, ref, reason st
 		return nil, err
 	}
 	act := desk.Act{Actor: who, Key: key, Action: policy.RetentionPurge, Request: []any{ref, reason}, TwoPeople: true, // whether a second one is needed is looked at below
-		Resource: policy.Resource{Type: policy.KindRetention, ID: short(ref)}}
+		Resource: policy.Resource{Type: policy.KindRetention}, Describe: s.describe(ref)}
 	var alone error
 	v, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Review, error) {
 		alone = nil
@@ -52,7 +52,7 @@ func (s *Service) Purge(ctx context.Context, who desk.Actor, key, ref, reason st
 			return v, nil
 		}
 		dec := s.desk.Policy().Decide(policy.Request{Principal: policy.Principal{User: who.Name, Roles: who.Roles, Country: string(s.desk.Country)}, Action: policy.RetentionPurge,
-			Resource: act.Resource, Now: tx.Now()})
+			Resource: policy.Resource{Type: policy.KindRetention, ID: id(r)}, Now: tx.Now()})
 		two := dec.Obligations.Approval == policy.TwoPerson
 		if v != nil && v.State == Proposed && two {
 			if v.By == who.Name {

@@ -232,6 +232,22 @@ func (s *Service) find(tx *store.Tx, ref string) (Record, Keeper, error) {
 	return Record{}, nil, desk.Invalid("%.80q names %d records: write its kind before it, such as %s/%s", ref, len(found), found[0].Kind, found[0].Reference)
 }
 
+// describe names a record by its id, which says nothing once it is purged: entries about its retention stay.
+func (s *Service) describe(ref string) func(tx *store.Tx) (policy.Resource, error) {
+	return func(tx *store.Tx) (policy.Resource, error) {
+		res := policy.Resource{Type: policy.KindRetention}
+		r, _, err := s.find(tx, ref)
+		switch {
+		case errors.Is(err, desk.ErrNotFound), errors.Is(err, desk.ErrInvalid): // the authorised act itself says so
+			return res, nil
+		case err != nil:
+			return res, err
+		}
+		res.ID = id(r)
+		return res, nil
+	}
+}
+
 // maxReason bounds what people say, in bytes.
 const maxReason = 4 << 10
 
@@ -247,7 +263,7 @@ func (s *Service) Keep(ctx context.Context, who desk.Actor, key, ref string, unt
 	if err := checkReason(reason); err != nil {
 		return nil, err
 	}
-	act := desk.Act{Actor: who, Key: key, Action: policy.RetentionReview, Resource: policy.Resource{Type: policy.KindRetention, ID: short(ref)}, Request: []any{ref, until, reason}}
+	act := desk.Act{Actor: who, Key: key, Action: policy.RetentionReview, Resource: policy.Resource{Type: policy.KindRetention}, Request: []any{ref, until, reason}, Describe: s.describe(ref)}
 	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Review, error) {
 		r, _, err := s.find(tx, ref)
 		if err != nil {
