@@ -6,7 +6,13 @@ BIN   := bin/proofmark
 # Arithmetic that shares nothing takes ten times as long under the race detector: elsewhere it runs without, and the galleries are raced by themselves.
 PLAIN = $(foreach p,correlate correlate/bullet correlate/shear correlate/synth correlate/exact correlate/x3p,-gcflags=proofmark/$(p)=-race=false)
 
-.PHONY: all build demo test soak portable bench bench-exchange bench-audit lint fuzz clean help
+# What decides, and whole days of several nodes: in full without the race detector, under which they take ten times as long. `make race` spares nothing.
+CALM = ./crypto ./crypto/extract ./crypto/proof ./crypto/roster ./crypto/stream ./crypto/witness ./policy ./protocol ./node ./node/ballistics ./node/tracing ./node/retention ./node/people ./node/sharing ./node/accounting ./node/operations ./node/permission
+
+empty :=
+space := $(empty) $(empty)
+
+.PHONY: race all build demo test soak portable bench bench-exchange bench-audit lint fuzz clean help
 
 all: build
 
@@ -19,7 +25,7 @@ build: ## one static binary in bin/
 demo: build ## three bureaus on this machine do the main job; Ctrl-C ends it
 	@$(BIN) demo $(DEMO)
 
-test: ## every test: what runs side by side with the race detector, computation and whole days without it, in full
+test: ## every test: what runs side by side with the race detector, decisions, computation and whole days without it
 	@scripts/need-gcc
 	@scripts/need-xmllint
 	$(GO) vet ./...
@@ -27,9 +33,13 @@ test: ## every test: what runs side by side with the race detector, computation 
 	@scripts/portable
 	@GO=$(GO) scripts/soak 1
 	@GO=$(GO) scripts/networks
-	$(GO) test -run NothingLeaks ./node
-	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -skip NothingLeaks -timeout 14m $$($(GO) list ./... | grep -vE '^proofmark/((cmd|bench)/|correlate$$|correlate/(bullet|shear|synth|calibrate|exact|evaluate|fuse|overlay|snapshot|x3p))')
+	$(GO) test -timeout 14m $(CALM)
+	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m $$($(GO) list ./store ./node/... | grep -vxE '$(subst $(space),|,$(CALM:./%=proofmark/%))')
+	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -run 'CrossesBorder|BothSidesFind|Snapshot' ./node ./node/ballistics
 	CGO_ENABLED=1 $(GO) test -race -run 'Gallery|Snapshot' ./correlate ./correlate/bullet ./correlate/shear
+
+race: ## everything but the command line and the calculations under the race detector: before a release
+	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 60m ./crypto/... ./policy/... ./protocol/... ./store/... ./node/...
 
 soak: ## MINUTES (10) of kills, cuts, tampering, full disks and wrong clocks; then both ends of each channel are compared
 	@GO=$(GO) scripts/soak $(or $(MINUTES),10) $(or $(SEED),0) $(or $(NODES),5)
