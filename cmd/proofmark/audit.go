@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"proofmark/node/control"
 	"proofmark/store"
@@ -111,6 +112,23 @@ func (c *auditCheckpointCmd) Run(a *app) error {
 	})
 }
 
+// period are the flags that bound a command to a time.
+type period struct {
+	Since string `help:"From this time on, such as 2026-03-14." placeholder:"TIME"`
+	Until string `help:"Before this time." placeholder:"TIME"`
+}
+
+// times reads the flags; what was not given is zero.
+func (p period) times() (since, until time.Time, err error) {
+	if p.Since != "" {
+		since, err = parseTime(p.Since)
+	}
+	if p.Until != "" && err == nil {
+		until, err = parseTime(p.Until)
+	}
+	return since, until, err
+}
+
 type auditQueryCmd struct {
 	Actor       string `help:"Account name, or node."`
 	Action      string `help:"collect, alter, consult, disclose, receive, combine, erase, deny or administer."`
@@ -124,12 +142,11 @@ type auditQueryCmd struct {
 	Handling    string `help:"Handling code in force: H0, H1, H2 or H3." placeholder:"CODE"`
 	Ground      string `help:"Ground of the decision, such as policy, approval, receipt or justification."`
 	Text        string `help:"Text in event, purpose, ground, justification or details; it is looked for by reading, see --look."`
-	Since       string `help:"From this time on, such as 2026-03-14." placeholder:"TIME"`
-	Until       string `help:"Before this time." placeholder:"TIME"`
-	Limit       int    `help:"At most so many entries, the newest first." default:"50"`
-	Before      int64  `help:"Only entries with a smaller index: the next page."`
-	Look        int64  `help:"Read at most so many entries where no index narrows them down." default:"200000"`
-	Exhibit     string `help:"Who has ever received this exhibit (number or id; or a signature's id) or what came of it, and who asked for it." placeholder:"REF" xor:"what"`
+	period
+	Limit   int    `help:"At most so many entries, the newest first." default:"50"`
+	Before  int64  `help:"Only entries with a smaller index: the next page."`
+	Look    int64  `help:"Read at most so many entries where no index narrows them down." default:"200000"`
+	Exhibit string `help:"Who has ever received this exhibit (number or id; or a signature's id) or what came of it, and who asked for it." placeholder:"REF" xor:"what"`
 }
 
 func (c *auditQueryCmd) Run(a *app) error {
@@ -139,15 +156,8 @@ func (c *auditQueryCmd) Run(a *app) error {
 	r := control.AuditRequest{Policy: c.Policy, Handling: c.Handling, Ground: c.Ground, Look: c.Look, Actor: c.Actor, Action: c.Action, Object: c.Object, Case: c.Case, Kind: c.Kind, Counterpart: c.Counterpart, Decision: c.Decision,
 		Purpose: c.Purpose, Text: c.Text, Limit: c.Limit, Before: c.Before}
 	var err error
-	if c.Since != "" {
-		if r.Since, err = parseTime(c.Since); err != nil {
-			return err
-		}
-	}
-	if c.Until != "" {
-		if r.Until, err = parseTime(c.Until); err != nil {
-			return err
-		}
+	if r.Since, r.Until, err = c.times(); err != nil {
+		return err
 	}
 	stop, err := a.countEntries()
 	if err != nil {

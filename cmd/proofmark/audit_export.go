@@ -16,9 +16,8 @@ import (
 )
 
 type auditExportCmd struct {
-	File        string `arg:"" help:"File to write: a table for spreadsheets if its name ends in .csv, otherwise JSON lines." type:"path"`
-	Since       string `help:"From this time on, such as 2026-03-14." placeholder:"TIME"`
-	Until       string `help:"Before this time." placeholder:"TIME"`
+	File string `arg:"" help:"File to write: a table for spreadsheets if its name ends in .csv, otherwise JSON lines." type:"path"`
+	period
 	Counterpart string `help:"Country code of the other side."`
 	Actor       string `help:"Account name, or node."`
 	Action      string `help:"collect, alter, consult, disclose, receive, combine, erase, deny or administer."`
@@ -33,15 +32,8 @@ type auditExportCmd struct {
 func (c *auditExportCmd) Run(a *app) (err error) {
 	r := control.ExportRequest{CSV: strings.EqualFold(filepath.Ext(c.File), ".csv"), AuditRequest: control.AuditRequest{Counterpart: c.Counterpart, Actor: c.Actor, Action: c.Action,
 		Decision: c.Decision, Object: c.Object, Case: c.Case, Purpose: c.Purpose, Policy: c.Policy, Handling: c.Handling}}
-	if c.Since != "" {
-		if r.Since, err = parseTime(c.Since); err != nil {
-			return err
-		}
-	}
-	if c.Until != "" {
-		if r.Until, err = parseTime(c.Until); err != nil {
-			return err
-		}
+	if r.Since, r.Until, err = c.times(); err != nil {
+		return err
 	}
 	client, err := a.dial()
 	if err != nil {

@@ -90,8 +90,8 @@ func (d *daemon) kill() {
 	_ = d.cmd.Wait()
 }
 
-// newDaemon makes a node with a technician and an NCB operator; its only other member is never reachable.
-func newDaemon(t *testing.T, country string) (node *daemon, tech, ncb *terminal) {
+// folderWithSecrets is a folder with a short path, as a Unix socket wants it, that holds a passphrase (pass) and a person's secret (secret).
+func folderWithSecrets(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pm")
 	if err != nil {
@@ -103,6 +103,13 @@ func newDaemon(t *testing.T, country string) (node *daemon, tech, ncb *terminal)
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+// newDaemon makes a node with a technician and an NCB operator; its only other member is never reachable.
+func newDaemon(t *testing.T, country string) (node *daemon, tech, ncb *terminal) {
+	t.Helper()
+	dir := folderWithSecrets(t)
 	admin := &terminal{t: t, dir: dir, data: filepath.Join(dir, country), session: filepath.Join(dir, "admin.session")}
 	listen := loopback(t)
 	admin.run("init", "--country", country, "--name", "NCB "+country, "--listen", listen, "--passphrase-file", "pass", "--secret-file", "secret")

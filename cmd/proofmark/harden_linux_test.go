@@ -51,16 +51,7 @@ func TestRunKeepsItsMemory(t *testing.T) {
 			}
 		}()
 	}
-	dir, err := os.MkdirTemp("", "pm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	for name, s := range map[string]string{"pass": "seven red lamps in the harbour", "secret": "a grey heron stands on one leg"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := folderWithSecrets(t)
 	d := &daemon{terminal: &terminal{t: t, dir: dir, data: filepath.Join(dir, "PT"), session: filepath.Join(dir, "session")}}
 	d.run("init", "--country", "PT", "--name", "NCB Lisbon", "--listen", loopback(t), "--passphrase-file", "pass", "--secret-file", "secret")
 	d.start()

@@ -21,16 +21,7 @@ import (
 // newPair makes two nodes that are each other's members, as processes of their own, with an examiner, an NCB operator, a technician and an auditor each.
 func newPair(t *testing.T, countries ...string) (out []*daemon) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	for name, s := range map[string]string{"pass": "seven red lamps in the harbour", "secret": "a grey heron stands on one leg"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := folderWithSecrets(t)
 	add := []string{"roster", "add", "roster.json"}
 	for _, c := range countries {
 		n := &daemon{terminal: &terminal{t: t, dir: dir, data: filepath.Join(dir, c), session: filepath.Join(dir, c+".admin.session")}}
