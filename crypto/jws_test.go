@@ -231,7 +231,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// Sign and Verify do without the library; what they write and read must be letter by letter what it writes and reads.
+// Sign and Verify take only the signature itself from the library; what they write and read must be letter by letter what it writes and reads.
 func TestSignedAsTheLibrarySigns(t *testing.T) {
 	k := newKeys(t, 1)
 	for _, typ := range []string{TypeDocument, TypeBatch, TypeReceipt, TypeMember, TypeSuccession, TypeRoster} {
