@@ -39,15 +39,16 @@ func (s *Service) Prove(ctx context.Context, who desk.Actor, r ProveRequest) (*P
 	if err != nil {
 		return nil, err
 	}
-	if r.Index < 0 || r.Index >= size {
-		return nil, desk.Invalid("there is no entry %d: the log has the entries 0 to %d; audit query lists them", r.Index, size-1)
-	}
+	missing := r.Index < 0 || r.Index >= size
 	shown := "with its body"
 	if r.HeaderOnly {
 		shown = "its header alone"
 	}
 	if err := s.read(ctx, who, policy.AuditProve, protocol.AuditEntry{AuditBody: protocol.AuditBody{Object: strconv.FormatInt(r.Index, 10), Event: "proof of an audit entry made, " + shown}}); err != nil {
 		return nil, err
+	}
+	if missing {
+		return nil, desk.NotFound("there is no entry %d: the log has the entries 0 to %d; audit query lists them", r.Index, size-1)
 	}
 	return s.bundle(ctx, r)
 }

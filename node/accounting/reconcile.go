@@ -18,10 +18,10 @@ const patience = 5
 // Reconcile compares this country's log of the channels with a member with that member's, whose statement is fetched now. A failure of the connection
 // goes on where it broke off. progress is told the entries of the member's log that were gone through, of all four lanes.
 func (s *Service) Reconcile(ctx context.Context, who desk.Actor, with protocol.Country, progress func(done, total int64)) (*proof.Reconciliation, error) {
-	if err := s.checkCountry(with); err != nil {
+	if err := s.oversee(ctx, who, with, "log reconciled with that of a member"); err != nil {
 		return nil, err
 	}
-	if err := s.oversee(ctx, who, with, "log reconciled with that of a member"); err != nil {
+	if err := s.checkCountry(with); err != nil {
 		return nil, err
 	}
 	if s.o.Fetch == nil {

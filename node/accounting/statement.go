@@ -39,10 +39,10 @@ type StatementMade struct {
 
 // Statement writes what this country's log says of the messages that it exchanged with another: signed pages, a line each.
 func (s *Service) Statement(ctx context.Context, who desk.Actor, with protocol.Country, w io.Writer) (*StatementMade, error) {
-	if err := s.checkCountry(with); err != nil {
+	if err := s.oversee(ctx, who, with, "statement of the channels with a member made"); err != nil {
 		return nil, err
 	}
-	if err := s.oversee(ctx, who, with, "statement of the channels with a member made"); err != nil {
+	if err := s.checkCountry(with); err != nil {
 		return nil, err
 	}
 	made := &StatementMade{With: with}

@@ -41,6 +41,9 @@ func (s *Service) Acquire(ctx context.Context, who desk.Actor, key string, n New
 	if wanted, err := s.wanted(&n, roi); err != nil {
 		return nil, err
 	} else if wanted {
+		if err := s.desk.Allowed(ctx, act); err != nil {
+			return nil, err
+		}
 		if made, err = s.encode(ctx, &n, roi); err != nil {
 			if ctx.Err() != nil {
 				return nil, err

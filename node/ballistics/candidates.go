@@ -123,7 +123,7 @@ func listsOf(tx *store.Tx, f CandidateFilter) ([]string, error) {
 
 // Candidate shows one candidate; the first view is stamped.
 func (s *Service) Candidate(ctx context.Context, who desk.Actor, pair string) (*CandidateView, error) {
-	act := desk.Act{Actor: who, Action: policy.CandidatesView, Purpose: Purpose, Describe: describe(pair)}
+	act := onCandidate(desk.Act{Actor: who, Action: policy.CandidatesView}, pair)
 	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*CandidateView, error) {
 		c, err := findCandidate(tx, pair)
 		if err != nil {
@@ -149,7 +149,7 @@ func findCandidate(tx *store.Tx, pair string) (*Candidate, error) {
 	if len(pair) == 32 {
 		c, err := candidates.Get(tx, pair)
 		if errors.Is(err, store.ErrNotFound) {
-			return nil, desk.NotFound("there is no candidate %s in this node", pair)
+			return nil, noCandidate(pair)
 		}
 		return c, err
 	}
@@ -167,7 +167,7 @@ func findCandidate(tx *store.Tx, pair string) (*Candidate, error) {
 		found = c
 	}
 	if found == nil {
-		return nil, errors.Join(tx.Err(), desk.NotFound("there is no candidate %s in this node", pair))
+		return nil, errors.Join(tx.Err(), noCandidate(pair))
 	}
 	return found, tx.Err()
 }
@@ -190,6 +190,20 @@ func describe(pair string) func(tx *store.Tx) (policy.Resource, error) {
 			"reviewers": reviewersOf(c), "handling": c.Handling.Codes(), "owner": string(c.Country)}}, nil
 	}
 }
+
+// onCandidate is a person's act on a candidate. Whoever may not view it is not told whether it is there.
+func onCandidate(a desk.Act, pair string) desk.Act {
+	a.Purpose, a.Describe, a.Resource = Purpose, describe(pair), policy.Resource{Type: policy.KindCandidate, ID: asked(pair)}
+	a.Hidden = &desk.Hidden{Absent: noCandidate(pair), View: policy.CandidatesView}
+	return a
+}
+
+func noCandidate(pair string) error {
+	return desk.NotFound("there is no candidate %s in this node", asked(pair))
+}
+
+// asked is a name as the log keeps it that somebody asked for: of any length, and of nothing that is there.
+func asked(ref string) string { return ref[:min(len(ref), 60)] }
 
 func reviewersOf(c *Candidate) []string {
 	out := []string{}

@@ -2,6 +2,7 @@ package ballistics
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -26,7 +27,7 @@ func (s *Service) ConfirmHit(ctx context.Context, who desk.Actor, key string, n 
 	if n.Conclusion != "" && !slices.Contains(protocol.Conclusions, n.Conclusion) {
 		return nil, desk.Invalid("conclusion %.60q is not one of %s", n.Conclusion, strings.Join(protocol.Conclusions, ", "))
 	}
-	var action policy.Action
+	action := policy.HitConfirm
 	err := s.desk.Store.View(func(tx *store.Tx) error {
 		lead, err := findLead(tx, n.Pair)
 		if err == nil {
@@ -34,7 +35,7 @@ func (s *Service) ConfirmHit(ctx context.Context, who desk.Actor, key string, n 
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, desk.ErrNotFound) && !errors.Is(err, desk.ErrInvalid) { // which the authorised act says itself
 		return nil, err
 	}
 	return s.onLead(ctx, who, key, n.Pair, action, n, func(tx *store.Tx, lead *Lead) error {

@@ -17,7 +17,7 @@ import (
 
 // ReleaseLead sends a lead that two people of this side found: a person's own act, never the software's.
 func (s *Service) ReleaseLead(ctx context.Context, who desk.Actor, key, pair, narrative string) (*Lead, error) {
-	act := desk.Act{Actor: who, Key: key, Action: policy.LeadRelease, Purpose: Purpose, Request: []string{pair, narrative}, Describe: describe(pair)}
+	act := onCandidate(desk.Act{Actor: who, Key: key, Action: policy.LeadRelease, Request: []string{pair, narrative}}, pair)
 	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Lead, error) {
 		c, err := findCandidate(tx, pair)
 		if err != nil {
@@ -227,7 +227,8 @@ func (s *Service) GiveFeedback(ctx context.Context, who desk.Actor, key, pair, c
 
 // onLead runs one act on a lead and keeps the lead.
 func (s *Service) onLead(ctx context.Context, who desk.Actor, key, pair string, action policy.Action, request any, change func(tx *store.Tx, lead *Lead) error) (*Lead, error) {
-	act := desk.Act{Actor: who, Key: key, Action: action, Purpose: Purpose, Request: []any{pair, request},
+	act := desk.Act{Actor: who, Key: key, Action: action, Purpose: Purpose, Request: []any{pair, request}, Resource: policy.Resource{Type: policy.Lead, ID: asked(pair)},
+		Hidden: &desk.Hidden{Absent: noLead(pair), View: policy.LeadView},
 		Describe: func(tx *store.Tx) (policy.Resource, error) {
 			lead, err := findLead(tx, pair)
 			if err != nil {
@@ -300,7 +301,11 @@ func findLead(tx *store.Tx, ref string) (*Lead, error) {
 			return nil, desk.Invalid("%q names %d leads: give the whole pair, as `proofmark --json lead list` shows it", ref, len(found))
 		}
 	}
-	return nil, desk.NotFound("there is no lead %q in this node; `proofmark lead list` shows them", ref)
+	return nil, noLead(ref)
+}
+
+func noLead(ref string) error {
+	return desk.Absent(ref, "lead", "lead list")
 }
 
 // directed says what policy and log must know of a document about a lead.

@@ -26,7 +26,7 @@ type Picture struct {
 
 // Picture draws a candidate, its handling codes and the caveat on it. Whoever may view the candidate may see it; each look leaves its entry in the log.
 func (s *Service) Picture(ctx context.Context, who desk.Actor, pair string) (*Picture, error) {
-	act := desk.Act{Actor: who, Action: policy.CandidatesView, Purpose: Purpose, Describe: describe(pair)}
+	act := onCandidate(desk.Act{Actor: who, Action: policy.CandidatesView}, pair)
 	var c *Candidate
 	var a, b *Signature
 	err := s.desk.Store.View(func(tx *store.Tx) error { // only to name it in the log; nothing is shown before that is durable

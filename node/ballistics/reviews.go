@@ -2,6 +2,7 @@ package ballistics
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"proofmark/node/desk"
@@ -79,7 +80,8 @@ func (s *Service) Review(ctx context.Context, who desk.Actor, key string, n NewR
 	if err != nil {
 		return nil, err
 	}
-	act := desk.Act{Actor: who, Key: key, Action: action, Purpose: Purpose, Request: n, Describe: describe(n.Pair)}
+	act := onCandidate(desk.Act{Actor: who, Key: key, Action: action, Request: n}, n.Pair)
+	act.Hidden.Any = []policy.Action{policy.ReviewPrimary, policy.ReviewSecondary} // the round says which
 	var twice bool
 	v, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*CandidateView, error) {
 		c, err := findCandidate(tx, n.Pair)
@@ -131,6 +133,9 @@ func (s *Service) reviewAction(pair string, who desk.Actor) (action policy.Actio
 	action = policy.ReviewSecondary
 	err = s.desk.Store.View(func(tx *store.Tx) error {
 		c, err := findCandidate(tx, pair)
+		if errors.Is(err, desk.ErrNotFound) {
+			return nil // the authorised act itself says so
+		}
 		if err != nil {
 			return err
 		}

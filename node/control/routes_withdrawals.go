@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"proofmark/node/ballistics"
@@ -46,14 +47,25 @@ func (s *Server) withdraw(ctx context.Context, c call, r WithdrawRequest) (*disp
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	var action policy.Action
-	if err := s.services.Store.View(func(tx *store.Tx) (err error) {
-		action, err = d.WithdrawAction(tx, r.Ref)
+	// Which permission is needed, the document's type says. What is not there, or not to be withdrawn, is said by the authorised act itself.
+	may := dispatch.WithdrawActions()
+	action := may[0]
+	err := s.services.Store.View(func(tx *store.Tx) error {
+		found, err := d.WithdrawAction(tx, r.Ref)
+		if err == nil {
+			action = found
+		}
 		return err
-	}); err != nil {
+	})
+	if err != nil && !errors.Is(err, desk.ErrNotFound) && !errors.Is(err, desk.ErrConflict) && !errors.Is(err, desk.ErrInvalid) {
 		return nil, err
 	}
-	act := desk.Act{Actor: c.actor, Key: c.key, Action: action, Resource: policy.Resource{Type: policy.KindDocument, ID: r.Ref}, Request: r, Small: true}
+	asked := policy.Resource{Type: policy.KindDocument, ID: r.Ref[:min(len(r.Ref), 80)]}
+	act := desk.Act{Actor: c.actor, Key: c.key, Action: action, Resource: asked, Request: r, Small: true,
+		Hidden: &desk.Hidden{Absent: dispatch.NoDocument(r.Ref), View: policy.DocumentView, Any: may}}
+	if err != nil {
+		act.Describe = func(*store.Tx) (policy.Resource, error) { return asked, err }
+	}
 	return desk.Do(ctx, s.services.Desk, act, func(tx *store.Tx) (*dispatch.Recall, error) { return d.Withdraw(tx, c.actor, r.Ref, r.Withdrawal) })
 }
 

@@ -52,8 +52,12 @@ type Act struct {
 	// TwoPeople: two different people approved the act before, which meets a two-person approval that policy asks for.
 	TwoPeople bool
 
-	// Describe reads what policy must know of the object (who reviewed it, whose it is); it replaces Resource.
+	// Describe reads what policy must know of the object (who reviewed it, whose it is); it replaces Resource, which names what was asked for where the
+	// object is not there.
 	Describe func(tx *store.Tx) (policy.Resource, error)
+
+	// Hidden: nil where a refusal may tell that the object is there.
+	Hidden *Hidden
 }
 
 // Do authorises an act and runs fn in one transaction, once for each actor and key: a repeated key returns the first result, which therefore goes
@@ -102,28 +106,19 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 		}
 		return json.Unmarshal(result, &out)
 	})
-	if err == nil {
-		err = refusal
+	if err == nil && refusal != nil {
+		return zero, asPerson(refusal)
 	}
 	if err = asPerson(err); errors.Is(err, ErrNotFound) {
-		err = errors.Join(err, d.foundNothing(ctx, a))
+		err = errors.Join(err, d.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
+			tx.Audit(d.foundNothing(a, err))
+			return nil
+		}))
 	}
 	if err != nil {
 		return zero, err
 	}
 	return out, nil
-}
-
-// foundNothing records that somebody asked for an object that is not there: who tries names one after another is seen.
-func (d *Desk) foundNothing(ctx context.Context, a Act) error {
-	return d.Store.Update(ctx, func(tx *store.Tx) error {
-		tx.Audit(protocol.AuditEntry{
-			AuditHeader: protocol.AuditHeader{Action: protocol.ActConsult, Decision: "permit", Ground: "not-found"},
-			AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: "found nothing: " + string(a.Action),
-				Purpose: a.Purpose, PolicyVer: d.Policy().Version(), Justification: a.Actor.Justification},
-		})
-		return nil
-	})
 }
 
 // Read authorises a view and makes its audit entry durable before fn reads anything: nothing is shown that the log does not know of.
@@ -160,8 +155,14 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 		out, err = fn(tx)
 		return err
 	})
+	if err = asPerson(err); errors.Is(err, ErrNotFound) {
+		err = errors.Join(err, d.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
+			tx.Audit(d.foundNothing(a, err))
+			return nil
+		}))
+	}
 	if err != nil {
-		return zero, asPerson(err)
+		return zero, err
 	}
 	return out, nil
 }
@@ -189,12 +190,12 @@ func (d *Desk) decide(tx *store.Tx, a Act) policy.Decision {
 	})
 }
 
-// authorise asks policy and leaves the audit entry of a refusal in tx.
+// authorise asks policy and leaves the audit entry of a refusal in tx. An object that is not there is a refusal too, for those who may be told so.
 func (d *Desk) authorise(tx *store.Tx, a Act) (dec policy.Decision, refusal, err error) {
-	if a.Describe != nil {
-		if a.Resource, err = a.Describe(tx); err != nil {
-			return dec, nil, err
-		}
+	asked := a.Resource
+	missing, err := a.describe(tx)
+	if err != nil {
+		return dec, nil, err
 	}
 	dec = d.decide(tx, a)
 	ground := "policy"
@@ -203,6 +204,14 @@ func (d *Desk) authorise(tx *store.Tx, a Act) (dec policy.Decision, refusal, err
 	}
 	if dec.Allow && dec.Obligations.Justification == policy.Required && strings.TrimSpace(a.Actor.Justification) == "" {
 		dec.Allow, ground = false, "justification"
+	}
+	admitted := dec.Allow || a.Hidden != nil && d.admitted(tx, a, asked)
+	if missing != nil && admitted {
+		tx.Audit(d.foundNothing(a, missing))
+		if a.Hidden != nil && !d.sees(tx, a) {
+			missing = a.Hidden.Absent
+		}
+		return dec, missing, nil
 	}
 	if dec.Allow {
 		return dec, nil, nil
@@ -217,6 +226,16 @@ func (d *Desk) authorise(tx *store.Tx, a Act) (dec policy.Decision, refusal, err
 	}
 	if ground == "justification" {
 		return dec, Forbidden("%s is done for a stated reason only (%s). Say why: --why TEXT; the log keeps it.", a.Action, strings.Join(PolicyRefs(dec), ", ")), nil
+	}
+	switch {
+	case a.Hidden == nil:
+	case !admitted:
+		if a.Resource = asked; len(a.Hidden.Any) > 0 {
+			a.Action = a.Hidden.Any[0]
+		}
+		return dec, forbidden(a, d.decide(tx, a)), nil
+	case !d.sees(tx, a):
+		return dec, a.Hidden.Absent, nil
 	}
 	return dec, forbidden(a, dec), nil
 }

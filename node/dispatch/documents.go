@@ -97,10 +97,13 @@ func find(tx *store.Tx, id string) (*Record, error) {
 		if t, terr := Tombstones.Get(tx, id); terr == nil {
 			return nil, desk.NotFound("document %.80s was withdrawn by %s on %s (%s) and is not held here; the withdrawal is document %s", id, t.Issuer, t.At.Format(time.DateOnly), t.Reason, t.Withdrawal)
 		}
-		return nil, desk.NotFound("there is no document %.80s in this node", id)
+		return nil, NoDocument(id)
 	}
 	return r, err
 }
+
+// NoDocument says that there is no document of an id.
+func NoDocument(id string) error { return desk.NotFound("there is no document %.80s in this node", id) }
 
 // Show opens one document. What cannot be read of it is left out; its reason says why.
 func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {

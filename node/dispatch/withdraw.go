@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,6 +31,11 @@ var withdrawnBy = map[protocol.Type]policy.Action{
 	protocol.TypeTraceRequest: policy.TraceNew,
 	protocol.TypeTraceAnswer:  policy.TraceRespond,
 	protocol.TypeScanRelease:  policy.ScanRefuse,
+}
+
+// WithdrawActions are the permissions of which withdrawing a document needs one.
+func WithdrawActions() []policy.Action {
+	return slices.Sorted(maps.Values(withdrawnBy))
 }
 
 // WithdrawAction is the permission that withdrawing a document needs; of what cannot be withdrawn the error says why.

@@ -93,11 +93,14 @@ func (s *Service) Accept(ctx context.Context, who desk.Actor, key string, n Note
 
 // Approve is the second person's approval of what the first one began.
 func (s *Service) Approve(ctx context.Context, who desk.Actor, key, ref string) (*View, error) {
+	action := policy.OperationPropose
 	pending, err := s.pending(ref)
+	if errors.Is(err, desk.ErrNotFound) { // the authorised act says so, and the log keeps who asked
+		return desk.Do(ctx, s.desk, s.act(who, key, action, ref, "approve"), func(*store.Tx) (*View, error) { return nil, err })
+	}
 	if err != nil {
 		return nil, err
 	}
-	action := policy.OperationPropose
 	if pending.What == accept {
 		action = policy.OperationAccept
 	}
@@ -128,10 +131,11 @@ func (s *Service) Approve(ctx context.Context, who desk.Actor, key, ref string) 
 
 // Reject ends what awaits a second person; whoever began it may take it back.
 func (s *Service) Reject(ctx context.Context, who desk.Actor, key string, n Note) (*View, error) {
-	if _, err := s.pending(n.Ref); err != nil {
-		return nil, err
-	}
+	_, none := s.pending(n.Ref)
 	return desk.Do(ctx, s.desk, s.act(who, key, policy.OperationAccept, n.Ref, []string{"reject", n.Note}), func(tx *store.Tx) (*View, error) {
+		if none != nil {
+			return nil, none
+		}
 		o, err := s.awaiting(tx, n.Ref)
 		if err != nil {
 			return nil, err

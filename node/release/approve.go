@@ -141,21 +141,19 @@ func decidable(tx *store.Tx, ref string) (*Request, error) {
 // act is a person's act on a request that is there already. What is not there is described by its name alone, so that somebody who may not see requests
 // cannot tell one from the other.
 func (s *Service) act(who desk.Actor, key string, action policy.Action, ref string, request any) desk.Act {
-	return desk.Act{Actor: who, Key: key, Action: action, Purpose: Purpose, Request: request, Describe: func(tx *store.Tx) (policy.Resource, error) {
-		res := policy.Resource{Type: policy.Scan, ID: ref[:min(len(ref), 60)]}
-		r, err := find(tx, ref)
-		switch {
-		case err == nil:
-			res.ID = r.ID
-			res.Attributes = map[string]any{"owner": string(r.owner(s.desk.Country)), "addressee": string(r.addressee(s.desk.Country)), "handling": r.Handling.Codes()}
+	asked := policy.Resource{Type: policy.Scan, ID: ref[:min(len(ref), 60)]}
+	return desk.Act{Actor: who, Key: key, Action: action, Purpose: Purpose, Request: request, Resource: asked,
+		Hidden: &desk.Hidden{Absent: desk.Absent(ref, "scan request", "scan requests"), View: policy.ScanView},
+		Describe: func(tx *store.Tx) (policy.Resource, error) {
+			r, err := find(tx, ref)
+			if err != nil {
+				return asked, err
+			}
 			reviewers := []string{}
 			for _, a := range r.Approvals {
 				reviewers = append(reviewers, a.By)
 			}
-			res.Attributes["reviewers"] = reviewers
-		case !errors.Is(err, store.ErrNotFound) && !errors.Is(err, desk.ErrNotFound) && !errors.Is(err, desk.ErrConflict):
-			return res, err
-		}
-		return res, nil
-	}}
+			return policy.Resource{Type: policy.Scan, ID: r.ID, Attributes: map[string]any{"owner": string(r.owner(s.desk.Country)),
+				"addressee": string(r.addressee(s.desk.Country)), "handling": r.Handling.Codes(), "reviewers": reviewers}}, nil
+		}}
 }

@@ -22,7 +22,7 @@ func (s *Service) Purge(ctx context.Context, who desk.Actor, key, ref, reason st
 		return nil, err
 	}
 	act := desk.Act{Actor: who, Key: key, Action: policy.RetentionPurge, Request: []any{ref, reason}, TwoPeople: true, // whether a second one is needed is looked at below
-		Resource: policy.Resource{Type: policy.KindRetention}, Describe: s.describe(ref)}
+		Resource: policy.Resource{Type: policy.KindRetention, ID: short(ref)}, Describe: s.describe(ref)}
 	var alone error
 	v, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Review, error) {
 		alone = nil

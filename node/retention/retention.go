@@ -238,8 +238,12 @@ func (s *Service) describe(ref string) func(tx *store.Tx) (policy.Resource, erro
 		res := policy.Resource{Type: policy.KindRetention}
 		r, _, err := s.find(tx, ref)
 		switch {
-		case errors.Is(err, desk.ErrNotFound), errors.Is(err, desk.ErrInvalid): // the authorised act itself says so
-			return res, nil
+		case errors.Is(err, desk.ErrNotFound):
+			if v, gone := reviews.Get(tx, ref); gone == nil && v.Purged != nil { // it was there, and the act itself says what became of it
+				res.ID = ref
+				return res, nil
+			}
+			return res, err
 		case err != nil:
 			return res, err
 		}
@@ -263,7 +267,7 @@ func (s *Service) Keep(ctx context.Context, who desk.Actor, key, ref string, unt
 	if err := checkReason(reason); err != nil {
 		return nil, err
 	}
-	act := desk.Act{Actor: who, Key: key, Action: policy.RetentionReview, Resource: policy.Resource{Type: policy.KindRetention}, Request: []any{ref, until, reason}, Describe: s.describe(ref)}
+	act := desk.Act{Actor: who, Key: key, Action: policy.RetentionReview, Resource: policy.Resource{Type: policy.KindRetention, ID: short(ref)}, Request: []any{ref, until, reason}, Describe: s.describe(ref)}
 	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Review, error) {
 		r, _, err := s.find(tx, ref)
 		if err != nil {

@@ -4,6 +4,7 @@ package sharing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -106,7 +107,7 @@ func (s *Service) Apply(ctx context.Context, who desk.Actor, key string, files m
 
 // Approve puts a proposal in force; it is another person's act than the proposal.
 func (s *Service) Approve(ctx context.Context, who desk.Actor, key, version string) (*Proposal, error) {
-	known, err := s.Get(version)
+	known, err := s.proposed(ctx, who, version)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +139,7 @@ func (s *Service) Approve(ctx context.Context, who desk.Actor, key, version stri
 
 // Reject ends a proposal; whoever made it may take it back.
 func (s *Service) Reject(ctx context.Context, who desk.Actor, key, version, why string) (*Proposal, error) {
-	known, err := s.Get(version)
+	known, err := s.proposed(ctx, who, version)
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +158,16 @@ func (s *Service) Reject(ctx context.Context, who desk.Actor, key, version, why 
 		s.audit(tx, p, who, "policy rejected")
 		return p, proposals.Put(tx, p.Version, p)
 	})
+}
+
+// proposed finds a proposal for somebody's decision about it. Of one that is not there the log keeps who asked.
+func (s *Service) proposed(ctx context.Context, who desk.Actor, version string) (*Proposal, error) {
+	p, err := s.Get(version)
+	if errors.Is(err, desk.ErrNotFound) {
+		act := s.second(who, "", "find", &Proposal{Version: version[:min(len(version), 80)]})
+		_, err = desk.Do(ctx, s.desk, act, func(*store.Tx) (*Proposal, error) { return nil, err })
+	}
+	return p, err
 }
 
 func (s *Service) second(who desk.Actor, key, what string, p *Proposal) desk.Act {

@@ -2,7 +2,6 @@ package tracing
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -224,17 +223,16 @@ func (s *Service) Trace(ctx context.Context, who desk.Actor, ref string) (*Trace
 // act is a person's act on a trace that is there already. What is not there is described by its name alone, so that somebody who may not
 // see traces cannot tell one from the other.
 func (s *Service) act(who desk.Actor, key string, action policy.Action, ref string, request any) desk.Act {
-	return desk.Act{Actor: who, Key: key, Action: action, Purpose: Purpose, Request: request, Describe: func(tx *store.Tx) (policy.Resource, error) {
-		r := policy.Resource{Type: policy.KindTrace, ID: shorten(ref)}
-		tr, err := findTrace(tx, ref)
-		switch {
-		case err == nil:
-			r.ID, r.Attributes = tr.ID, s.attributes(tr)
-		case !errors.Is(err, store.ErrNotFound) && !errors.Is(err, desk.ErrNotFound) && !errors.Is(err, desk.ErrConflict):
-			return r, err
-		}
-		return r, nil
-	}}
+	res := policy.Resource{Type: policy.KindTrace, ID: shorten(ref)}
+	return desk.Act{Actor: who, Key: key, Action: action, Purpose: Purpose, Request: request, Resource: res,
+		Hidden: &desk.Hidden{Absent: desk.Absent(ref, "trace", "trace list"), View: policy.TraceView},
+		Describe: func(tx *store.Tx) (policy.Resource, error) {
+			tr, err := findTrace(tx, ref)
+			if err != nil {
+				return res, err
+			}
+			return policy.Resource{Type: policy.KindTrace, ID: tr.ID, Attributes: s.attributes(tr)}, nil
+		}}
 }
 
 // idOf names the object of an audit entry: the trace's id where there is one, otherwise what was asked for.
