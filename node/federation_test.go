@@ -150,20 +150,21 @@ func call[Resp, Req any](t testing.TB, c *control.Client, name string, req Req) 
 	return resp
 }
 
-// federate signs a roster of the bureaus by two of two holders and installs it everywhere.
-func federate(t testing.TB, bureaus ...*bureau) (doc *roster.Document, keys []*roster.HolderKey) {
+// compose signs a roster of the bureaus by two of two holders, whose private keys it returns as they lie in files.
+func compose(t testing.TB, bureaus ...*bureau) (doc *roster.Document, private [][]byte) {
 	t.Helper()
+	var keys []*roster.HolderKey
 	var holders []roster.Holder
 	for _, name := range []string{"A. Silva", "B. Moreau"} {
-		private, _, err := roster.NewHolder(name, []byte(testPassphrase), rand.Reader)
+		p, _, err := roster.NewHolder(name, []byte(testPassphrase), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		k, err := roster.OpenHolder(private, []byte(testPassphrase))
+		k, err := roster.OpenHolder(p, []byte(testPassphrase))
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys, holders = append(keys, k), append(holders, k.Holder())
+		keys, holders, private = append(keys, k), append(holders, k.Holder()), append(private, p)
 	}
 	now := time.Now()
 	doc, err := roster.Create("test federation", holders, 2, now, now.AddDate(1, 0, 0))
@@ -183,6 +184,20 @@ func federate(t testing.TB, bureaus ...*bureau) (doc *roster.Document, keys []*r
 		if err := doc.Sign(k); err != nil {
 			t.Fatal(err)
 		}
+	}
+	return doc, private
+}
+
+// federate signs a roster of the bureaus by two of two holders and installs it everywhere.
+func federate(t testing.TB, bureaus ...*bureau) (doc *roster.Document, keys []*roster.HolderKey) {
+	t.Helper()
+	doc, private := compose(t, bureaus...)
+	for _, p := range private {
+		k, err := roster.OpenHolder(p, []byte(testPassphrase))
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, k)
 	}
 	raw, err := doc.Marshal()
 	if err != nil {

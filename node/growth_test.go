@@ -17,11 +17,14 @@ import (
 	"time"
 
 	"proofmark/correlate/synth"
+	"proofmark/crypto"
 	"proofmark/crypto/roster"
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
+	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/membership"
+	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -38,9 +41,7 @@ func BenchmarkGrowth(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, c := range countryCodes(n) {
-			makeBureau(b, filepath.Join(dir, c), c)
-		}
+		found(b, dir, n)
 		return
 	}
 	for _, text := range strings.Split(*growthMembers, ",") {
@@ -55,8 +56,67 @@ func BenchmarkGrowth(b *testing.B) {
 // growthFolders names the environment variable that has a process make the nodes' folders, in the folder that it says.
 const growthFolders = "PROOFMARK_GROWTH_FOLDERS"
 
+const rosterFile, holderFile = "roster.json", "holder-%d" // beside the nodes' folders
+
+// found makes the folders of a federation: each member has installed the first roster before it starts for the first time.
+func found(b *testing.B, dir string, n int) {
+	var bureaus []*bureau
+	for _, c := range countryCodes(n) {
+		bureaus = append(bureaus, makeBureau(b, filepath.Join(dir, c), c))
+	}
+	doc, private := compose(b, bureaus...)
+	raw, err := doc.Marshal()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, rosterFile), raw, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for i, p := range private {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf(holderFile, i)), p, 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	admin := desk.Actor{Name: "admin", Roles: []string{policy.Administrator}}
+	for _, m := range bureaus {
+		node, err := Open(m.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := node.membership.Install(b.Context(), admin, "", [][]byte{raw}, doc.Hash()); err != nil {
+			b.Fatal(err)
+		}
+		if err := node.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// founded reads what found wrote beside the folders.
+func founded(b *testing.B, dir string) (doc *roster.Document, keys []*roster.HolderKey) {
+	raw, err := os.ReadFile(filepath.Join(dir, rosterFile))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if doc, err = roster.Parse(raw); err != nil {
+		b.Fatal(err)
+	}
+	for i := range 2 {
+		private, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf(holderFile, i)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		k, err := roster.OpenHolder(private, []byte(testPassphrase))
+		if err != nil {
+			b.Fatal(err)
+		}
+		keys = append(keys, k)
+	}
+	return doc, keys
+}
+
 func grow(b *testing.B, n int) {
-	// The folders are made by another process, as `proofmark init` makes them: the tables in memory of two hundred stores that were opened for it and
+	// The folders are made by another process, as `proofmark init` and `proofmark join` make them: the tables in memory of two hundred stores that were opened for it and
 	// closed would count as these nodes'.
 	dir := shortTemp(b)
 	child := exec.Command(os.Args[0], "-test.run=^$", "-test.bench=^BenchmarkGrowth$", "-test.benchtime=1x", "-growth="+strconv.Itoa(n))
@@ -64,22 +124,23 @@ func grow(b *testing.B, n int) {
 	if out, err := child.CombinedOutput(); err != nil {
 		b.Fatalf("make %d folders: %v\n%s", n, err, out)
 	}
+	list, keys := founded(b, dir)
 	bureaus := make([]*bureau, n)
 	for i, c := range countryCodes(n) {
 		bureaus[i] = &bureau{t: b, country: c, dir: filepath.Join(dir, c), people: map[string]*control.Client{}}
 	}
-	for _, m := range bureaus {
+	for i, m := range bureaus {
 		m.start()
-		people := map[string]string{}
-		if m == bureaus[0] {
-			people = roles
-		}
-		m.login(people)
+		tell(b, bureaus[:i+1], "%d of %d members started", i+1, n)
 	}
-	list, keys := federate(b, bureaus...)
-	begun := time.Now() // of the last installation: the first ones dial already
+	bureaus[0].login(roles)
+	begun := time.Now() // of the last start: the first ones dial already
 	want := n * (n - 1)
-	wait(b, "everybody is connected with everybody", func() bool { return connections(bureaus) == want })
+	wait(b, "everybody is connected with everybody", func() bool {
+		have := connections(bureaus)
+		tell(b, bureaus, "%d of %d connections", have, want)
+		return have == want
+	})
 	mesh := time.Since(begun)
 	settle(b, bureaus)
 	debug.FreeOSMemory()
@@ -189,6 +250,17 @@ func open(bureaus []*bureau) (n int) {
 	}
 	return n
 }
+
+// tell writes to standard error how far it is, each ten seconds at most, with what the process costs.
+func tell(b *testing.B, bureaus []*bureau, format string, a ...any) {
+	if time.Since(told) < 10*time.Second {
+		return
+	}
+	told = time.Now()
+	fmt.Fprintf(os.Stderr, "%s: %s; %.0f MB/node\n", told.Format(time.TimeOnly), fmt.Sprintf(format, a...), residentMB(b, os.Getpid())/float64(len(bureaus)))
+}
+
+var told time.Time // when tell last wrote
 
 // settle waits until the number of connections stays the same for a while: doubled ones are closed, and hosts learn of each other after connecting.
 func settle(b *testing.B, bureaus []*bureau) {

@@ -243,6 +243,9 @@ func (l *link) dial() error {
 		errs = append(errs, err)
 	}
 	for _, p := range m.peers {
+		if !worthAsking(int(l.dials.Load())) {
+			break
+		}
 		found, err := l.x.locate(l.life, l.country, p)
 		if err == nil {
 			l.x.host.Peerstore().AddAddrs(p, found.Addrs, peerstore.TempAddrTTL)
@@ -261,6 +264,14 @@ func (l *link) dial() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// worthAsking tells whether the other members are asked for an address after so many attempts in a row: the first three, then ever more seldom, and at last four times an
+// hour. A member whose address changes announces it to all who are connected; this is for those who were not. Two hundred members of whom half are away
+// would else ask one another without end.
+func worthAsking(attempt int) bool {
+	const seldom = 16 // attempts, a minute each
+	return attempt <= 3 || attempt%seldom == 0 || attempt < seldom && attempt&(attempt-1) == 0
 }
 
 func (l *link) dialPeer(p peer.ID, m *member) error {
