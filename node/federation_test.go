@@ -91,20 +91,37 @@ func freePort(t testing.TB) int {
 
 func (b *bureau) start() {
 	b.t.Helper()
+	b.open()
+	b.run()()
+}
+
+// open gives the node its database and its ports; it talks to nobody before run.
+func (b *bureau) open() {
+	b.t.Helper()
 	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans, muxer: b.muxer, Log: b.log, witnessing: b.witnessing})
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.node = n
+}
+
+// run starts what was opened; what it returns waits until people can log in.
+func (b *bureau) run() (wait func()) {
+	b.t.Helper()
+	n := b.node
 	ctx, stop := context.WithCancel(context.Background())
-	b.node, b.stop, b.done = n, stop, make(chan error, 1)
+	b.stop, b.done = stop, make(chan error, 1)
 	ready := make(chan struct{})
 	go func() { b.done <- n.Run(ctx, func() { close(ready) }) }()
-	select {
-	case <-ready:
-	case err := <-b.done:
-		b.t.Fatal(err)
-	}
 	b.t.Cleanup(b.halt)
+	return func() {
+		select {
+		case <-ready:
+		case err := <-b.done:
+			b.stop = nil
+			b.t.Fatal(err)
+		}
+	}
 }
 
 func (b *bureau) halt() {

@@ -130,8 +130,16 @@ func grow(b *testing.B, n int) {
 		bureaus[i] = &bureau{t: b, country: c, dir: filepath.Join(dir, c), people: map[string]*control.Client{}}
 	}
 	for i, m := range bureaus {
-		m.start()
-		tell(b, bureaus[:i+1], "%d of %d members started", i+1, n)
+		m.open()
+		tell(b, bureaus[:i+1], "%d of %d members opened", i+1, n)
+	}
+	ready := make([]func(), n)
+	for i, m := range bureaus { // all at once: most of a federation is up at most times
+		ready[i] = m.run()
+	}
+	for i, wait := range ready {
+		wait()
+		tell(b, bureaus, "%d of %d members run", i+1, n)
 	}
 	bureaus[0].login(roles)
 	begun := time.Now() // of the last start: the first ones dial already

@@ -40,6 +40,9 @@ func (x *Exchange) locate(ctx context.Context, c protocol.Country, id peer.ID) (
 	if x.dht.RoutingTable().Size() == 0 {
 		return peer.AddrInfo{}, errors.New("no other member is connected that could be asked for its address")
 	}
+	if !x.lookups.Allow() {
+		return peer.AddrInfo{}, errors.New("the other members were asked for addresses a moment ago, and will be again")
+	}
 	ctx, cancel := context.WithTimeout(ctx, x.pace.locate)
 	defer cancel()
 	x.findAddresses(ctx, c)

@@ -19,8 +19,10 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"golang.org/x/time/rate"
 	"proofmark/crypto/roster"
 	"proofmark/node/dispatch"
+
 	"proofmark/protocol"
 )
 
@@ -108,6 +110,7 @@ type Exchange struct {
 	works sync.WaitGroup // links and stream handlers
 
 	tidings chan struct{} // there is news about rosters or addresses to tell
+	lookups *rate.Limiter // of addresses, in the members' table
 
 	turn    sync.Mutex     // one change of roster at a time
 	adopted *roster.Roster // the last one taken over
@@ -144,7 +147,7 @@ func New(o Options) (*Exchange, error) {
 		return nil, errors.Join(err, h.Close())
 	}
 	life, end := context.WithCancel(context.Background())
-	x := &Exchange{o: o, relay: served, pace: defaultPace, gate: gate, tidings: make(chan struct{}, 1), host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
+	x := &Exchange{o: o, relay: served, pace: defaultPace, gate: gate, tidings: make(chan struct{}, 1), lookups: rate.NewLimiter(rate.Every(5*time.Second), 10), host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
 	held.x.Store(x)
 	h.Network().Notify(&network.NotifyBundle{
 		ConnectedF:    func(_ network.Network, c network.Conn) { x.connected(c) },

@@ -267,8 +267,7 @@ func (l *link) dial() error {
 }
 
 // worthAsking tells whether the other members are asked for an address after so many attempts in a row: the first three, then ever more seldom, and at last four times an
-// hour. A member whose address changes announces it to all who are connected; this is for those who were not. Two hundred members of whom half are away
-// would else ask one another without end.
+// hour. A member whose address changes announces it to all who are connected; this is for those who were not.
 func worthAsking(attempt int) bool {
 	const seldom = 16 // attempts, a minute each
 	return attempt <= 3 || attempt%seldom == 0 || attempt < seldom && attempt&(attempt-1) == 0
