@@ -112,6 +112,8 @@ type Exchange struct {
 	tidings chan struct{} // there is news about rosters or addresses to tell
 	lookups *rate.Limiter // of addresses, in the members' table
 
+	dialling, redialling chan struct{} // attempts under way, to those who may answer and to those who did not
+
 	turn    sync.Mutex     // one change of roster at a time
 	adopted *roster.Roster // the last one taken over
 
@@ -147,7 +149,8 @@ func New(o Options) (*Exchange, error) {
 		return nil, errors.Join(err, h.Close())
 	}
 	life, end := context.WithCancel(context.Background())
-	x := &Exchange{o: o, relay: served, pace: defaultPace, gate: gate, tidings: make(chan struct{}, 1), lookups: rate.NewLimiter(rate.Every(5*time.Second), 10), host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
+	x := &Exchange{o: o, relay: served, pace: defaultPace, gate: gate, tidings: make(chan struct{}, 1), lookups: rate.NewLimiter(rate.Every(5*time.Second), 10),
+		dialling: make(chan struct{}, 8), redialling: make(chan struct{}, 8), host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
 	held.x.Store(x)
 	h.Network().Notify(&network.NotifyBundle{
 		ConnectedF:    func(_ network.Network, c network.Conn) { x.connected(c) },

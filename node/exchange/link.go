@@ -195,10 +195,29 @@ func (l *link) keep() {
 			continue
 		}
 		wait = backoff(int(l.dials.Add(1)), l.x.pace.retryMin, l.x.pace.retryMax, rand.Float64())
-		if err := contained(l.dial); err != nil {
+		if err := l.inTurn(func() error { return contained(l.dial) }); err != nil {
 			l.fault(connecting, fmt.Errorf("connect: %w", err), wait)
 		}
 	}
+}
+
+// inTurn dials when it is this link's turn: few handshakes at once come to an end, hundreds keep one another from it. Those who did not answer before wait in a queue of
+// their own, as an attempt may take its whole time.
+func (l *link) inTurn(dial func() error) error {
+	queue := l.x.dialling
+	if l.dials.Load() > 2 {
+		queue = l.x.redialling
+	}
+	select {
+	case queue <- struct{}{}:
+	case <-l.life.Done():
+		return l.life.Err()
+	}
+	defer func() { <-queue }()
+	if l.newest() != nil {
+		return nil // the other side was quicker
+	}
+	return dial()
 }
 
 // courtesy is how long a first attempt waits. Of two nodes that hear of each other, or lose each other, at the same moment, one dials at once and the

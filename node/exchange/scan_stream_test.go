@@ -98,8 +98,18 @@ func (b *bad) openScan() network.Stream {
 	return s
 }
 
-// fetch gets a scan as a node does.
+// fetch gets a scan as a node does: again, while the owner is still ending the streams before.
 func (n *node) fetch(from protocol.Country, hash string, offset, size int64) (got []byte, err error) {
+	for range 600 {
+		if got, err = n.fetchOnce(from, hash, offset, size); err == nil || !strings.Contains(err.Error(), errTooMany.Error()) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return got, err
+}
+
+func (n *node) fetchOnce(from protocol.Country, hash string, offset, size int64) (got []byte, err error) {
 	done := false
 	err = n.x.FetchScan(context.Background(), from, ScanAsk{Release: releaseID, SHA256: hash, Offset: offset}, size,
 		ScanSink{Take: func(b []byte) error { got = append(got, b...); return nil }, Done: func() error { done = true; return nil }})
