@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -50,15 +49,16 @@ func (tx *Tx) appendAudit(tree *auditTree) error {
 			return fmt.Errorf("audit entry %q: %w", e.Event, err)
 		}
 		at := number(uint64(tree.size))
-		hashes, err := tree.append(leaf.Content())
-		if err != nil {
-			return fmt.Errorf("audit entry %q: %w", e.Event, err)
-		}
-		if err := errors.Join(tx.put(spaceLeaf+at, encodeLeaf(leaf, hashes)), tx.noteBlock(&AuditRecord{Index: tree.size - 1, AuditEntry: e})); err != nil {
+		if err := tx.put(spaceLeaf+at, encodeLeaf(leaf, tree.append(leaf.Content()))); err != nil {
 			return fmt.Errorf("audit entry %q: %w", e.Event, err)
 		}
 		for _, key := range auditIndexKeys(tree.size-1, e) {
 			if err := tx.put(key, present); err != nil {
+				return fmt.Errorf("audit entry %q: index: %w", e.Event, err)
+			}
+		}
+		if tree.size%timeBlock == 0 {
+			if err := tx.describeBlock(tree.size/timeBlock - 1); err != nil {
 				return fmt.Errorf("audit entry %q: index: %w", e.Event, err)
 			}
 		}
@@ -92,7 +92,7 @@ func (tx *Tx) EraseAudit(index int64) error {
 			return fmt.Errorf("audit entry %d: %w", index, err)
 		}
 	}
-	if err := tx.forgetBlock(index, full, bare); err != nil {
+	if err := tx.forgetInBlock(index, full, bare); err != nil {
 		return fmt.Errorf("audit entry %d: %w", index, err)
 	}
 	return tx.put(spaceLeaf+number(uint64(index)), encodeLeaf(leaf, hashes))

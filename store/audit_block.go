@@ -1,33 +1,26 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"proofmark/protocol"
 )
 
-// timeBlock is the number of audit entries that are described together: the earliest and latest time among them, and which actions, purposes, policies
-// and the like occur in them, so that a query skips the rest of the log. The clock may jump: times need not ascend.
-const timeBlock = 256
-
-// timeEra is the number of blocks whose times are summed up once more.
-const timeEra = 256
-
-// What blocks are known by. The first four follow from what outlives an erasure; the others come from bodies and go when the last body that says them is erased.
+// What blocks are known by. The first five follow from what outlives an erasure; the others come from bodies and go when the body that says them is erased.
 const (
-	blockAction   = "a"
-	blockDecision = "d"
-	blockGround   = "g"
-	blockErased   = "e" // of entries whose body was erased: "erased"
-	blockKind     = "k"
-	blockPurpose  = "p"
-	blockPolicy   = "y" // the policy's id, without file and line
-	blockHandling = "h"
+	blockAction      = "a"
+	blockCounterpart = "c"
+	blockDecision    = "d"
+	blockGround      = "g"
+	blockErased      = "e" // of entries whose body was erased: "erased"
+	blockActor       = "w"
+	blockKind        = "k"
+	blockPurpose     = "p"
+	blockPolicy      = "y" // the policy's id, without file and line
+	blockHandling    = "h"
 )
 
 const erasedWord = "erased"
@@ -38,129 +31,145 @@ func policyID(ref string) string {
 	return id
 }
 
+// blockPrefix is what the keys of all blocks with this value begin with. A value beyond what a key can hold is cut: whoever asks the index compares with the
+// entry itself.
 func blockPrefix(kind, value string) string { return spaceBlock + kind + escape(indexed(value)) }
 
-// describeBlock lists the keys by which the block of an entry is found, with repetitions where the entry has some.
-func describeBlock(r *AuditRecord) []string {
-	index, e := r.Index, &r.AuditEntry
-	at := newestFirst(index / timeBlock)
-	keys := make([]string, 0, 5+len(e.Policies)+len(e.Handling))
-	add := func(kind, value string) {
+func blockKey(v blockValue, block int64) string {
+	return blockPrefix(v.kind, v.value) + newestFirst(block)
+}
+
+// blockValue is something that a block is known by; value is cut to what a key can hold.
+type blockValue struct{ kind, value string }
+
+// blockValues hands over what an entry makes its block known by, some of it perhaps twice.
+func blockValues(r *AuditRecord, add func(blockValue)) {
+	one := func(kind, value string) {
 		if value != "" {
-			keys = append(keys, blockPrefix(kind, value)+at)
+			add(blockValue{kind, indexed(value)})
 		}
 	}
-	add(blockAction, string(e.Action))
-	add(blockDecision, e.Decision)
-	add(blockGround, e.Ground)
+	one(blockAction, string(r.Action))
+	one(blockCounterpart, r.Counterpart)
+	one(blockDecision, r.Decision)
+	one(blockGround, r.Ground)
 	if r.Erased {
-		add(blockErased, erasedWord)
+		one(blockErased, erasedWord)
 	}
-	add(blockKind, e.Kind)
-	add(blockPurpose, e.Purpose)
-	for _, p := range e.Policies {
-		add(blockPolicy, policyID(p))
+	one(blockActor, r.Actor)
+	one(blockKind, r.Kind)
+	one(blockPurpose, r.Purpose)
+	for _, p := range r.Policies {
+		one(blockPolicy, policyID(p))
 	}
-	for _, h := range e.Handling {
-		add(blockHandling, h)
+	for _, h := range r.Handling {
+		one(blockHandling, h)
 	}
-	return keys
 }
 
-// noteBlock describes a new entry in what is kept of its block.
-func (tx *Tx) noteBlock(r *AuditRecord) error {
-	for _, key := range describeBlock(r) {
-		known, err := tx.has(key)
-		if err == nil && !known {
-			err = tx.put(key, present)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	block := r.Index / timeBlock
-	return errors.Join(tx.noteSpan(spaceTimes, block, spanOf(r.Time)), tx.noteSpan(spaceEras, block/timeEra, spanOf(r.Time)))
+// blockIndex gathers what the entries of one block say of it.
+type blockIndex struct {
+	sets  map[blockValue]*blockSet
+	known *timeSpan  // of the entries whose time is known
+	days  []timeSpan // of erased entries, of whose time only the day is left
 }
 
-// forgetBlock takes away what only the erased entry said of its block, and notes that it has one.
-func (tx *Tx) forgetBlock(index int64, full, bare protocol.AuditEntry) error {
-	kept := describeBlock(&AuditRecord{Index: index, Erased: true, AuditEntry: bare})
-	gone := make(map[string]bool)
-	for _, key := range describeBlock(&AuditRecord{Index: index, AuditEntry: full}) {
-		gone[key] = true
+func newBlockIndex() *blockIndex { return &blockIndex{sets: make(map[blockValue]*blockSet, 32)} }
+
+func (b *blockIndex) add(r *AuditRecord) error {
+	offset := r.Index % timeBlock
+	blockValues(r, func(v blockValue) {
+		set := b.sets[v]
+		if set == nil {
+			set = &blockSet{}
+			b.sets[v] = set
+		}
+		set.add(offset)
+	})
+	if r.Erased {
+		day, err := daySpan(r.Day)
+		b.days = append(b.days, day)
+		return err
 	}
-	for _, key := range kept {
-		if err := tx.put(key, present); err != nil {
-			return err
-		}
-		delete(gone, key)
+	span := spanOf(r.Time)
+	if b.known != nil {
+		span = span.with(*b.known)
 	}
-	first := index - index%timeBlock
-	for i := first; i < first+timeBlock && len(gone) > 0; i++ {
-		if i == index {
-			continue
-		}
-		r, err := tx.auditRecord(i)
-		if errors.Is(err, ErrNotFound) {
-			break // the log's end; what this act appends comes after
-		}
-		if err != nil {
-			return err
-		}
-		for _, key := range describeBlock(&r) {
-			delete(gone, key)
-		}
-	}
-	for key := range gone {
-		if err := tx.del(key); err != nil {
-			return err
-		}
-	}
+	b.known = &span
 	return nil
 }
 
-// timeSpan is a period in Unix seconds, from first to before end.
-type timeSpan struct{ first, end int64 }
-
-func spanOf(at time.Time) timeSpan { return timeSpan{at.Unix(), at.Unix() + 1} }
-
-func (p timeSpan) with(o timeSpan) timeSpan {
-	return timeSpan{min(p.first, o.first), max(p.end, o.end)}
+// span is the period that the entries can lie in.
+func (b *blockIndex) span() timeSpan {
+	spans := b.days
+	if b.known != nil {
+		spans = append(slices.Clip(spans), *b.known)
+	}
+	out := spans[0]
+	for _, s := range spans[1:] {
+		out = out.with(s)
+	}
+	return out
 }
 
-// overlaps reports whether something between since and until (a zero time is no bound) can lie in the span.
-func (p timeSpan) overlaps(since, until time.Time) bool {
-	return (since.IsZero() || p.end > since.Unix()) && (until.IsZero() || p.first <= until.Unix())
-}
-
-// noteSpan widens the period of a part of the log.
-func (tx *Tx) noteSpan(space string, part int64, span timeSpan) error {
-	old, err := tx.timesOf(space, part)
-	switch {
-	case errors.Is(err, ErrNotFound):
-	case err != nil:
-		return err
-	default:
-		if span = span.with(old); span == old {
-			return nil
+// describeBlock writes what is kept of a block whose last entry has just been written. It reads them all again: some may have been erased since.
+func (tx *Tx) describeBlock(block int64) error {
+	b := newBlockIndex()
+	for index := block * timeBlock; index < (block+1)*timeBlock; index++ {
+		r, err := tx.auditRecord(index)
+		if err == nil {
+			err = b.add(&r)
+		}
+		if err != nil {
+			return fmt.Errorf("describe the block of audit entry %d: %w", index, err)
 		}
 	}
-	return tx.put(space+number(uint64(part)), []byte(number(uint64(span.first))+number(uint64(span.end))))
+	for v, set := range b.sets {
+		if err := tx.put(blockKey(v, block), set.encode()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(tx.noteSpan(spaceTimes, block, b.span()), tx.noteSpan(spaceEras, block/timeEra, b.span()))
 }
 
-func (tx *Tx) timesOf(space string, part int64) (timeSpan, error) {
-	b, err := tx.get(space + number(uint64(part)))
+// forgetInBlock takes away what an entry that is being erased said of its block, and notes that it is erased. A block that is not whole has no description.
+func (tx *Tx) forgetInBlock(index int64, full, bare protocol.AuditEntry) error {
+	block, offset := index/timeBlock, index%timeBlock
+	if whole, err := tx.has(spaceLeaf + number(uint64((block+1)*timeBlock-1))); err != nil || !whole {
+		return err
+	}
+	said := map[blockValue]bool{}
+	blockValues(&AuditRecord{Index: index, AuditEntry: full}, func(v blockValue) { said[v] = false })
+	blockValues(&AuditRecord{Index: index, Erased: true, AuditEntry: bare}, func(v blockValue) { said[v] = true })
+	for v, still := range said {
+		if err := tx.changeSet(blockKey(v, block), offset, still); err != nil {
+			return err
+		}
+	}
+	day, err := daySpan(bare.Day)
 	if err != nil {
-		return timeSpan{}, err
+		return err
 	}
-	if len(b) != 16 {
-		return timeSpan{}, fmt.Errorf("%w: the period of audit block %d", ErrCorrupt, part)
-	}
-	return timeSpan{int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:]))}, nil
+	day.end = day.first + 1 // the time under which it is found from now on
+	return errors.Join(tx.noteSpan(spaceTimes, block, day), tx.noteSpan(spaceEras, block/timeEra, day))
 }
 
-// distinct sorts keys and drops repetitions.
-func distinct(keys []string) []string {
-	slices.Sort(keys)
-	return slices.Compact(keys)
+// changeSet puts one entry into a set or takes it out.
+func (tx *Tx) changeSet(key string, offset int64, in bool) error {
+	var set blockSet
+	stored, err := tx.get(key)
+	if err == nil {
+		set, err = decodeSet(stored)
+	} else if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	if in {
+		set.add(offset)
+	} else if set.remove(offset); set == (blockSet{}) {
+		return tx.del(key)
+	}
+	return tx.put(key, set.encode())
 }

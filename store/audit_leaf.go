@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -18,7 +19,10 @@ const leafFormat = 2
 const leafHead = 2 // bytes before the hashes
 
 func encodeLeaf(l protocol.AuditLeaf, hashes []byte) []byte {
-	out := make([]byte, 0, 16+len(hashes)+len(l.Header)+len(l.Salt)+len(l.BodyHash)+len(l.Body))
+	return appendLeaf(make([]byte, 0, 16+len(hashes)+len(l.Header)+len(l.Salt)+len(l.BodyHash)+len(l.Body)), l, hashes)
+}
+
+func appendLeaf(out []byte, l protocol.AuditLeaf, hashes []byte) []byte {
 	out = append(out, leafFormat, byte(len(hashes)/tlog.HashSize))
 	out = append(out, hashes...)
 	for _, part := range [][]byte{l.Header, l.Salt, l.BodyHash, l.Body} {
@@ -68,48 +72,35 @@ func decodeLeaf(b []byte) (l protocol.AuditLeaf, hashes []byte, err error) {
 	return l, hashes, err
 }
 
-// The audit indexes. All but counterpart come from the body and go when it is erased.
+// What few entries share has an index of entries: one key for each value of an entry. It comes from the body and goes when that is erased. Everything else is
+// asked of whole blocks, see audit_block.go.
 const (
-	byObject      = "o" // Object and Documents
-	byCounterpart = "k"
-	byCase        = "c"
-	byActor       = "a"
+	byObject = "o" // Object and Documents
+	byCase   = "c"
 )
 
 // auditIndexPrefix is what the keys of all entries with this value begin with.
 func auditIndexPrefix(kind, value string) string { return spaceAuditIndex + kind + escape(value) }
 
-// newestFirst is an entry's number in an index key: later entries sort first.
+// newestFirst is the number of an entry or a block in an index key: later ones sort first.
 func newestFirst(index int64) string { return number(^uint64(index)) }
 
 // auditIndexKeys lists the index keys of an entry, without repetition. A value beyond what a key can hold is cut: whoever asks the
 // index compares with the entry itself.
 func auditIndexKeys(index int64, e protocol.AuditEntry) []string {
-	keys := make([]string, 0, 4+len(e.Documents))
-	seen := func(key string) bool {
-		for _, k := range keys {
-			if k == key {
-				return true
-			}
-		}
-		return false
-	}
+	keys := make([]string, 0, 2+len(e.Documents))
 	add := func(kind, value string) {
-		if value == "" {
-			return
-		}
-		if key := auditIndexPrefix(kind, indexed(value)) + newestFirst(index); !seen(key) {
-			keys = append(keys, key)
+		if value != "" {
+			keys = append(keys, auditIndexPrefix(kind, indexed(value))+newestFirst(index))
 		}
 	}
-	add(byCounterpart, e.Counterpart)
 	add(byCase, e.Case)
-	add(byActor, e.Actor)
 	add(byObject, e.Object)
 	for _, d := range e.Documents {
 		add(byObject, d)
 	}
-	return keys
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // indexed is the part of a value that its index key holds.

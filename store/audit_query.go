@@ -26,8 +26,12 @@ type AuditQuery struct {
 	Look     int       // entries to look at before giving up; 0 = auditLook
 }
 
-// auditLook is how many entries one page of a query looks at: what no index narrows down is read from the end of the log, and a page stays short.
-const auditLook = 2048
+// What one page of a query looks at, so that it stays short: what no index narrows down is read from the end of the log, and indexes that have little in
+// common are gone through for long.
+const (
+	auditLook  = 2048    // entries
+	auditMoves = 1 << 14 // steps in indexes, a few microseconds each
+)
 
 // AuditRecord is an entry with its place in the log. Of an erased one only the header is left.
 type AuditRecord struct {
@@ -44,8 +48,8 @@ type AuditPage struct {
 }
 
 // FindAudit looks for the newest entries that a query selects, until Limit are found or Look were read. What the query names is intersected from
-// indexes: entries by object, case, actor and counterpart, blocks of entries by action, decision, ground, kind, purpose, policy, handling code and time.
-// Only a text is searched by reading. The entries of an act show once it is committed.
+// indexes: entries by object and case, blocks of entries by everything else, with which of their entries it is; of times only the block is known, and a text is
+// searched by reading. The entries of an act show once it is committed.
 func (s *Store) FindAudit(ctx context.Context, q AuditQuery) (AuditPage, error) {
 	if q.Limit <= 0 {
 		q.Limit = 100
@@ -55,15 +59,15 @@ func (s *Store) FindAudit(ctx context.Context, q AuditQuery) (AuditPage, error) 
 	}
 	var page AuditPage
 	err := s.View(func(tx *Tx) error {
-		head, err := tx.auditHead()
+		way, err := tx.narrow(&q)
 		if err != nil {
 			return err
 		}
-		before := head.size
+		before := way.size
 		if q.Before > 0 {
 			before = min(before, q.Before)
 		}
-		return tx.find(ctx, &q, before, &page)
+		return way.find(ctx, before, &page)
 	})
 	if err != nil {
 		return AuditPage{}, fmt.Errorf("query audit log: %w", err)
@@ -89,17 +93,18 @@ func (s *Store) QueryAudit(ctx context.Context, q AuditQuery) ([]AuditRecord, er
 	}
 }
 
-func (tx *Tx) find(ctx context.Context, q *AuditQuery, before int64, page *AuditPage) error {
-	sources, leaves := tx.sources(q), leafReader{tx: tx, last: -1}
+func (n *narrowing) find(ctx context.Context, before int64, page *AuditPage) error {
+	leaves := leafReader{tx: n.tx, last: -2}
 	for at := before - 1; at >= 0; at-- {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		var settled bool
 		var err error
-		if at, err = agree(sources, at); err != nil || at < 0 {
+		if at, settled, err = n.agree(at, auditMoves); err != nil || at < 0 {
 			return err
 		}
-		if page.Looked == q.Look || len(page.Records) == q.Limit {
+		if !settled || page.Looked == n.q.Look || len(page.Records) == n.q.Limit {
 			page.Next = at + 1
 			return nil
 		}
@@ -108,7 +113,7 @@ func (tx *Tx) find(ctx context.Context, q *AuditQuery, before int64, page *Audit
 		if err != nil {
 			return err
 		}
-		if q.selects(&r) {
+		if n.q.selects(&r) {
 			page.Records = append(page.Records, r)
 		}
 	}

@@ -20,19 +20,31 @@ type auditTree struct {
 
 // append adds a record and returns the hashes it completed, one after the other: its own, then those of the subtrees it is the last
 // record of, from small to large.
-func (t *auditTree) append(record []byte) ([]byte, error) {
-	hashes, err := tlog.StoredHashes(t.size, record, t)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, 0, len(hashes)*tlog.HashSize)
-	for _, h := range hashes {
+func (t *auditTree) append(record []byte) []byte {
+	var hashes [64]tlog.Hash
+	n := t.join(0, tlog.RecordHash(record), &hashes)
+	out := make([]byte, 0, n*tlog.HashSize)
+	for _, h := range hashes[:n] {
 		out = append(out, h[:]...)
 	}
-	top := len(hashes) - 1
-	t.levels[top] = hashes[top]
-	t.size++
-	return out, nil
+	return out
+}
+
+// join adds a complete subtree of 2^level records to a tree that ends on a multiple of them, and writes the hashes that this completes to out, its own
+// first; it returns their number.
+func (t *auditTree) join(level int, h tlog.Hash, out *[64]tlog.Hash) (n int) {
+	at := level
+	for ; ; at++ {
+		out[n] = h
+		n++
+		if t.size>>at&1 == 0 {
+			break
+		}
+		h = tlog.NodeHash(t.levels[at], h)
+	}
+	t.levels[at] = h
+	t.size += 1 << level
+	return n
 }
 
 func (t *auditTree) root() (tlog.Hash, error) { return tlog.TreeHash(t.size, t) }

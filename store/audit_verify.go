@@ -1,12 +1,12 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -44,13 +44,13 @@ func fault(index int64, format string, args ...any) error {
 // VerifyAudit proves the audit log: it computes every leaf and the whole tree anew from headers and bodies, and compares them with the
 // stored hashes, with the root in the checkpoint and with its signature, which v checks; then it checks that the indexes name exactly
 // the entries there are. What it found wrong is an *AuditFault. progress (may be nil) is called now and then. It works on a snapshot
-// and holds nobody up.
+// and holds nobody up; it keeps all processors but one at work, and a few parts of the log in memory.
 //
 // Someone who holds both the database key and the signing key can write a different log that verifies: against that helps comparing
 // with checkpoints that others have kept.
 func (s *Store) VerifyAudit(ctx context.Context, v note.Verifier, progress func(done, total int64)) (AuditReport, error) {
 	return s.verifyAudit(v, progress, func(c *auditCheck) error {
-		if err := c.entries(ctx, 0); err != nil {
+		if err := c.entries(ctx); err != nil {
 			return err
 		}
 		return c.indexes(ctx)
@@ -73,7 +73,7 @@ func (s *Store) VerifyAuditSince(ctx context.Context, v note.Verifier, saved []b
 			return err
 		}
 		c.lookUp = true
-		return c.entries(ctx, then.size)
+		return c.entries(ctx)
 	})
 }
 
@@ -98,7 +98,7 @@ func (s *Store) verifyAudit(v note.Verifier, progress func(done, total int64), r
 		if err := checkForm(signed); err != nil {
 			return err
 		}
-		c := &auditCheck{tx: tx, seed: maphash.MakeSeed(), total: head.size, head: head, progress: progress}
+		c := newAuditCheck(tx, head, progress)
 		if err := read(c); err != nil {
 			return err
 		}
@@ -144,19 +144,24 @@ type auditCheck struct {
 	tree     auditTree
 	head     checkpoint
 	total    int64
+	whole    int64 // entries in whole blocks
 	from     int64
 	erased   int64
 	proof    []tlog.Hash
 	lookUp   bool // index keys are looked up one by one, not summed up
 	progress func(done, total int64)
 
-	block blockCheck
-
-	// The index keys that must be there, as their number and the sum of their keyed hashes: equal sums spare a lookup per key, and
-	// whoever wrote the keys could not know the seed.
 	seed maphash.Seed
-	keys int64
-	sum  uint64
+	sums []keySum // of the index keys that must be there, for each part of the log
+
+	era     *timeSpan // of its blocks so far
+	eraPart bool      // its first blocks were not read
+}
+
+func newAuditCheck(tx *Tx, head checkpoint, progress func(done, total int64)) *auditCheck {
+	c := &auditCheck{tx: tx, head: head, total: head.size, whole: head.size / timeBlock * timeBlock, progress: progress, seed: maphash.MakeSeed()}
+	c.sums = c.noSums()
+	return c
 }
 
 const progressStep = 4096
@@ -176,6 +181,7 @@ func (c *auditCheck) begin(then checkpoint) (err error) {
 			then.size, root, then.root)
 	}
 	c.from = then.size
+	c.eraPart = then.size%(timeBlock*timeEra) != 0
 	if then.size == 0 {
 		return nil
 	}
@@ -188,41 +194,12 @@ func (c *auditCheck) begin(then checkpoint) (err error) {
 	return nil
 }
 
-// entries reads the entries from index on and compares the tree that they give with the signed root.
-func (c *auditCheck) entries(ctx context.Context, index int64) error {
-	after := ""
-	if index > 0 {
-		after = spaceLeaf + number(uint64(index-1))
-	}
-	for key, stored := range c.tx.scan(spaceLeaf, after, true) {
-		n, err := parseNumber(key[len(spaceLeaf):])
-		if err != nil {
-			return fault(c.tree.size, "%v", err)
-		}
-		index := int64(n)
-		if c.tree.size >= c.total {
-			return fault(index, "the entry lies beyond the signed checkpoint, which covers %d", c.total)
-		}
-		if index != c.tree.size {
-			return fault(c.tree.size, "the entry is missing")
-		}
-		if err := c.entry(index, stored); err != nil {
-			return err
-		}
-		if c.tree.size%progressStep == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			c.progress(c.tree.size, c.total)
-		}
-	}
-	if c.tx.err != nil {
-		return fault(c.tree.size, "cannot be read: %v", c.tx.err)
-	}
-	if c.tree.size != c.total {
-		return fault(c.tree.size, "the entry is missing")
-	}
-	if err := c.endBlock(); err != nil {
+// entries reads the entries from the checked part on and compares the tree that they give with the signed root.
+func (c *auditCheck) entries(ctx context.Context) error {
+	first := c.from / auditPart
+	parts := c.total/auditPart + 1 - first // the last one looks for entries beyond the checkpoint
+	err := inOrder(ctx, parts, func(n int64) *partCheck { return c.part(ctx, first+n) }, c.take)
+	if err != nil {
 		return err
 	}
 	c.progress(c.total, c.total)
@@ -233,57 +210,34 @@ func (c *auditCheck) entries(ctx context.Context, index int64) error {
 	return err
 }
 
-func (c *auditCheck) entry(index int64, stored []byte) error {
-	leaf, kept, err := decodeLeaf(stored)
-	if err != nil {
-		return fault(index, "%v", err)
+// take joins what was found of one part of the log to what was found of those before it.
+func (c *auditCheck) take(p *partCheck) error {
+	if p.err != nil {
+		return p.err
 	}
-	if err := leaf.Check(); err != nil {
-		return fault(index, "%v", err)
-	}
-	e, err := leaf.Entry()
-	if err != nil {
-		return fault(index, "%v", err)
-	}
-	if leaf.Body == nil {
-		c.erased++
-	}
-	hashes, err := c.tree.append(leaf.Content())
-	if err != nil {
-		return fault(index, "%v", err)
-	}
-	if !bytes.Equal(kept[:tlog.HashSize], hashes[:tlog.HashSize]) {
-		return fault(index, "header and body do not give the stored leaf hash")
-	}
-	for level := 1; level*tlog.HashSize < max(len(kept), len(hashes)); level++ {
-		from, to := level*tlog.HashSize, (level+1)*tlog.HashSize
-		if to > len(kept) || to > len(hashes) {
-			return fault(index, "%d tree hashes are stored with it, want %d", len(kept)/tlog.HashSize, len(hashes)/tlog.HashSize)
+	last := p.end - 1
+	if p.end-p.start == auditPart {
+		var hashes [64]tlog.Hash
+		level := bits.Len64(auditPart) - 1
+		if n := c.tree.join(level, p.tree.levels[level], &hashes); n > 1 || len(p.upper) > 0 {
+			if err := sameHashes(last, level+1, p.upper, hashes[1:n]); err != nil {
+				return err
+			}
 		}
-		if !bytes.Equal(kept[from:to], hashes[from:to]) {
-			return fault(index, "the stored hash over the entries %d to %d is not the one that they give: it or one of them was replaced", index+1-1<<level, index)
-		}
+	} else {
+		c.tree = p.after(c.tree)
 	}
-	if !bytes.Equal(encodeLeaf(leaf, hashes), stored) {
-		return fault(index, "it is not stored in the form in which it was written")
+	c.erased += p.erased
+	if !c.lookUp {
+		c.sums[p.start/auditPart].add(p.sum)
 	}
-	for _, key := range auditIndexKeys(index, e) {
-		if err := c.expect(index, key); err != nil {
+	for i, span := range p.spans {
+		if err := c.inEra(p.firstBlock+int64(i), span); err != nil {
 			return err
 		}
 	}
-	return c.inBlock(&AuditRecord{Index: index, Erased: leaf.Body == nil, AuditEntry: e})
-}
-
-// expect notes an index key that must be there.
-func (c *auditCheck) expect(index int64, key string) error {
-	if !c.lookUp {
-		c.keys++
-		c.sum += maphash.String(c.seed, key)
-		return nil
-	}
-	if ok, err := c.tx.has(key); err != nil || !ok {
-		return fault(index, "it is missing from an index, queries would not find it")
+	if p.end < c.total {
+		c.progress(p.end, c.total)
 	}
 	return nil
 }

@@ -3,153 +3,44 @@ package store
 import (
 	"bytes"
 	"context"
-	"errors"
+	"encoding/binary"
 	"hash/maphash"
-	"time"
+	"slices"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
 )
 
-// blockCheck gathers what the entries of one block say of it.
-type blockCheck struct {
-	open   bool
-	partly bool // its first entries were not read
-	number int64
-	keys   []string
-	known  *timeSpan  // of the entries whose time is known
-	days   []timeSpan // of erased entries, of whose time only the day is left
-
-	era     *timeSpan // of the blocks so far
-	eraPart bool
+// keySum stands for a set of index keys with their values: how many there are, and the sum of their keyed hashes. Equal sums spare a lookup for each key, and
+// whoever wrote the keys could not know the seed.
+type keySum struct {
+	keys int64
+	sum  uint64
 }
 
-func (c *auditCheck) inBlock(r *AuditRecord) error {
-	index := r.Index
-	if number := index / timeBlock; !c.block.open || number != c.block.number {
-		if err := c.endBlock(); err != nil {
-			return err
-		}
-		b := &c.block
-		b.open, b.number, b.keys, b.known, b.days = true, number, b.keys[:0], nil, b.days[:0]
-		b.partly = index%timeBlock != 0
-		if b.era == nil && index%(timeBlock*timeEra) != 0 {
-			b.eraPart = true
-		}
-	}
-	b := &c.block
-	if b.keys = append(b.keys, describeBlock(r)...); len(b.keys) > 4096 {
-		b.keys = distinct(b.keys)
-	}
-	span := spanOf(r.Time)
-	switch {
-	case r.Erased:
-		day, err := time.Parse(time.DateOnly, r.Day)
-		if err != nil {
-			return fault(index, "its day %q is no date", r.Day)
-		}
-		b.days = append(b.days, timeSpan{day.Unix(), day.AddDate(0, 0, 1).Unix()})
-	case b.known == nil:
-		b.known = &span
-	default:
-		*b.known = b.known.with(span)
-	}
-	return nil
+func (s *keySum) note(seed maphash.Seed, key string, value []byte) {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	var size [8]byte
+	binary.LittleEndian.PutUint64(size[:], uint64(len(key)))
+	_, _ = h.Write(size[:]) // it never fails
+	_, _ = h.WriteString(key)
+	_, _ = h.Write(value)
+	s.keys++
+	s.sum += h.Sum64()
 }
 
-// endBlock compares what is kept of a block with what its entries say.
-func (c *auditCheck) endBlock() error {
-	b := &c.block
-	if !b.open {
-		return nil
-	}
-	b.open = false
-	first := b.number * timeBlock
-	b.keys = distinct(b.keys)
-	for _, key := range b.keys {
-		if err := c.expect(first, key); err != nil {
-			return err
-		}
-	}
-	kept, err := c.tx.timesOf(spaceTimes, b.number)
-	if err != nil {
-		return fault(first, "the period of its block of %d entries: %v", timeBlock, err)
-	}
-	if b.known != nil && kept.with(*b.known) != kept {
-		return fault(first, "an entry of its block of %d lies outside of the period noted for them, queries would not find it", timeBlock)
-	}
-	if !b.partly && (!b.explains(kept.first) || !b.explains(kept.end-1)) {
-		return fault(first, "the period noted for its block of %d entries is wider than that of the entries", timeBlock)
-	}
-	return c.inEra(kept)
-}
+func (s *keySum) add(o keySum) { s.keys, s.sum = s.keys+o.keys, s.sum+o.sum }
 
-// explains reports whether a bound of the period can come from one of the block's entries.
-func (b *blockCheck) explains(second int64) bool {
-	if b.known != nil && (second == b.known.first || second == b.known.end-1) {
-		return true
-	}
-	for _, day := range b.days {
-		if second >= day.first && second < day.end {
-			return true
-		}
-	}
-	return false
-}
+// noSums has a sum for each part of the log, and one for what names no entry of it.
+func (c *auditCheck) noSums() []keySum { return make([]keySum, c.total/auditPart+2) }
 
-func (c *auditCheck) inEra(kept timeSpan) error {
-	b := &c.block
-	if b.era == nil {
-		b.era = &kept
-	} else {
-		*b.era = b.era.with(kept)
+// partOf is the place of an index key in sums.
+func (c *auditCheck) partOf(key string) int64 {
+	if index := namedBy(key); index >= 0 && index < c.total {
+		return index / auditPart
 	}
-	last := (c.total - 1) / timeBlock
-	if b.number%timeEra != timeEra-1 && b.number != last {
-		return nil
-	}
-	first := b.number / timeEra * timeEra * timeBlock
-	noted, err := c.tx.timesOf(spaceEras, b.number/timeEra)
-	if err != nil {
-		return fault(first, "the period of the %d entries from here on: %v", timeEra*timeBlock, err)
-	}
-	if noted.with(*b.era) != noted || !b.eraPart && noted != *b.era {
-		return fault(first, "the period noted for the %d entries from here on is not theirs", timeEra*timeBlock)
-	}
-	b.era, b.eraPart = nil, false
-	return nil
-}
-
-// indexes compares the index keys there are with those that the entries expect.
-func (c *auditCheck) indexes(ctx context.Context) error {
-	var keys int64
-	var sum uint64
-	for _, space := range []string{spaceAuditIndex, spaceBlock} {
-		for key, value := range c.tx.scan(space, "", true) {
-			if !bytes.Equal(value, present) {
-				return fault(namedBy(key), "an index names the entry with something beside it")
-			}
-			keys++
-			sum += maphash.String(c.seed, key)
-			if keys%progressStep == 0 && ctx.Err() != nil {
-				return ctx.Err()
-			}
-		}
-	}
-	if c.tx.err != nil {
-		return fault(-1, "an index cannot be read: %v", c.tx.err)
-	}
-	if keys != c.keys || sum != c.sum {
-		return c.locate(ctx)
-	}
-	blocks := (c.total + timeBlock - 1) / timeBlock
-	for space, want := range map[string]int64{spaceTimes: blocks, spaceEras: (blocks + timeEra - 1) / timeEra} {
-		n := int64(0)
-		for range c.tx.scan(space, "", false) {
-			n++
-		}
-		if n != want {
-			return fault(-1, "periods are noted for %d parts of the log, which has %d", n, want)
-		}
-	}
-	return nil
+	return c.total/auditPart + 1
 }
 
 // namedBy is the entry that an index key names, the first of a block, or -1.
@@ -165,66 +56,162 @@ func namedBy(key string) int64 {
 	return index
 }
 
-// locate finds the entry whose index keys are not what they should be, the slow way.
-func (c *auditCheck) locate(ctx context.Context) error {
-	var block []string
-	for index := range c.total {
-		if err := ctx.Err(); err != nil {
+// indexSpaces are the indexes of entries and of blocks.
+var indexSpaces = []string{spaceAuditIndex, spaceBlock}
+
+// indexes compares the index keys there are with those that the entries expect.
+func (c *auditCheck) indexes(ctx context.Context) error {
+	found := c.noSums()
+	for _, space := range indexSpaces {
+		bounds := append(append([]string{space}, c.tx.s.splits(space)...), string([]byte{space[0] + 1}))
+		type part struct {
+			sums []keySum
+			err  error
+		}
+		err := inOrder(ctx, int64(len(bounds)-1), func(n int64) part {
+			sums := c.noSums()
+			return part{sums, c.sumUp(ctx, space, bounds[n], bounds[n+1], sums)}
+		}, func(p part) error {
+			for i := range p.sums {
+				found[i].add(p.sums[i])
+			}
+			return p.err
+		})
+		if err != nil {
 			return err
 		}
+	}
+	for i := range found {
+		if found[i] != c.sums[i] {
+			return c.locate(ctx, int64(i))
+		}
+	}
+	blocks := c.whole / timeBlock
+	for space, want := range map[string]int64{spaceTimes: blocks, spaceEras: (blocks + timeEra - 1) / timeEra} {
+		n := int64(0)
+		for range c.tx.scan(space, "", false) {
+			n++
+		}
+		if n != want {
+			return fault(-1, "periods are noted for %d parts of the log, which has %d", n, want)
+		}
+	}
+	return nil
+}
+
+// sumUp sums up the keys of a space from one to before another. It runs beside others.
+func (c *auditCheck) sumUp(ctx context.Context, space, from, end string, sums []keySum) error {
+	it := c.tx.snap.NewIterator(badger.IteratorOptions{Prefix: []byte(space)})
+	defer it.Close()
+	n := 0
+	for it.Seek([]byte(from)); it.Valid(); it.Next() {
+		key := string(it.Item().Key())
+		if key >= end {
+			return nil
+		}
+		if n++; n%progressStep == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		err := it.Item().Value(func(value []byte) error {
+			if space == spaceAuditIndex && !bytes.Equal(value, present) {
+				return fault(namedBy(key), "an index names the entry with something beside it")
+			}
+			sums[c.partOf(key)].note(c.seed, key, value)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxSplits bounds into how many parts a space is split.
+const maxSplits = 64
+
+// splits are keys of a space, in ascending order, between which lie about as many tables.
+func (s *Store) splits(space string) []string {
+	var keys []string
+	for _, t := range s.db.Tables() {
+		if left := string(t.Left); strings.HasPrefix(left, space) {
+			keys = append(keys, left)
+		}
+	}
+	keys = distinct(keys)
+	for len(keys) > maxSplits {
+		half := keys[:0]
+		for i := 0; i < len(keys); i += 2 {
+			half = append(half, keys[i])
+		}
+		keys = half
+	}
+	return keys
+}
+
+// locate finds the first entry of a part of the log whose index keys are not what they should be.
+func (c *auditCheck) locate(ctx context.Context, part int64) error {
+	expected := map[string][]byte{}
+	var b *blockIndex
+	for index := part * auditPart; index < min((part+1)*auditPart, c.total); index++ {
 		r, err := c.tx.auditRecord(index)
 		if err != nil {
 			return err
 		}
 		for _, key := range auditIndexKeys(index, r.AuditEntry) {
-			if ok, err := c.tx.has(key); err != nil || !ok {
-				return fault(index, "it is missing from an index, queries would not find it")
-			}
+			expected[key] = present
 		}
 		if index%timeBlock == 0 {
-			block = block[:0]
+			b = newBlockIndex()
 		}
-		if block = append(block, describeBlock(&r)...); index%timeBlock == timeBlock-1 || index == c.total-1 || len(block) > 4096 {
-			block = distinct(block)
-			for _, key := range block {
-				if ok, err := c.tx.has(key); err != nil || !ok {
-					return fault(index-index%timeBlock, "an index lacks a value that occurs in its block of %d entries, queries would not find them", timeBlock)
-				}
-			}
-		}
-	}
-	for key := range c.tx.scan(spaceAuditIndex, "", false) {
-		index := namedBy(key)
-		r, err := c.tx.auditRecord(index)
-		if errors.Is(err, ErrNotFound) {
-			return fault(index, "an index names the entry, which is not there")
-		}
-		if err != nil {
+		if err := b.add(&r); err != nil {
 			return err
 		}
-		known := false
-		for _, k := range auditIndexKeys(index, r.AuditEntry) {
-			known = known || k == key
-		}
-		if !known {
-			return fault(index, "an index names the entry for a value that it does not have")
-		}
-	}
-	for key := range c.tx.scan(spaceBlock, "", false) {
-		first := namedBy(key)
-		known := false
-		for index := first; first >= 0 && index < min(first+timeBlock, c.total) && !known; index++ {
-			r, err := c.tx.auditRecord(index)
-			if err != nil {
-				return err
-			}
-			for _, k := range describeBlock(&r) {
-				known = known || k == key
+		if (index+1)%timeBlock == 0 {
+			for v, set := range b.sets {
+				expected[blockKey(v, index/timeBlock)] = set.encode()
 			}
 		}
-		if !known {
-			return fault(first, "an index names its block of %d entries for a value that none of them has", timeBlock)
+	}
+	at, reason := int64(-1), ""
+	note := func(key, ofEntry, ofBlock string) {
+		if index := namedBy(key); reason == "" || index < at {
+			if at, reason = index, ofEntry; key[:1] == spaceBlock {
+				reason = ofBlock
+			}
 		}
 	}
-	return fault(-1, "the indexes changed while they were read")
+	for _, space := range indexSpaces {
+		n := 0
+		for key, value := range c.tx.scan(space, "", true) {
+			if n++; n%progressStep == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if c.partOf(key) != part {
+				continue
+			}
+			want, known := expected[key]
+			switch {
+			case !known && namedBy(key) >= c.total:
+				note(key, "an index names the entry, which is not there", "an index names a block of entries, which are not there")
+			case !known:
+				note(key, "an index names the entry for a value that it does not have", "an index names its block of entries for a value that none of them has, or before the block is whole")
+			case !bytes.Equal(value, want):
+				note(key, "an index names the entry with something beside it", "an index names other entries of its block than those that have the value, queries would not find them")
+			}
+			delete(expected, key)
+		}
+	}
+	for key := range expected {
+		note(key, "it is missing from an index, queries would not find it", "an index lacks a value that occurs in its block of entries, queries would not find them")
+	}
+	if reason == "" {
+		reason = "the indexes changed while they were read"
+	}
+	return fault(at, "%s", reason)
+}
+
+// distinct sorts keys and drops repetitions.
+func distinct(keys []string) []string {
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }

@@ -173,7 +173,7 @@ func badgerOptions(opt Options) badger.Options {
 
 // begin checks or writes the format version and loads the audit log's head.
 func (s *Store) begin() error {
-	return s.View(func(tx *Tx) error {
+	err := s.View(func(tx *Tx) error {
 		version, err := tx.get(keyFormat)
 		if errors.Is(err, ErrNotFound) {
 			return s.create()
@@ -184,11 +184,12 @@ func (s *Store) begin() error {
 		if string(version) != formatVersion {
 			return fmt.Errorf("the database has format %q, this program knows %q: use the program that wrote it, or a newer one", version, formatVersion)
 		}
-		if err := s.loadAudit(tx); err != nil {
-			return err
-		}
-		return s.upgradeIndexes(tx)
+		return s.loadAudit(tx)
 	})
+	if err != nil {
+		return err
+	}
+	return s.upgradeIndexes()
 }
 
 func (s *Store) create() error {
