@@ -128,18 +128,6 @@ func (tx *Tx) auditRecord(index int64) (AuditRecord, error) {
 	return recordOf(index, stored)
 }
 
-func recordOf(index int64, stored []byte) (AuditRecord, error) {
-	leaf, _, err := decodeLeaf(stored)
-	if err != nil {
-		return AuditRecord{}, fmt.Errorf("audit entry %d: %w", index, err)
-	}
-	e, err := leaf.Entry()
-	if err != nil {
-		return AuditRecord{}, fmt.Errorf("audit entry %d: %w: %w", index, ErrCorrupt, err)
-	}
-	return AuditRecord{Index: index, Erased: leaf.Body == nil, AuditEntry: e}, nil
-}
-
 func (q *AuditQuery) selects(r *AuditRecord) bool {
 	at := r.Time
 	if r.Erased {

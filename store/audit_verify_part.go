@@ -90,7 +90,7 @@ func (p *partCheck) entry(index int64, stored []byte) error {
 	if err := leaf.Check(); err != nil {
 		return fault(index, "%v", err)
 	}
-	e, err := leaf.Entry()
+	e, err := entryOf(leaf)
 	if err != nil {
 		return fault(index, "%v", err)
 	}

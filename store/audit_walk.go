@@ -50,7 +50,7 @@ func (tx *Tx) WalkAudit(ctx context.Context, q AuditQuery, progress func(done, t
 		if err != nil {
 			return fmt.Errorf("audit entry %d: %w", index, err)
 		}
-		e, err := leaf.Entry()
+		e, err := entryOf(leaf)
 		if err != nil {
 			return fmt.Errorf("audit entry %d: %w: %w", index, ErrCorrupt, err)
 		}
