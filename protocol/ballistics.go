@@ -93,7 +93,7 @@ func checkPair(pair, a, b string) error {
 	return nil
 }
 
-// LeadSide is one side of a lead: the sender fills its own side whole and of the other what it was shown.
+// LeadSide is one side of a lead.
 type LeadSide struct {
 	Country       string `json:"country"`
 	Agency        string `json:"agency,omitempty"`
@@ -115,13 +115,20 @@ func (s LeadSide) check() error {
 	)
 }
 
+// LeadParty is the sender's side of a lead as far as it is always told.
+type LeadParty struct {
+	Country   string `json:"country"`
+	Origin    string `json:"origin"`
+	Signature string `json:"signature"` // id of the signature document
+}
+
 // LeadBody notifies the other country of a lead: an unconfirmed association of two cases that two people of the sender's
 // reviewed on digital images.
 type LeadBody struct {
 	Number          string    `json:"number"` // lead number of the sender
 	Pair            string    `json:"pair"`
-	Own             LeadSide  `json:"own"`
-	Other           LeadSide  `json:"other"`
+	Own             LeadParty `json:"own"`
+	Other           LeadSide  `json:"other"` // as the sender was shown it
 	ROI             string    `json:"roi"`
 	Calibre         string    `json:"calibre"`
 	Algorithm       string    `json:"algorithm"`
@@ -129,12 +136,15 @@ type LeadBody struct {
 	Rank            int       `json:"rank"` // of the other side's exhibit in the sender's list
 	PrimaryReview   time.Time `json:"primary_review"`
 	SecondaryReview time.Time `json:"secondary_review"`
-	Reviewers       []string  `json:"reviewers"` // two different people, by service name
 	Preserve        bool      `json:"preserve_evidence"`
-	LinkedCases     []string  `json:"linked_cases,omitempty"`
 	Caveat          string    `json:"caveat"`
 
-	// Redactable.
+	// Redactable. Agency, case and exhibit are the sender's.
+	Agency          string              `json:"agency,omitempty"`
+	CaseReference   string              `json:"case_reference,omitempty"`
+	ExhibitNumber   string              `json:"exhibit_number,omitempty"`
+	LinkedCases     []string            `json:"linked_cases,omitempty"`
+	Reviewers       []string            `json:"reviewers,omitempty"`        // two different people, by service name
 	LikelihoodRatio *LikelihoodRatio    `json:"likelihood_ratio,omitempty"` // as the sender computed it
 	Firearm         *FirearmDescription `json:"firearm,omitempty"`
 	Narrative       string              `json:"narrative,omitempty"`
@@ -143,12 +153,17 @@ type LeadBody struct {
 	Place           string              `json:"place,omitempty"`
 }
 
+// Sender is the sender's side as it was told.
+func (b *LeadBody) Sender() LeadSide {
+	return LeadSide{Country: b.Own.Country, Agency: b.Agency, CaseReference: b.CaseReference, ExhibitNumber: b.ExhibitNumber, Origin: b.Own.Origin, Signature: b.Own.Signature}
+}
+
 // Check implements Body.
 func (b *LeadBody) Check() error {
 	if b.Caveat != Caveat {
 		return fmt.Errorf("caveat: must be the fixed caveat, word for word")
 	}
-	if len(b.Reviewers) != 2 || samePerson(b.Reviewers[0], b.Reviewers[1]) {
+	if b.Reviewers != nil && (len(b.Reviewers) != 2 || samePerson(b.Reviewers[0], b.Reviewers[1])) {
 		return fmt.Errorf("reviewers: a lead needs two different people")
 	}
 	if b.PrimaryReview.IsZero() || b.SecondaryReview.IsZero() {
@@ -187,7 +202,7 @@ func (b *LeadBody) Check() error {
 		return fmt.Errorf("own, other: a lead notification links two countries")
 	}
 	return first(
-		field("own", b.Own.check()),
+		field("own", b.Sender().check()),
 		field("other", b.Other.check()),
 		CheckNumber(b.Number, Country(b.Own.Country), "L"),
 		checkPair(b.Pair, b.Own.Signature, b.Other.Signature),
@@ -200,10 +215,19 @@ func (b *LeadBody) Check() error {
 	)
 }
 
+func (b *LeadBody) complete() error {
+	if b.Reviewers == nil {
+		return fmt.Errorf("reviewers: a lead needs two different people")
+	}
+	return nil
+}
+
 // LeadAckBody says that a lead was received by a person and is being worked on.
 type LeadAckBody struct {
-	Lead          string `json:"lead"` // id of the lead document
-	Pair          string `json:"pair"`
+	Lead string `json:"lead"` // id of the lead document
+	Pair string `json:"pair"`
+
+	// Redactable.
 	CaseReference string `json:"case_reference,omitempty"` // the acknowledging side's case
 	ExhibitNumber string `json:"exhibit_number,omitempty"`
 	Note          string `json:"note,omitempty"`
@@ -241,29 +265,36 @@ func (b *FeedbackBody) Check() error {
 		checkText("note", b.Note, MaxText))
 }
 
+// maxItems bounds the items of one hit.
+const maxItems = 32
+
+var errItems = fmt.Errorf("items: name the items or casts compared (1 to %d)", maxItems)
+
 // HitBody reports a match that an examiner confirmed on the physical evidence and a second person verified.
 type HitBody struct {
 	Lead       string    `json:"lead"`
 	Pair       string    `json:"pair"`
 	Conclusion string    `json:"conclusion"`
-	Items      []string  `json:"items"` // which items or casts were compared
-	Where      string    `json:"where"`
-	Examiner   string    `json:"examiner"`
 	Examined   time.Time `json:"examined"`
-	Verifier   string    `json:"verifier"`
 	Verified   time.Time `json:"verified"`
+
+	// Redactable.
+	Items    []string `json:"items,omitempty"` // which items or casts were compared
+	Where    string   `json:"where,omitempty"`
+	Examiner string   `json:"examiner,omitempty"`
+	Verifier string   `json:"verifier,omitempty"` // another person
 }
 
 // Check implements Body.
 func (b *HitBody) Check() error {
-	if samePerson(b.Examiner, b.Verifier) {
+	if b.Examiner != "" && samePerson(b.Examiner, b.Verifier) {
 		return fmt.Errorf("verifier: must be another person than the examiner")
 	}
 	if b.Examined.IsZero() || b.Verified.IsZero() {
 		return fmt.Errorf("examined, verified: both times are needed")
 	}
-	if len(b.Items) == 0 || len(b.Items) > 32 {
-		return fmt.Errorf("items: name the items or casts compared (1 to 32)")
+	if b.Items != nil && (len(b.Items) == 0 || len(b.Items) > maxItems) {
+		return errItems
 	}
 	for _, it := range b.Items {
 		if err := needLine("items", it, 256); err != nil {
@@ -271,5 +302,12 @@ func (b *HitBody) Check() error {
 		}
 	}
 	return first(field("lead", CheckID(b.Lead)), needLine("pair", b.Pair, 64), oneOf("conclusion", b.Conclusion, []string{Identification}, false),
-		needLine("where", b.Where, 256), needLine("examiner", b.Examiner, 128), needLine("verifier", b.Verifier, 128))
+		lineIfAny("where", b.Where, 256), lineIfAny("examiner", b.Examiner, 128), lineIfAny("verifier", b.Verifier, 128))
+}
+
+func (b *HitBody) complete() error {
+	if len(b.Items) == 0 {
+		return errItems
+	}
+	return first(needLine("where", b.Where, 256), needLine("examiner", b.Examiner, 128), needLine("verifier", b.Verifier, 128))
 }

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,13 +63,13 @@ func bodyRows() map[Type][]bodyRow {
 		TypeLeadRetraction: {{"lead", "", "lead"}, {"pair", " ", "pair"}, {"reason", "", "reason: missing"}, {"reason", long(MaxText + 1), "reason"}},
 		TypeFeedback:       {{"lead", "x", "lead"}, {"pair", "", "pair"}, {"code", "GOOD", "code"}, {"code", "", "code"}, {"note", "", ""}, {"note", "\x00", "note"}},
 		TypeHit: {
-			{"verifier", "edgar", "another person"}, {"verifier", "Edgar ", "another person"}, {"examined", time.Time{}, "both times"}, {"verified", time.Time{}, "both times"}, {"items", []string{}, "items"},
-			{"items", many(33, "E"), "items"}, {"items", []string{""}, "items: missing"}, {"lead", "x", "lead"}, {"pair", "", "pair"}, {"conclusion", "", "conclusion"}, {"where", "", "where"},
-			{"examiner", " ", "examiner: missing"}, {"verifier", "", "verifier: missing"},
+			{"verifier", "edgar", "another person"}, {"verifier", "Edgar ", "another person"}, {"examined", time.Time{}, "both times"}, {"verified", time.Time{}, "both times"},
+			{"items", many(33, "E"), "items"}, {"items", []string{""}, "items: missing"}, {"lead", "x", "lead"}, {"pair", "", "pair"}, {"conclusion", "", "conclusion"}, {"where", "", ""}, {"where", " ", "where: missing"},
+			{"examiner", " ", "examiner: missing"}, {"verifier", "", ""}, {"examiner", "", ""},
 		},
 		TypeTraceRequest: {
 			{"priority_reason", "", "says why"}, {"priority", "soon", "priority"}, {"recovery_date", reversed, "recovery_date"}, {"number", "", "number"}, {"firearm.year", 1, "firearm: year"},
-			{"legal_justification", "", "legal_justification"}, {"circumstances", " \n", "circumstances"}, {"intended_use", "", "intended_use"}, {"agency", "", "agency"},
+			{"legal_justification", "", "legal_justification"}, {"circumstances", " \n", "circumstances"}, {"intended_use", "", "intended_use"}, {"agency", "", ""}, {"agency", " ", "agency: missing"},
 			{"recovery_place", "a\nb", "recovery_place"}, {"narrative", long(MaxText + 1), "narrative"}, {"officer", long(129), "officer"}, {"possessor", "a\tb", "possessor"}, {"possessor", "", ""},
 		},
 		TypeTraceStatus: {{"request", "x", "request"}, {"status", "COMPLETED", "status"}, {"status", TraceTooMany, ""}, {"note", long(MaxText + 1), "note"}},
@@ -138,7 +139,7 @@ func TestCheckOfEveryBody(t *testing.T) {
 		}
 	}
 	for _, reason := range []string{ScanOther, ScanUnsuitable} {
-		wantError(t, (&ScanRefusalBody{Request: idB, Signature: idA, Code: reason}).Check(), "says in it what")
+		wantError(t, CheckOwn(&ScanRefusalBody{Request: idB, Signature: idA, Code: reason}), "says in it what")
 	}
 	if err := (&ScanRefusalBody{Request: idB, Signature: idA, Code: ScanUnknown}).Check(); err != nil {
 		t.Error(err)
@@ -154,6 +155,30 @@ func TestCheckOfEveryBody(t *testing.T) {
 	if held.Stays = []Remainder{{What: "document", Ground: GroundLegalHold, Note: "court of Lisbon"}}; held.Check() != nil {
 		t.Error("a hold is named:", held.Check())
 	}
+}
+
+// TestWhatAnIssuerMustFill: a reader may not be told everything, an issuer must have said it; what is there keeps the rules for everybody.
+func TestWhatAnIssuerMustFill(t *testing.T) {
+	must := map[Type][]string{TypeLead: {"reviewers"}, TypeHit: {"examiner", "items", "verifier", "where"}, TypeTraceRequest: {"agency"}}
+	for _, typ := range Types() {
+		if err := CheckOwn(bodies()[typ]); err != nil {
+			t.Errorf("%s: a whole body: %v", typ, err)
+		}
+		var got []string
+		for _, name := range Redactable(typ) {
+			if needed(typ, name) {
+				got = append(got, name)
+			}
+			if err := without(typ, name).Check(); err != nil {
+				t.Errorf("%s: its reader cannot do without %s: %v", typ, name, err)
+			}
+		}
+		if !slices.Equal(got, must[typ]) {
+			t.Errorf("%s: an issuer must fill %q, want %q", typ, got, must[typ])
+		}
+	}
+	wantError(t, (&HitBody{Lead: idA, Pair: "p", Conclusion: Identification, Examined: testTime, Verified: testTime, Items: []string{}}).Check(), "items")
+	wantError(t, changed(t, TypeLead, "reviewers", []string{}).Check(), "two different")
 }
 
 // A Check must not write into the slices that it reads: two goroutines may check one body.

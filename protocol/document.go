@@ -36,7 +36,7 @@ const (
 	MaxDocument   = 256 << 10 // bytes of the signed payload
 	MaxDepth      = 16        // nesting of JSON values
 	MaxText       = 8 << 10   // bytes of one free text
-	MaxDisclosure = 24 << 10  // bytes of one disclosure: a text of MaxText, every character escaped, in base64
+	MaxDisclosure = 64 << 10  // bytes of one disclosure: the longest chain of custody, every character escaped, in base64
 )
 
 // Errors that a caller decides on.
@@ -75,8 +75,14 @@ type Document struct {
 
 // Body is implemented by the body of each document type.
 type Body interface {
-	// Check reports the first field that breaks the rules of the type, by name.
+	// Check reports the first field that breaks the rules of the type, by name. What a policy may withhold can be missing.
 	Check() error
+}
+
+// whole is implemented by bodies that their issuer must fill further than their readers will see them.
+type whole interface {
+	// complete reports the first field that is wanting of what a policy may withhold.
+	complete() error
 }
 
 // Compose encodes a document for signing. Fields of the body that its type lists as redactable become salted digests; the
@@ -95,14 +101,14 @@ func Compose(h Header, body Body, random io.Reader) (signed []byte, disclosures 
 	if err := h.check(); err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
-	if err := body.Check(); err != nil {
+	if err := CheckOwn(body); err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
 	raw, err := encode(body)
 	if err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
-	open, disclosures, err := withhold(raw, spec.redactable, random)
+	open, disclosures, err := withhold(raw, spec.names, random)
 	if err != nil {
 		return nil, nil, fmt.Errorf("compose %s: %w", h.Type, err)
 	}
@@ -145,7 +151,7 @@ func Open(signed []byte, disclosures []Disclosure) (*Document, error) {
 	if p.Schema > spec.schema {
 		return d, fmt.Errorf("%w: %s %d, this node knows %d", ErrNewerSchema, p.Type, p.Schema, spec.schema)
 	}
-	body, withheld, err := reveal(p.Body, disclosures, spec.redactable)
+	body, withheld, err := reveal(p.Body, disclosures, spec.names)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", p.Type, p.ID, err)
 	}
@@ -183,13 +189,6 @@ func (d *Document) Pick(names ...string) []json.RawMessage {
 		}
 		return nil
 	})
-	return out
-}
-
-// Redactable lists the body fields of a type that a policy may withhold, sorted.
-func Redactable(t Type) []string {
-	out := append([]string(nil), specs[t].redactable...)
-	sort.Strings(out)
 	return out
 }
 

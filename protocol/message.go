@@ -37,6 +37,7 @@ const (
 	maxHandling     = 16
 	maxHandlingCode = 256
 	maxOperations   = 32 // of one message
+	maxFieldName    = 64 // bytes
 	zeroMessageHash = ""
 )
 
@@ -53,6 +54,10 @@ type Terms struct {
 
 	// Operations for which alone it was shared, by number: the copy is erased when none of them lasts between the two countries any more.
 	Operations []string `json:"operations,omitempty"`
+
+	// Withheld are the fields of the body that the sender's policy withholds from this recipient, whether the document has them or not: so that nobody
+	// takes what is withheld for what there never was, and nobody learns which of them there are.
+	Withheld []string `json:"withheld,omitempty"`
 }
 
 // Message carries one document to one recipient.
@@ -133,6 +138,17 @@ func (m Message) check() error {
 	for _, o := range m.Terms.Operations {
 		if !operationNumber.MatchString(o) {
 			return fmt.Errorf("terms: operations: %.40q is not the number of one", o)
+		}
+	}
+	if len(m.Terms.Withheld) > maxDisclosures {
+		return fmt.Errorf("terms: %d withheld fields, the limit is %d", len(m.Terms.Withheld), maxDisclosures)
+	}
+	for i, name := range m.Terms.Withheld {
+		if !plainName(name) || name == "" || len(name) > maxFieldName {
+			return fmt.Errorf("terms: withheld: %.40q is not the name of a field", name)
+		}
+		if i > 0 && m.Terms.Withheld[i-1] >= name {
+			return fmt.Errorf("terms: withheld: %s: each stands there once, in ascending order", name)
 		}
 	}
 	if m.Document == "" {

@@ -85,7 +85,7 @@ func (b *OperationBody) CheckFounder(issuer Country) error {
 type OperationAcceptanceBody struct {
 	Operation string `json:"operation"`        // id of the document that founded it
 	SHA256    string `json:"operation_sha256"` // DocumentHash of it: what exactly is accepted
-	Note      string `json:"note,omitempty"`
+	Note      string `json:"note,omitempty"`   // redactable
 }
 
 // Check implements Body.

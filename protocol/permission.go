@@ -24,11 +24,11 @@ const MaxPermitted = 32
 // PermissionBody permits its addressee, until a day, what the issuer otherwise forbids about information of its own: that of one document, whoever issued
 // it, and what is derived from it.
 type PermissionBody struct {
-	Document string    `json:"document"`     // id
-	Use      string    `json:"use"`          // one of PermissionUses
-	To       []Country `json:"to,omitempty"` // onward: the countries that may get it
-	Until    time.Time `json:"until"`        // the permission ends
-	Note     string    `json:"note,omitempty"`
+	Document string    `json:"document"`       // id
+	Use      string    `json:"use"`            // one of PermissionUses
+	To       []Country `json:"to,omitempty"`   // onward: the countries that may get it
+	Until    time.Time `json:"until"`          // the permission ends
+	Note     string    `json:"note,omitempty"` // redactable
 }
 
 // Check implements Body.

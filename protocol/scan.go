@@ -126,10 +126,10 @@ func (s ReleasedScan) check() error {
 // ScanRefusalBody answers a request that is not granted. Where the requester may not know of the exhibit it says what it says of one that does not exist,
 // to the byte.
 type ScanRefusalBody struct {
-	Request   string `json:"request"`   // id of the request document
-	Signature string `json:"signature"` // as it was asked for
-	Code      string `json:"code"`      // one of ScanReasons
-	Note      string `json:"note,omitempty"`
+	Request   string `json:"request"`        // id of the request document
+	Signature string `json:"signature"`      // as it was asked for
+	Code      string `json:"code"`           // one of ScanReasons
+	Note      string `json:"note,omitempty"` // redactable
 }
 
 // Check implements Body.
@@ -137,11 +137,15 @@ func (b *ScanRefusalBody) Check() error {
 	if b.Code == ScanUnknown && b.Note != "" {
 		return fmt.Errorf("note: %s carries none", ScanUnknown)
 	}
+	return first(field("request", CheckID(b.Request)), field("signature", CheckID(b.Signature)), oneOf("code", b.Code, ScanReasons, false),
+		checkText("note", b.Note, MaxText))
+}
+
+func (b *ScanRefusalBody) complete() error {
 	if (b.Code == ScanOther || b.Code == ScanUnsuitable) && b.Note == "" {
 		return fmt.Errorf("note: %s says in it what", b.Code)
 	}
-	return first(field("request", CheckID(b.Request)), field("signature", CheckID(b.Signature)), oneOf("code", b.Code, ScanReasons, false),
-		checkText("note", b.Note, MaxText))
+	return nil
 }
 
 // IssuerOf is the country whose document an id is: its last two bytes. An id that is none, or of no country, is an error.

@@ -92,9 +92,11 @@ func TestSchemasAgreeWithCheck(t *testing.T) {
 func TestSchemasNameEveryField(t *testing.T) {
 	for _, typ := range Types() {
 		var s struct {
-			Properties map[string]any
-			Required   []string
-			Closed     *bool `json:"additionalProperties"`
+			Properties map[string]struct {
+				By []string `json:"x-withheld-by"`
+			}
+			Required []string
+			Closed   *bool `json:"additionalProperties"`
 		}
 		if err := json.Unmarshal(must(Schema(string(typ))), &s); err != nil {
 			t.Fatal(err)
@@ -113,6 +115,11 @@ func TestSchemasNameEveryField(t *testing.T) {
 		}
 		if got := slices.Sorted(slices.Values(s.Required)); !slices.Equal(got, slices.Sorted(slices.Values(needed))) {
 			t.Errorf("%s: the schema requires %v, the body %v", typ, got, needed)
+		}
+		for name, p := range s.Properties {
+			if want := specs[typ].redactable[name]; !slices.Equal(slices.Sorted(slices.Values(p.By)), slices.Sorted(slices.Values(want))) {
+				t.Errorf("%s: %s is withheld by %q in the schema, by %q in fact", typ, name, p.By, want)
+			}
 		}
 		if s.Closed == nil || *s.Closed {
 			t.Errorf("%s: other fields are allowed", typ)

@@ -12,16 +12,16 @@ type TraceRequestBody struct {
 	LegalJustification string             `json:"legal_justification"` // why the firearm is held to be illicit
 	Circumstances      string             `json:"circumstances"`       // in which it was found
 	IntendedUse        string             `json:"intended_use"`        // of the information sought
-	Agency             string             `json:"agency"`
 	Priority           string             `json:"priority"`
 	PriorityReason     string             `json:"priority_reason,omitempty"`
-	RecoveryPlace      string             `json:"recovery_place,omitempty"`
-	RecoveryDate       *Interval          `json:"recovery_date,omitempty"`
 
 	// Redactable.
-	Narrative string `json:"narrative,omitempty"`
-	Officer   string `json:"officer,omitempty"`
-	Possessor string `json:"possessor,omitempty"`
+	Agency        string    `json:"agency,omitempty"`
+	RecoveryPlace string    `json:"recovery_place,omitempty"`
+	RecoveryDate  *Interval `json:"recovery_date,omitempty"`
+	Narrative     string    `json:"narrative,omitempty"`
+	Officer       string    `json:"officer,omitempty"`
+	Possessor     string    `json:"possessor,omitempty"`
 }
 
 // Check implements Body.
@@ -40,7 +40,7 @@ func (b *TraceRequestBody) Check() error {
 		needText("legal_justification", b.LegalJustification, MaxText),
 		needText("circumstances", b.Circumstances, MaxText),
 		needText("intended_use", b.IntendedUse, MaxText),
-		needLine("agency", b.Agency, 256),
+		lineIfAny("agency", b.Agency, 256),
 		oneOf("priority", b.Priority, Priorities, false),
 		checkText("priority_reason", b.PriorityReason, MaxText),
 		checkLine("recovery_place", b.RecoveryPlace, 256),
@@ -49,6 +49,8 @@ func (b *TraceRequestBody) Check() error {
 		checkLine("possessor", b.Possessor, 256),
 	)
 }
+
+func (b *TraceRequestBody) complete() error { return needLine("agency", b.Agency, 256) }
 
 // What the answering country may say before it answers, or instead of it.
 const (
@@ -63,7 +65,7 @@ var TraceStatuses = []string{TraceAcknowledged, TraceTooMany}
 type TraceStatusBody struct {
 	Request string `json:"request"` // id of the trace request document
 	Status  string `json:"status"`
-	Note    string `json:"note,omitempty"`
+	Note    string `json:"note,omitempty"` // redactable
 }
 
 // Check implements Body.
@@ -89,16 +91,18 @@ func (s CustodyStep) check() error {
 
 // TraceAnswerBody answers a trace request from the answering country's records.
 type TraceAnswerBody struct {
-	Request     string              `json:"request"`
-	Outcome     string              `json:"outcome"`
-	Reasons     []string            `json:"reasons,omitempty"`
-	Firearm     *FirearmDescription `json:"firearm,omitempty"` // as the answering country's record has it
-	Record      string              `json:"record,omitempty"`  // its national reference
-	Status      string              `json:"record_status,omitempty"`
-	Chain       []CustodyStep       `json:"chain,omitempty"`
-	TimeToCrime *int                `json:"time_to_crime_days,omitempty"` // recovery date − first retail sale
-	Diversion   string              `json:"point_of_diversion,omitempty"` // where the legal chain ends
-	Note        string              `json:"note,omitempty"`
+	Request     string   `json:"request"`
+	Outcome     string   `json:"outcome"`
+	Reasons     []string `json:"reasons,omitempty"`
+	Record      string   `json:"record,omitempty"` // the answering country's national reference
+	Status      string   `json:"record_status,omitempty"`
+	TimeToCrime *int     `json:"time_to_crime_days,omitempty"` // recovery date − first retail sale
+	Diversion   string   `json:"point_of_diversion,omitempty"` // where the legal chain ends
+
+	// Redactable.
+	Firearm *FirearmDescription `json:"firearm,omitempty"` // as the answering country's record has it
+	Chain   []CustodyStep       `json:"chain,omitempty"`
+	Note    string              `json:"note,omitempty"`
 }
 
 // Check implements Body.

@@ -191,6 +191,14 @@ func needLine(name, v string, limit int) error {
 	return checkLine(name, v, limit)
 }
 
+// lineIfAny is needLine for what may be withheld: absent it is missing to nobody, blank it would look like a value.
+func lineIfAny(name, v string, limit int) error {
+	if v == "" {
+		return nil
+	}
+	return needLine(name, v, limit)
+}
+
 // samePerson compares service names as people read them.
 func samePerson(a, b string) bool {
 	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))

@@ -104,22 +104,23 @@ func sideName(s *ballistics.Side) string {
 	return s.Exhibit + " (" + string(s.Country) + ")"
 }
 
-// printSides sets the facts of two sides beside each other; what was not disclosed is a dash.
+// printSides sets the facts of two sides beside each other; what is not there is a dash.
 func printSides(w io.Writer, own, other *ballistics.Side) {
 	rows := [][]string{}
+	of := func(s *ballistics.Side, value, field string) string { return told(value, field, s.Withheld, s.Country) }
 	for _, f := range []struct {
 		name string
 		of   func(*ballistics.Side) string
 	}{
 		{"Country", func(s *ballistics.Side) string { return string(s.Country) }},
-		{"Exhibit", func(s *ballistics.Side) string { return s.Exhibit }},
-		{"Case", func(s *ballistics.Side) string { return s.Case }},
-		{"Agency", func(s *ballistics.Side) string { return s.Agency }},
+		{"Exhibit", func(s *ballistics.Side) string { return of(s, s.Exhibit, "exhibit_number") }},
+		{"Case", func(s *ballistics.Side) string { return of(s, s.Case, "case_reference") }},
+		{"Agency", func(s *ballistics.Side) string { return of(s, s.Agency, "agency") }},
 		{"Origin", func(s *ballistics.Side) string { return s.Origin }},
 		{"Calibre", func(s *ballistics.Side) string { return s.Calibre }},
-		{"Offence", func(s *ballistics.Side) string { return s.Offence }},
-		{"Place", func(s *ballistics.Side) string { return s.Place }},
-		{"Occurred", func(s *ballistics.Side) string { return span(s.Occurred) }},
+		{"Offence", func(s *ballistics.Side) string { return of(s, s.Offence, "offence") }},
+		{"Place", func(s *ballistics.Side) string { return of(s, s.Place, "place") }},
+		{"Occurred", func(s *ballistics.Side) string { return of(s, span(s.Occurred), "occurred") }},
 		{"Quality", func(s *ballistics.Side) string { return fmt.Sprintf("%.2f", s.Quality) }},
 		{"Held since", func(s *ballistics.Side) string { return stamp(s.Received) }},
 		{"Held until", func(s *ballistics.Side) string { return day(s.Expires) }},

@@ -73,7 +73,7 @@ func candidateRow(v *ballistics.CandidateView) []string {
 		state += ", source withdrawn"
 	}
 	return []string{short(v.Pair), fmt.Sprintf("%.3f", v.Score), fmt.Sprint(v.Rank), v.Agreement(), lrShort(v.LikelihoodRatio), orDash(v.Own.Exhibit), orDash(v.Own.Case),
-		string(v.Other.Country), orDash(v.Other.Exhibit), v.Other.Calibre, orDash(v.Other.Place), state}
+		string(v.Other.Country), sideCell(&v.Other, "exhibit_number"), v.Other.Calibre, sideCell(&v.Other, "place"), state}
 }
 
 // stateWords says which review a candidate awaits, or what was decided.

@@ -84,7 +84,11 @@ func printDocument(w io.Writer, d *dispatch.Shown) {
 	} else {
 		pairs = append(pairs, "Handling", handling(d.Handling), "Held until", day(d.Until))
 	}
-	facts(w, append(pairs, "Withheld", fmt.Sprintf("%d (decoys among them)", d.Withheld))...)
+	withheld := ""
+	if len(d.Withheld) > 0 {
+		withheld = "by " + string(d.Issuer) + "'s policy: " + strings.Join(d.Withheld, ", ")
+	}
+	facts(w, append(pairs, "Withheld", withheld, "Closed digests", fmt.Sprintf("%d (decoys among them)", d.Closed))...)
 	if len(d.Body) > 0 {
 		var body bytes.Buffer
 		if json.Indent(&body, d.Body, "  ", "  ") == nil {

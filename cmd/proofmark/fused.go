@@ -57,8 +57,8 @@ func fusedRow(e *ballistics.FusedExhibit) []string {
 		state = fusedState(e.Pairs[pair])
 		pair = short(pair)
 	}
-	return []string{orDash(pair), fmt.Sprint(e.Rank), fmt.Sprintf("%.2f", e.Weight), orDash(strings.Join(regions, ", ")), support, string(e.Other.Country), orDash(e.Other.Exhibit),
-		orDash(e.Other.Case), e.Other.Calibre, orDash(e.Other.Place), orDash(state)}
+	return []string{orDash(pair), fmt.Sprint(e.Rank), fmt.Sprintf("%.2f", e.Weight), orDash(strings.Join(regions, ", ")), support, string(e.Other.Country), sideCell(&e.Other, "exhibit_number"),
+		sideCell(&e.Other, "case_reference"), e.Other.Calibre, sideCell(&e.Other, "place"), orDash(state)}
 }
 
 // fusedState says which review a pair awaits, or what was decided.

@@ -44,8 +44,9 @@ func printHit(w io.Writer, l *ballistics.Lead) {
 	case l.Hit != nil:
 		h := l.Hit
 		fmt.Fprintf(w, "HIT, confirmed on the physical evidence (reported by %s)\n", h.From)
-		facts(w, "Conclusion", h.Conclusion, "Items", strings.Join(h.Items, ", "), "Where", h.Where, "Examiner", h.Examiner+", "+stamp(h.Examined),
-			"Verifier", h.Verifier+", "+stamp(h.Verified))
+		of := func(value, field string) string { return told(value, field, h.Withheld, h.From) }
+		facts(w, "Conclusion", h.Conclusion, "Items", of(strings.Join(h.Items, ", "), "items"), "Where", of(h.Where, "where"),
+			"Examiner", orDash(of(h.Examiner, "examiner"))+", "+stamp(h.Examined), "Verifier", orDash(of(h.Verifier, "verifier"))+", "+stamp(h.Verified))
 	case l.Confirmation != nil:
 		c := l.Confirmation
 		fmt.Fprintln(w, "Examined at the microscope, not verified yet: no hit before a second examiner verifies an identification.")

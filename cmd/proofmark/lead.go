@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -31,14 +32,14 @@ func (c *leadListCmd) Run(a *app) error {
 		var all []protocol.Handling
 		for i := range list {
 			l := &list[i]
-			own, other := leadSides(l)
+			own, other, withheld := leadSides(l)
 			last := l.Timeline[len(l.Timeline)-1]
 			state := string(l.State)
 			if !l.SourceWithdrawn.IsZero() {
 				state += ", source withdrawn"
 			}
 			rows[i] = []string{short(l.Pair), leadNumbers(l), string(l.Counterpart), state, orDash(own.ExhibitNumber), orDash(own.CaseReference),
-				orDash(other.ExhibitNumber), orDash(other.CaseReference), last.Event, stamp(last.At)}
+				cell(other.ExhibitNumber, "exhibit_number", withheld), cell(other.CaseReference, "case_reference", withheld), last.Event, stamp(last.At)}
 		}
 		table(w, "There are no leads.", []string{"PAIR", "LEAD", "COUNTRY", "STATE", "OWN EXHIBIT", "CASE", "THEIR EXHIBIT", "CASE", "LAST EVENT", "TIME"}, rows)
 		if len(rows) > 0 {
@@ -62,19 +63,19 @@ func leadNumbers(l *ballistics.Lead) string {
 	return strings.Join(out, ", ")
 }
 
-// leadSides tells both sides as this country knows them: its own, and the other as its own notice or acknowledgement told it.
-func leadSides(l *ballistics.Lead) (own, other protocol.LeadSide) {
+// leadSides tells both sides as this country knows them: its own, and the other as its own notice or acknowledgement told it, with what of that its
+// policy withholds.
+func leadSides(l *ballistics.Lead) (own, other protocol.LeadSide, withheld []string) {
 	own = l.Own
 	if l.Sent != nil {
-		other = l.Sent.Body.Other
-		if l.Sent.OtherCase != "" {
-			other.CaseReference = l.Sent.OtherCase
-		}
+		other, withheld = l.Sent.Body.Other, l.Sent.Withheld
+		other.CaseReference = cmp.Or(l.Sent.OtherCase, other.CaseReference)
+		other.ExhibitNumber = cmp.Or(l.Sent.OtherExhibit, other.ExhibitNumber)
 	}
 	if l.Received != nil { // the other country names its side itself
-		other = l.Received.Body.Own
+		other, withheld = l.Received.Body.Sender(), l.Received.Withheld
 	}
-	return own, other
+	return own, other, withheld
 }
 
 type leadShowCmd struct {
@@ -93,9 +94,10 @@ func printLead(w io.Writer, l *ballistics.Lead) {
 	fmt.Fprintf(w, "%s\n\n", protocol.Caveat)
 	facts(w, "Lead", leadNumbers(l), "Pair", l.Pair, "Country", string(l.Counterpart), "State", string(l.State), "Handling", handling(l.Handling), "Source withdrawn", stamp(l.SourceWithdrawn))
 	fmt.Fprintln(w)
-	own, other := leadSides(l)
-	rows := [][]string{{"Country", own.Country, other.Country}, {"Agency", orDash(own.Agency), orDash(other.Agency)}, {"Case", orDash(own.CaseReference), orDash(other.CaseReference)},
-		{"Exhibit", orDash(own.ExhibitNumber), orDash(other.ExhibitNumber)}, {"Origin", own.Origin, other.Origin}, {"Signature", own.Signature, other.Signature}}
+	own, other, withheld := leadSides(l)
+	theirs := func(value, field string) string { return orDash(told(value, field, withheld, l.Counterpart)) }
+	rows := [][]string{{"Country", own.Country, other.Country}, {"Agency", orDash(own.Agency), theirs(other.Agency, "agency")}, {"Case", orDash(own.CaseReference), theirs(other.CaseReference, "case_reference")},
+		{"Exhibit", orDash(own.ExhibitNumber), theirs(other.ExhibitNumber, "exhibit_number")}, {"Origin", own.Origin, other.Origin}, {"Signature", own.Signature, other.Signature}}
 	table(w, "", []string{"", "OWN", "THEIRS"}, rows)
 	for _, n := range []*ballistics.Notice{l.Sent, l.Received} {
 		if n != nil {
@@ -104,7 +106,7 @@ func printLead(w io.Writer, l *ballistics.Lead) {
 		}
 	}
 	for _, f := range l.Feedback {
-		fmt.Fprintf(w, "\nFeedback of %s: %s %s\n", f.From, printable(f.Code), printable(f.Note))
+		fmt.Fprintf(w, "\nFeedback of %s: %s %s\n", f.From, printable(f.Code), printable(told(f.Note, "note", f.Withheld, f.From)))
 	}
 	if l.Hit != nil || l.Confirmation != nil {
 		fmt.Fprintln(w)
@@ -128,15 +130,20 @@ func printLead(w io.Writer, l *ballistics.Lead) {
 // printNotice prints what one notification said.
 func printNotice(w io.Writer, l *ballistics.Lead, n *ballistics.Notice) {
 	b := &n.Body
+	of := func(value, field string) string { return told(value, field, n.Withheld, l.Counterpart) }
 	to := fmt.Sprintf("from %s, received %s", l.Counterpart, stamp(n.At))
 	if n == l.Sent {
 		to = fmt.Sprintf("to %s, released %s by %s", l.Counterpart, stamp(n.At), n.By)
 	}
-	told := append([]string{"Notification", b.Number + " " + to, "Score", fmt.Sprintf("%.3f, rank %d in the sender's list (%s, %s)", b.Score, b.Rank, b.ROI, b.Algorithm)},
-		lrFacts(b.LikelihoodRatio)...)
-	facts(w, append(told, "Calibre", b.Calibre,
-		"Offence", b.Offence, "Place", b.Place, "Occurred", span(b.Occurred), "Firearm", describeFirearm(b.Firearm), "Reviewers", strings.Join(b.Reviewers, " and "),
-		"Linked cases", strings.Join(b.LinkedCases, ", "), "Narrative", b.Narrative, "Acknowledged", stamp(n.Acknowledged), "By", n.AckBy, "Note", n.AckNote,
+	lr := lrFacts(b.LikelihoodRatio)
+	if lr == nil && n == l.Received {
+		lr = []string{"Likelihood ratio", of("", "likelihood_ratio")}
+	}
+	pairs := append([]string{"Notification", b.Number + " " + to, "Score", fmt.Sprintf("%.3f, rank %d in the sender's list (%s, %s)", b.Score, b.Rank, b.ROI, b.Algorithm)}, lr...)
+	facts(w, append(pairs, "Calibre", b.Calibre,
+		"Offence", of(b.Offence, "offence"), "Place", of(b.Place, "place"), "Occurred", of(span(b.Occurred), "occurred"), "Firearm", of(describeFirearm(b.Firearm), "firearm"),
+		"Reviewers", of(strings.Join(b.Reviewers, " and "), "reviewers"), "Linked cases", of(strings.Join(b.LinkedCases, ", "), "linked_cases"), "Narrative", of(b.Narrative, "narrative"),
+		"Acknowledged", stamp(n.Acknowledged), "By", n.AckBy, "Note", of(n.AckNote, "note"),
 		"Retracted", stamp(n.Retracted), "Reason", n.Reason)...)
 	printLimits(w, b.LikelihoodRatio)
 	if b.Preserve && n.Retracted.IsZero() && l.Hit == nil {

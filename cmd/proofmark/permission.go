@@ -72,7 +72,7 @@ func (c *permissionListCmd) Run(a *app) error {
 			if !p.Withdrawn.IsZero() {
 				state = "withdrawn " + stamp(p.Withdrawn)
 			}
-			rows[i] = []string{p.ID, string(p.From), string(p.For), permitted(p), state, orDash(p.By), orDash(p.Note)}
+			rows[i] = []string{p.ID, string(p.From), string(p.For), permitted(p), state, orDash(p.By), cell(p.Note, "note", p.Withheld)}
 		}
 		table(w, "No country has permitted another anything.", []string{"PERMISSION", "OF", "FOR", "TO", "UNTIL", "BY", "NOTE"}, rows)
 	})

@@ -97,7 +97,7 @@ func printScanRequest(w io.Writer, r *release.Request) {
 		"Purpose", r.Purpose, "Reason", r.Reason, "Handling", handling(r.Handling), "Erased on", day(r.RetainUntil))
 	if r.Refusal != nil {
 		fmt.Fprintln(w)
-		facts(w, "Refused", r.Refusal.Code, "Note", r.Refusal.Note, "By", r.Refusal.By, "Leaves at", stamp(r.Due))
+		facts(w, "Refused", r.Refusal.Code, "Note", told(r.Refusal.Note, "note", r.Refusal.Withheld, r.Counterpart), "By", r.Refusal.By, "Leaves at", stamp(r.Due))
 		if r.Direction == release.Incoming && r.Refusal.Code == protocol.ScanUnknown {
 			fmt.Fprintf(w, "True ground: %s. %s is told what it would be told of an exhibit that does not exist, and at the same moment.\n", printable(r.Ground), r.Counterpart)
 		}

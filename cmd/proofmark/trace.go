@@ -155,7 +155,7 @@ func (c *traceAnswerCmd) Run(a *app) error {
 		if waits := waitOf(&t); waits != "" {
 			fmt.Fprintf(w, "The answer waits until two other people approve it:  %s\n", waits)
 		}
-		printAnswer(w, t.Answer)
+		printAnswer(w, &t)
 	})
 }
 

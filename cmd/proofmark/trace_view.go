@@ -7,7 +7,6 @@ import (
 
 	"proofmark/node/control"
 	"proofmark/node/tracing"
-	"proofmark/protocol"
 )
 
 type traceShowCmd struct {
@@ -28,14 +27,15 @@ func printTrace(w io.Writer, t *tracing.Trace) {
 	if t.Direction == tracing.Incoming {
 		direction = "from " + string(t.Counterpart)
 	}
-	withheld := ""
-	if t.Withheld > 0 {
-		withheld = "perhaps: the country that asked may know more than it disclosed" // decoys count too, so that nobody can tell
+	of := func(value, field string) string { return told(value, field, t.Withheld, t.Counterpart) }
+	recovered := []string{of(span(r.RecoveryDate), "recovery_date"), of(r.RecoveryPlace, "recovery_place")}
+	if recovered[0] != "" && recovered[0] == recovered[1] {
+		recovered = recovered[:1]
 	}
 	facts(w, "Trace", t.Number+" "+direction, "Id", t.ID, "State", string(t.State), "Source withdrawn", stamp(t.SourceWithdrawn), "Case", t.Case, "Own record", t.Firearm, "Priority", r.Priority, "Reason", r.PriorityReason,
-		"Agency", r.Agency, "Officer", r.Officer, "Justification", r.LegalJustification, "Circumstances", r.Circumstances, "Intended use", r.IntendedUse,
-		"Recovered", strings.TrimSpace(span(r.RecoveryDate)+" "+r.RecoveryPlace), "Possessor", r.Possessor, "Narrative", r.Narrative,
-		"Handling", handling(t.Handling), "Keep until", day(t.RetainUntil), "Withheld", withheld)
+		"Agency", of(r.Agency, "agency"), "Officer", of(r.Officer, "officer"), "Justification", r.LegalJustification, "Circumstances", r.Circumstances, "Intended use", r.IntendedUse,
+		"Recovered", strings.TrimSpace(strings.Join(recovered, " ")), "Possessor", of(r.Possessor, "possessor"), "Narrative", of(r.Narrative, "narrative"),
+		"Handling", handling(t.Handling), "Keep until", day(t.RetainUntil))
 	fmt.Fprintln(w, "\nFirearm")
 	printDescription(w, &r.Firearm)
 	printAdvice(w, t.Advice)
@@ -52,7 +52,7 @@ func printTrace(w io.Writer, t *tracing.Trace) {
 	}
 	if t.Answer != nil {
 		fmt.Fprintln(w, "\nAnswer")
-		printAnswer(w, t.Answer)
+		printAnswer(w, t)
 	}
 	fmt.Fprintln(w)
 	events := make([]event, len(t.Timeline))
@@ -62,8 +62,8 @@ func printTrace(w io.Writer, t *tracing.Trace) {
 			by = string(s.Country)
 		}
 		what := string(s.Event)
-		if s.Note != "" {
-			what += " (" + s.Note + ")"
+		if note := told(s.Note, "note", s.Withheld, s.Country); note != "" {
+			what += " (" + note + ")"
 		}
 		events[i] = event{what, s.At, by}
 	}
@@ -73,13 +73,15 @@ func printTrace(w io.Writer, t *tracing.Trace) {
 	}
 }
 
-func printAnswer(w io.Writer, b *protocol.TraceAnswerBody) {
+func printAnswer(w io.Writer, t *tracing.Trace) {
+	b := t.Answer
+	of := func(value, field string) string { return told(value, field, t.AnswerWithheld, t.Counterpart) }
 	toCrime := ""
 	if b.TimeToCrime != nil {
 		toCrime = count(*b.TimeToCrime, "day") + " from the first retail sale to the recovery"
 	}
-	facts(w, "Outcome", b.Outcome, "Reasons", strings.Join(b.Reasons, ", "), "Record", b.Record, "Status", b.Status, "Firearm", describeFirearm(b.Firearm),
-		"Time to crime", toCrime, "Diversion", b.Diversion, "Note", b.Note)
+	facts(w, "Outcome", b.Outcome, "Reasons", strings.Join(b.Reasons, ", "), "Record", b.Record, "Status", b.Status, "Firearm", of(describeFirearm(b.Firearm), "firearm"),
+		"Time to crime", toCrime, "Diversion", b.Diversion, "Legal chain", of("", "chain"), "Note", of(b.Note, "note"))
 	if len(b.Chain) > 0 {
 		fmt.Fprintln(w, "\nLegal chain")
 		printChain(w, b.Chain)

@@ -28,6 +28,7 @@ type Side struct {
 	Received  time.Time          `json:"received"`
 	Expires   time.Time          `json:"expires,omitzero"`
 	Withdrawn time.Time          `json:"source_withdrawn,omitzero"` // by its owner
+	Withheld  []string           `json:"withheld,omitempty"`        // fields of its document that its owner's policy withholds
 }
 
 // CandidateView is a candidate as one person sees it: a second reviewer does not see what the first one found.
@@ -246,5 +247,5 @@ func view(tx *store.Tx, c *Candidate, who desk.Actor, list string) (*CandidateVi
 
 func sideOf(s *Signature) Side {
 	return Side{Signature: s.ID, Country: s.Country, Own: s.Own, Exhibit: s.Number, Case: s.Case, Agency: s.Agency, Origin: s.Origin, Calibre: s.Class.Calibre,
-		Offence: s.Offence, Place: s.Place, Occurred: s.Occurred, Quality: s.Quality, Received: s.Received, Expires: s.Expires, Withdrawn: s.Withdrawn}
+		Offence: s.Offence, Place: s.Place, Occurred: s.Occurred, Quality: s.Quality, Received: s.Received, Expires: s.Expires, Withdrawn: s.Withdrawn, Withheld: s.Withheld}
 }

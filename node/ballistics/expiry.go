@@ -245,7 +245,7 @@ func (s *Service) replyOf(e dispatch.Ending) (pair string, change func(l *Lead) 
 				return false
 			}
 			if !e.Own {
-				n.AckNote, n.OtherCase = "", ""
+				n.AckNote, n.OtherCase, n.OtherExhibit = "", "", ""
 			}
 			return true
 		}, nil
@@ -255,7 +255,7 @@ func (s *Service) replyOf(e dispatch.Ending) (pair string, change func(l *Lead) 
 			return "", nil, err
 		}
 		return b.Pair, func(l *Lead) bool {
-			i := slices.IndexFunc(l.Feedback, func(f Feedback) bool { return f.From == e.Issuer && f.Code == b.Code && f.Note == b.Note })
+			i := slices.IndexFunc(l.Feedback, func(f Feedback) bool { return f.Document == e.ID })
 			if i >= 0 {
 				l.Feedback = slices.Delete(l.Feedback, i, i+1)
 			}

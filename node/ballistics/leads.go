@@ -67,7 +67,8 @@ func (s *Service) sendLead(tx *store.Tx, who desk.Actor, c *Candidate, lead *Lea
 	}
 	first, second := leadReviews(c.Reviews)
 	handling := protocol.UnionHandling(c.Handling.OwnedBy(s.desk.Country), own.handling(), other.handling())
-	body := &protocol.LeadBody{Number: number, Pair: c.Pair, Own: leadSide(own), Other: leadSide(other), ROI: string(c.ROI), Calibre: own.Class.Calibre,
+	body := &protocol.LeadBody{Number: number, Pair: c.Pair, Own: protocol.LeadParty{Country: string(own.Country), Origin: own.Origin, Signature: own.ID}, Other: leadSide(other),
+		Agency: own.Agency, CaseReference: own.Case, ExhibitNumber: own.Number, ROI: string(c.ROI), Calibre: own.Class.Calibre,
 		Algorithm: c.Algorithm, Score: c.Score, LikelihoodRatio: c.LikelihoodRatio, Rank: rank, PrimaryReview: first.At, SecondaryReview: second.At,
 		Reviewers: []string{first.By, second.By}, Preserve: true, Caveat: protocol.Caveat, Occurred: own.Occurred, Offence: own.Offence, Place: own.Place,
 		Narrative: narrative}
@@ -94,7 +95,7 @@ func (s *Service) sendLead(tx *store.Tx, who desk.Actor, c *Candidate, lead *Lea
 		lead.State = LeadReleased
 	}
 	lead.Handling = protocol.UnionHandling(lead.Handling, handling)
-	lead.Sent = &Notice{Document: id, Body: *body, At: tx.Now(), By: who.Name}
+	lead.Sent = &Notice{Document: id, Body: *body, At: tx.Now(), By: who.Name, Withheld: ofSide(other.Withheld)}
 	lead.stamp(tx, "released", who.Name, s.desk.Country)
 	tx.Audit(s.leadEntry(lead, who.Name, protocol.ActCombine, "lead released"))
 	return lead, leads.Put(tx, c.Pair, lead)
@@ -150,6 +151,12 @@ func leadSide(s *Signature) protocol.LeadSide {
 	return protocol.LeadSide{Country: string(s.Country), Agency: s.Agency, CaseReference: s.Case, ExhibitNumber: s.Number, Origin: s.Origin, Signature: s.ID}
 }
 
+// sideFields are the fields of a lead's side, in the order of their names.
+var sideFields = []string{"agency", "case_reference", "exhibit_number"}
+
+// ofSide is what of a side is withheld.
+func ofSide(withheld []string) []string { return protocol.StillWithheld(sideFields, withheld) }
+
 // AcknowledgeLead says to the sender of a lead that a person here took it up, and discloses this side's case.
 func (s *Service) AcknowledgeLead(ctx context.Context, who desk.Actor, key, pair, note string) (*Lead, error) {
 	return s.onLead(ctx, who, key, pair, policy.LeadAcknowledge, note, func(tx *store.Tx, lead *Lead) error {
@@ -160,9 +167,11 @@ func (s *Service) AcknowledgeLead(ctx context.Context, who desk.Actor, key, pair
 			return nil
 		}
 		body := &protocol.LeadAckBody{Lead: lead.Received.Document, Pair: lead.Pair, CaseReference: lead.Own.CaseReference, ExhibitNumber: lead.Own.ExhibitNumber, Note: note}
-		if _, err := s.out.Issue(tx, protocol.TypeLeadAck, body, s.directed(lead, who, policy.LeadAck)); err != nil {
+		id, err := s.out.Issue(tx, protocol.TypeLeadAck, body, s.directed(lead, who, policy.LeadAck))
+		if err != nil {
 			return err
 		}
+		lead.Received.AckDocument = id
 		lead.Received.Acknowledged, lead.Received.AckBy, lead.Received.AckNote = tx.Now(), who.Name, note
 		if lead.State == LeadReceived {
 			lead.State = LeadAcknowledged
@@ -215,10 +224,11 @@ func (s *Service) GiveFeedback(ctx context.Context, who desk.Actor, key, pair, c
 			}
 		}
 		body := &protocol.FeedbackBody{Lead: lead.Received.Document, Pair: lead.Pair, Code: code, Note: note}
-		if _, err := s.out.Issue(tx, protocol.TypeFeedback, body, s.directed(lead, who, policy.Feedback)); err != nil {
+		id, err := s.out.Issue(tx, protocol.TypeFeedback, body, s.directed(lead, who, policy.Feedback))
+		if err != nil {
 			return err
 		}
-		lead.Feedback = append(lead.Feedback, Feedback{From: s.desk.Country, Code: code, Note: note, At: tx.Now(), By: who.Name})
+		lead.Feedback = append(lead.Feedback, Feedback{From: s.desk.Country, Code: code, Note: note, At: tx.Now(), By: who.Name, Document: id})
 		lead.stamp(tx, "feedback "+code, who.Name, s.desk.Country)
 		tx.Audit(s.leadEntry(lead, who.Name, protocol.ActAlter, "feedback given"))
 		return nil

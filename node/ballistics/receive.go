@@ -3,6 +3,7 @@ package ballistics
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"proofmark/correlate"
@@ -30,7 +31,8 @@ func (s *Service) receiveSignature(tx *store.Tx, in dispatch.Received) error {
 	sig := &Signature{ID: in.Document.ID, Country: in.From, Exhibit: body.Exhibit, ROI: roi, Kind: body.Kind, Origin: body.Origin,
 		Class: classOf(body.Calibre, body.FiringPin, body.Pattern), Algorithm: body.Algorithm, Quality: body.Quality, Bytes: body.Signature,
 		Handling: in.Handling(), Received: tx.Now(), Expires: in.Terms.RetainUntil,
-		Number: body.ExhibitNumber, Case: body.CaseReference, Agency: body.Agency, Offence: body.Offence, Place: body.Place, Occurred: body.Occurred, Make: makeOf(body),
+		Withheld: in.Withheld(),
+		Number:   body.ExhibitNumber, Case: body.CaseReference, Agency: body.Agency, Offence: body.Offence, Place: body.Place, Occurred: body.Occurred, Make: makeOf(body),
 		NotCompared: notCompared}
 	old, err := signatures.Get(tx, sig.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -119,11 +121,15 @@ func (s *Service) receiveLead(tx *store.Tx, in dispatch.Received) error {
 	if lead == nil {
 		lead = &Lead{Pair: body.Pair, Counterpart: in.From, Own: leadSide(own), State: LeadReceived}
 	}
-	switch {
-	case lead.Counterpart != in.From:
+	if lead.Counterpart != in.From {
 		return desk.Conflict("the lead of this pair is with %s", lead.Counterpart)
-	case lead.Received != nil && lead.Received.Document == in.Document.ID:
-		return nil
+	}
+	if n := lead.notice(in.Document.ID, false); n != nil { // a wider release, or the same again
+		n.Body, n.Withheld = *body, in.Withheld()
+		lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
+		return leads.Put(tx, lead.Pair, lead)
+	}
+	switch {
 	case lead.Hit != nil:
 		return desk.Conflict("this pair is a hit already")
 	case lead.Received != nil && lead.Received.Retracted.IsZero():
@@ -137,7 +143,7 @@ func (s *Service) receiveLead(tx *store.Tx, in dispatch.Received) error {
 		lead.State = LeadReceived
 	}
 	lead.Handling = protocol.UnionHandling(lead.Handling, own.handling(), in.Handling())
-	lead.Received = &Notice{Document: in.Document.ID, Body: *body, At: tx.Now()}
+	lead.Received = &Notice{Document: in.Document.ID, Body: *body, At: tx.Now(), Withheld: in.Withheld()}
 	lead.stamp(tx, "lead received", "", in.From)
 	return leads.Put(tx, lead.Pair, lead)
 }
@@ -176,16 +182,32 @@ func (s *Service) receiveAck(tx *store.Tx, in dispatch.Received) error {
 	if err != nil {
 		return err
 	}
-	if !n.Acknowledged.IsZero() {
+	switch {
+	case n.Acknowledged.IsZero():
+		n.Acknowledged, n.AckDocument = tx.Now(), in.Document.ID
+		if lead.State == LeadReleased {
+			lead.State = LeadAcknowledged
+		}
+		lead.stamp(tx, "acknowledged", "", in.From)
+	case n.AckDocument != in.Document.ID:
 		return nil
 	}
-	n.Acknowledged, n.AckNote, n.OtherCase = tx.Now(), body.Note, body.CaseReference
-	if lead.State == LeadReleased {
-		lead.State = LeadAcknowledged
-	}
+	n.AckNote, n.OtherCase, n.OtherExhibit = body.Note, body.CaseReference, body.ExhibitNumber
+	n.Withheld = n.afterAck(in.Withheld())
 	lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
-	lead.stamp(tx, "acknowledged", "", in.From)
 	return leads.Put(tx, lead.Pair, lead)
+}
+
+// afterAck is what the other country withholds of its side once it has acknowledged: what the acknowledgement tells, it told; its agency stands with the
+// signature alone.
+func (n *Notice) afterAck(withheld []string) []string {
+	if slices.Contains(n.Withheld, "agency") {
+		withheld = append([]string{"agency"}, withheld...)
+	}
+	known := n.Body.Other // a signature may have told what the acknowledgement does not
+	return slices.DeleteFunc(withheld, func(f string) bool {
+		return f == "case_reference" && known.CaseReference != "" || f == "exhibit_number" && known.ExhibitNumber != ""
+	})
 }
 
 func (s *Service) receiveRetraction(tx *store.Tx, in dispatch.Received) error {
@@ -216,15 +238,20 @@ func (s *Service) receiveFeedback(tx *store.Tx, in dispatch.Received) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range lead.Feedback {
-		if f.From == in.From && f.Code == body.Code && f.Note == body.Note {
+	for i := range lead.Feedback {
+		switch f := &lead.Feedback[i]; {
+		case f.Document == in.Document.ID: // a wider release
+			f.Note, f.Withheld = body.Note, in.Withheld()
+			lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
+			return leads.Put(tx, lead.Pair, lead)
+		case f.From == in.From && f.Code == body.Code && f.Note == body.Note && slices.Equal(f.Withheld, in.Withheld()):
 			return nil
 		}
 	}
 	if len(lead.Feedback) >= maxFeedback {
 		return desk.Conflict("this lead has %d feedbacks already", maxFeedback)
 	}
-	lead.Feedback = append(lead.Feedback, Feedback{From: in.From, Code: body.Code, Note: body.Note, At: tx.Now()})
+	lead.Feedback = append(lead.Feedback, Feedback{From: in.From, Code: body.Code, Note: body.Note, At: tx.Now(), Document: in.Document.ID, Withheld: in.Withheld()})
 	lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
 	lead.stamp(tx, "feedback "+body.Code, "", in.From)
 	return leads.Put(tx, lead.Pair, lead)
@@ -250,10 +277,15 @@ func (s *Service) receiveHit(tx *store.Tx, in dispatch.Received) error {
 	if body.Verified.Before(body.Examined) || body.Verified.After(in.Document.Issued.Add(protocol.MaxClockSkew)) {
 		return desk.Invalid("it was verified on %s: before the examination, or after the report itself was issued (%s)", body.Verified.Format(time.DateOnly), in.Document.Issued.UTC().Format(time.RFC3339))
 	}
-	if lead.Hit != nil {
+	if lead.Hit != nil && lead.Hit.Document != in.Document.ID {
 		return nil // both sides confirmed: the first report stands
 	}
-	lead.Hit = &Hit{Document: in.Document.ID, From: in.From, HitBody: *body, At: tx.Now()}
+	if lead.Hit != nil { // a wider release
+		lead.Hit.HitBody, lead.Hit.Withheld = *body, in.Withheld()
+		lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
+		return leads.Put(tx, lead.Pair, lead)
+	}
+	lead.Hit = &Hit{Document: in.Document.ID, From: in.From, HitBody: *body, At: tx.Now(), Withheld: in.Withheld()}
 	lead.State = LeadHit
 	lead.Handling = protocol.UnionHandling(lead.Handling, in.Handling())
 	lead.stamp(tx, "hit reported", "", in.From)

@@ -141,7 +141,8 @@ type Signature struct {
 	Offence  string             `json:"offence,omitempty"`
 	Place    string             `json:"place,omitempty"`
 	Occurred *protocol.Interval `json:"occurred,omitempty"`
-	Make     string             `json:"make,omitempty"` // of the firearm, of a test fire
+	Make     string             `json:"make,omitempty"`     // of the firearm, of a test fire
+	Withheld []string           `json:"withheld,omitempty"` // fields of the document that its owner's policy withholds
 }
 
 // handling is what is demanded of a signature: by its own country where no owner is named.
@@ -217,19 +218,26 @@ type Notice struct {
 	Acknowledged time.Time         `json:"acknowledged,omitzero"`
 	AckBy        string            `json:"acknowledged_by,omitempty"`
 	AckNote      string            `json:"ack_note,omitempty"`
-	OtherCase    string            `json:"other_case,omitempty"` // disclosed with the acknowledgement
-	Retracted    time.Time         `json:"retracted,omitzero"`
-	Reason       string            `json:"retraction_reason,omitempty"`
-	Withdrawn    time.Time         `json:"withdrawn,omitzero"` // the document, by its sender
+	AckDocument  string            `json:"ack_document,omitempty"`
+	OtherCase    string            `json:"other_case,omitempty"`    // disclosed with the acknowledgement
+	OtherExhibit string            `json:"other_exhibit,omitempty"` // with it
+	// Withheld are fields that the other country's policy withholds: of a notification received; of one sent, what is not known of the other side, and of
+	// the acknowledgement.
+	Withheld  []string  `json:"withheld,omitempty"`
+	Retracted time.Time `json:"retracted,omitzero"`
+	Reason    string    `json:"retraction_reason,omitempty"`
+	Withdrawn time.Time `json:"withdrawn,omitzero"` // the document, by its sender
 }
 
 // Feedback tells what came of a lead.
 type Feedback struct {
-	From protocol.Country `json:"from"`
-	Code string           `json:"code"`
-	Note string           `json:"note,omitempty"`
-	At   time.Time        `json:"at"`
-	By   string           `json:"by,omitempty"`
+	From     protocol.Country `json:"from"`
+	Code     string           `json:"code"`
+	Note     string           `json:"note,omitempty"`
+	At       time.Time        `json:"at"`
+	By       string           `json:"by,omitempty"`
+	Document string           `json:"document"`
+	Withheld []string         `json:"withheld,omitempty"` // by the policy of its country
 }
 
 // Confirmation is an examiner's finding at the microscope, before it is verified.
@@ -246,7 +254,8 @@ type Hit struct {
 	Document string           `json:"document"`
 	From     protocol.Country `json:"from"`
 	protocol.HitBody
-	At time.Time `json:"at"`
+	At       time.Time `json:"at"`
+	Withheld []string  `json:"withheld,omitempty"` // by the policy of its country
 }
 
 // Stamp is one event in the life of a lead: the field is measured by the time between them.

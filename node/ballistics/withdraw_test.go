@@ -239,7 +239,7 @@ func TestRepliesAreWithdrawnAndEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := es.lead(pair).Received.Body; b.Narrative != "" || b.Occurred != nil || b.Offence != "" || b.Place != "" || b.LikelihoodRatio != nil || b.Number == "" || b.Own.CaseReference == "" {
+	if b := es.lead(pair).Received.Body; b.Narrative != "" || b.Occurred != nil || b.Offence != "" || b.Place != "" || b.LikelihoodRatio != nil || b.Number == "" || b.CaseReference == "" {
 		t.Errorf("after its retention: %+v", b)
 	}
 	// A country ends nothing that is another's.

@@ -190,7 +190,7 @@ func TestLeadOvertakesItsSignature(t *testing.T) {
 		t.Fatal(err)
 	}
 	carry(t, pt, es, protocol.Urgent)
-	if l := es.lead(pair); l.State != LeadReceived || l.Received.Body.Caveat != protocol.Caveat || l.Received.Body.Own.CaseReference != "PT-1" {
+	if l := es.lead(pair); l.State != LeadReceived || l.Received.Body.Caveat != protocol.Caveat || l.Received.Body.CaseReference != "PT-1" {
 		t.Errorf("ES holds %+v", l)
 	}
 	carry(t, pt, es)

@@ -62,8 +62,10 @@ func (d *Dispatch) accept(tx *store.Tx, in incoming, rec *Record, e *protocol.Au
 	own := terms(dec, nil, d.Country, in.msg.From, tx.Now())
 	own.Operations = nil             // for which it was shared is its owner's to say
 	t := stricter(in.msg.Terms, own) // this country's own law may be stricter than the owner's terms
+	t.Withheld = in.msg.Terms.Withheld
 	if known != nil && known.Terms != nil {
 		t = stricter(*known.Terms, t)
+		t.Withheld = protocol.StillWithheld(known.Terms.Withheld, in.msg.Terms.Withheld)
 	}
 	if !t.RetainUntil.IsZero() && !t.RetainUntil.After(tx.Now()) {
 		return desk.Invalid("its retention ended on %s, before it arrived", t.RetainUntil.Format(time.DateOnly))
@@ -143,7 +145,7 @@ func stricter(a, b protocol.Terms) protocol.Terms {
 }
 
 func sameTerms(a, b *protocol.Terms) bool {
-	return a != nil && slices.Equal(a.Handling, b.Handling) && slices.Equal(a.Operations, b.Operations) && a.RetainUntil.Equal(b.RetainUntil)
+	return a != nil && slices.Equal(a.Handling, b.Handling) && slices.Equal(a.Operations, b.Operations) && slices.Equal(a.Withheld, b.Withheld) && a.RetainUntil.Equal(b.RetainUntil)
 }
 
 // attributesOf gathers what policy may know of a foreign document: its owner withheld the rest.

@@ -65,7 +65,7 @@ func (d *Dispatch) lift(tx *store.Tx, rec *Record, dl *Delivery, dec policy.Deci
 
 // manner describes what a permit would send: the fields withheld, the codes, how long it may be kept.
 func (d *Dispatch) manner(tx *store.Tx, rec *Record, dec policy.Decision) (string, error) {
-	_, withheld, err := protocol.Choose(rec.Disclosures, dec.Obligations.Redact)
+	_, withheld, _, err := chosen(rec, dec)
 	if err != nil {
 		return "", err
 	}

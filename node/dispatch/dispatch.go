@@ -84,6 +84,17 @@ type Received struct {
 	Terms    protocol.Terms
 }
 
+// Withheld names the fields of the body that the sender's policy withholds from this country, whether the document has them or not, sorted.
+func (r Received) Withheld() []string {
+	var out []string
+	for i, value := range r.Document.Pick(r.Terms.Withheld...) {
+		if value == nil { // whatever a sender says: what it told it did not withhold
+			out = append(out, r.Terms.Withheld[i])
+		}
+	}
+	return out
+}
+
 // New returns a Dispatch without handlers.
 func New(o Options) *Dispatch {
 	if o.Log == nil {

@@ -37,9 +37,10 @@ type Listed struct {
 // Shown is a document as it is held here: what this country may know of it, and how far it went.
 type Shown struct {
 	Listed
-	Header   *protocol.Header `json:"header,omitempty"` // nil where it cannot be read
-	Body     json.RawMessage  `json:"body,omitempty"`   // with everything that was disclosed
-	Withheld int              `json:"withheld"`         // digests without a disclosure, decoys among them
+	Header   *protocol.Header `json:"header,omitempty"`   // nil where it cannot be read
+	Body     json.RawMessage  `json:"body,omitempty"`     // with everything that was disclosed
+	Withheld []string         `json:"withheld,omitempty"` // of a foreign document: fields of the body that its country's policy withholds
+	Closed   int              `json:"closed"`             // digests without a disclosure, decoys among them
 	Terms    *protocol.Terms  `json:"terms,omitempty"`
 	// Handling is what the owners of its information demand, with the owner of each code.
 	Handling   protocol.Handling `json:"handling"`
@@ -122,7 +123,10 @@ func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {
 			out.Header = &doc.Header
 		}
 		if err == nil {
-			out.Body, out.Withheld = doc.Body, doc.Withheld
+			out.Body, out.Closed = doc.Body, doc.Withheld
+			if r.Terms != nil {
+				out.Withheld = Received{Document: doc, Terms: *r.Terms}.Withheld()
+			}
 		}
 	}
 	for _, dl := range Deliveries.By(tx, "document", r.ID) {

@@ -69,7 +69,7 @@ func (d *Dispatch) Explain(tx *store.Tx, id string, to protocol.Country) (*Expla
 	if !out.Allow && !held(dec) { // what waits for people is shown as it would go
 		return out, nil
 	}
-	kept, withheld, err := protocol.Choose(rec.Disclosures, dec.Obligations.Redact)
+	kept, missing, withheld, err := chosen(rec, dec)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,8 @@ func (d *Dispatch) Explain(tx *store.Tx, id string, to protocol.Country) (*Expla
 		return nil, err
 	}
 	t := terms(dec, already, d.Country, d.Country, tx.Now())
-	out.Terms, out.Withheld, out.Handling = &t, withheld, protocol.ReadHandling(t.Handling, d.Country)
+	t.Withheld = withheld
+	out.Terms, out.Withheld, out.Handling = &t, missing, protocol.ReadHandling(t.Handling, d.Country)
 	payload, _, err := crypto.Unverified(rec.JWS, crypto.TypeDocument, 2*protocol.MaxDocument) // its own signature, verified when it was made
 	if err != nil {
 		return nil, fmt.Errorf("document %s: %w", rec.ID, err)

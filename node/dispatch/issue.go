@@ -139,11 +139,8 @@ func judge(engine *policy.Engine, rec *Record, q policy.Request) policy.Decision
 		dec.Allow = false
 		dec.Errors = append(dec.Errors, unapproved)
 	}
-	if dec.Allow && slices.Contains(protocol.Redactable(rec.Type), "likelihood_ratio") {
-		imply(&dec, "firearm", "likelihood_ratio")
-	}
-	if dec.Allow && len(dec.Obligations.Redact) > 0 && protocol.MayBeInseparable(rec.Type) {
-		if err := separable(rec, dec.Obligations.Redact); err != nil {
+	if dec.Allow {
+		if err := separable(rec.Type, dec.Obligations.Redact); err != nil {
 			dec.Allow = false
 			dec.Errors = append(dec.Errors, err.Error())
 		}
@@ -151,30 +148,11 @@ func judge(engine *policy.Engine, rec *Record, q policy.Request) policy.Decision
 	return dec
 }
 
-// imply withholds a field wherever another one is: a likelihood ratio, or the reason why there is none, names the population, and with it the firearm's make.
-func imply(dec *policy.Decision, field, also string) {
-	redact := dec.Obligations.Redact
-	if !slices.Contains(redact, field) || slices.Contains(redact, also) {
-		return
-	}
-	dec.Obligations.Redact = append(slices.Clone(redact), also)
-	slices.Sort(dec.Obligations.Redact)
-	dec.Sources["redact:"+also] = dec.Sources["redact:"+field]
-}
-
-// separable tells whether a document can go without what a policy withholds.
-func separable(rec *Record, withheld []string) error {
-	payload, _, err := crypto.Unverified(rec.JWS, crypto.TypeDocument, 2*protocol.MaxDocument) // its own signature, verified when it was made
-	if err != nil {
-		return fmt.Errorf("document %s: %w", rec.ID, err)
-	}
-	doc, err := protocol.Open(payload, rec.Disclosures)
-	if err != nil {
-		return fmt.Errorf("document %s: %w", rec.ID, err)
-	}
-	for _, field := range doc.Inseparable() {
-		if slices.Contains(withheld, field) {
-			return fmt.Errorf("policy withholds its %s, without which no %s can be sent: leave that out of it, or let the policy release the field", strings.ReplaceAll(field, "_", " "), rec.Type)
+// separable tells whether documents of a type can go without what a policy withholds.
+func separable(t protocol.Type, withheld []string) error {
+	for word, why := range protocol.Inseparable(t) {
+		if slices.Contains(withheld, word) {
+			return fmt.Errorf("policy withholds the %s of a %s, which cannot go without it: %s; let the policy release that field, or share no %[2]s", strings.ReplaceAll(word, "_", " "), t, why)
 		}
 	}
 	return nil
@@ -235,6 +213,14 @@ func why(dec policy.Decision) string {
 		return "forbidden by " + strings.Join(desk.PolicyRefs(dec), ", ")
 	}
 	return "no policy permits it"
+}
+
+// chosen is what a decision lets a country read of a document: the disclosures it may have, and the names of those it may not; and of all fields of the
+// type those that are withheld from it, whether the document has them or not.
+func chosen(rec *Record, dec policy.Decision) (kept []protocol.Disclosure, missing, withheld []string, err error) {
+	withheld = protocol.WithheldBy(rec.Type, dec.Obligations.Redact)
+	kept, missing, err = protocol.Choose(rec.Disclosures, withheld)
+	return kept, missing, withheld, err
 }
 
 // terms turns the obligations of a permit into what the recipient is bound to, as the sender of a message writes them: by is the country whose policy

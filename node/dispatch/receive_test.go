@@ -23,7 +23,7 @@ func TestDocumentsWithFaults(t *testing.T) {
 	es.rules(`forbid (principal, action == Action::"accept", resource is ForeignHit);`)
 	es.fail = func(tx *store.Tx, in Received) error {
 		body, _ := protocol.BodyOf[protocol.LeadAckBody](in.Document)
-		if body.Note == "good" {
+		if body.Pair == "good" {
 			return nil
 		}
 		if err := tx.Put("half-done", []byte("x")); err != nil {
@@ -31,7 +31,7 @@ func TestDocumentsWithFaults(t *testing.T) {
 		}
 		tx.Audit(protocol.AuditEntry{AuditBody: protocol.AuditBody{Event: "half-done"}})
 		tx.OnCommit(func() { t.Error("a hook of what was undone ran") })
-		switch body.Note {
+		switch body.Pair {
 		case "refused":
 			return desk.NotFound("there is no such lead")
 		case "careless":
@@ -44,8 +44,10 @@ func TestDocumentsWithFaults(t *testing.T) {
 		}
 		return nil
 	}
-	ack := func(note string) string {
-		jws, _, _ := pt.document(protocol.TypeLeadAck, ackBody(note), nil)
+	ack := func(pair string) string {
+		body := ackBody("")
+		body.Pair = pair
+		jws, _, _ := pt.document(protocol.TypeLeadAck, body, nil)
 		return jws
 	}
 	change := func(from *bureau, key string, v any) string {

@@ -206,7 +206,7 @@ func (d *Dispatch) fix(tx *store.Tx, rec *Record, peer protocol.Country, ch prot
 // document that cannot be a message is kept back with the reason: it must not hold up what waits behind it.
 func (d *Dispatch) number(tx *store.Tx, rec *Record, dl *Delivery, dec policy.Decision, fits func(size int) bool) error {
 	peer, ch := dl.Peer, dl.Channel
-	kept, withheld, err := protocol.Choose(rec.Disclosures, dec.Obligations.Redact)
+	kept, missing, withheld, err := chosen(rec, dec)
 	if err != nil {
 		return err
 	}
@@ -215,6 +215,7 @@ func (d *Dispatch) number(tx *store.Tx, rec *Record, dl *Delivery, dec policy.De
 		return err
 	}
 	t := terms(dec, already, d.Country, d.Country, tx.Now())
+	t.Withheld = withheld
 	head, err := tx.OutHead(string(peer), string(ch))
 	if err != nil {
 		return err
@@ -245,7 +246,7 @@ func (d *Dispatch) number(tx *store.Tx, rec *Record, dl *Delivery, dec policy.De
 			e.Details[fmt.Sprintf("approved_%d", i+1)] = a.By
 		}
 	}
-	e.Handling, e.Withheld, e.Channel, e.MessageSeq = protocol.ReadHandling(t.Handling, d.Country).Codes(), withheld, string(ch), seq
+	e.Handling, e.Withheld, e.Channel, e.MessageSeq = protocol.ReadHandling(t.Handling, d.Country).Codes(), missing, string(ch), seq
 	for _, what := range slices.Sorted(maps.Keys(dec.Sources)) {
 		if owner, is := strings.CutPrefix(what, "onward:"); is {
 			e.Details["permission_of_"+owner] = dec.Sources[what][0].ID
@@ -259,7 +260,7 @@ func (d *Dispatch) number(tx *store.Tx, rec *Record, dl *Delivery, dec policy.De
 		e.Details["operations"] = strings.Join(t.Operations, " ")
 	}
 	tx.Audit(e)
-	dl.State, dl.Seq, dl.Sent, dl.Withheld, dl.Terms, dl.Policy = Sent, seq, tx.Now(), withheld, t, d.Policy().Version()
+	dl.State, dl.Seq, dl.Sent, dl.Withheld, dl.Terms, dl.Policy = Sent, seq, tx.Now(), missing, t, d.Policy().Version()
 	return Deliveries.Put(tx, deliveryID(rec.ID, peer), dl)
 }
 

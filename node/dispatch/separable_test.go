@@ -1,48 +1,85 @@
 package dispatch
 
 import (
+	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"proofmark/node/desk"
-	"proofmark/policy"
+	"proofmark/protocol"
+	"proofmark/store"
 )
 
-// TestWhatCannotBeWithheldStays: a policy that withholds a field which a type carries in the open keeps such a document in the country; one without
-// that field goes.
-func TestWhatCannotBeWithheldStays(t *testing.T) {
+// TestANoteIsWithheldAndTheDocumentGoes: what a policy withholds stays, the rest arrives, and its reader is told what was withheld; as much where there was
+// nothing, so that nobody learns of it.
+func TestANoteIsWithheldAndTheDocumentGoes(t *testing.T) {
 	f := newFederation(t, "PT", "ES")
-	pt := f.bureaus["PT"]
-	pt.rules(`@redact("note") permit (principal is Country, action == Action::"share", resource is LeadAck);`)
-	if _, err := pt.tryAck("ES", "Canary-note", false); !errors.Is(err, desk.ErrForbidden) {
-		t.Errorf("an acknowledgement with a note that policy withholds: %v", err)
-	}
-	if _, err := pt.tryAck("ES", "", false); err != nil {
-		t.Errorf("an acknowledgement without one: %v", err)
+	pt, es := f.bureaus["PT"], f.bureaus["ES"]
+	pt.rules(`@redact("note firearm") permit (principal is Country, action == Action::"share", resource is LeadAck);`)
+	for _, note := range []string{"Canary-note", ""} {
+		id := pt.ack("ES", note)
+		for _, batch := range deliver(pt, es, protocol.Urgent) {
+			if bytes.Contains(pt.plain(batch), []byte("Canary-note")) {
+				t.Error("the note left the country")
+			}
+		}
+		last := es.got[len(es.got)-1]
+		if last.Document.ID != id || !slices.Equal(last.Withheld(), []string{"note"}) || !slices.Equal(es.record(id).Terms.Withheld, []string{"note"}) {
+			t.Errorf("note %q: arrived with %q withheld", note, last.Withheld())
+		}
 	}
 	pt.rules(`permit (principal is Country, action == Action::"share", resource is LeadAck);`)
-	if _, err := pt.tryAck("ES", "a note", false); err != nil {
-		t.Errorf("where policy withholds nothing: %v", err)
+	pt.ack("ES", "a note")
+	deliver(pt, es, protocol.Urgent)
+	if last := es.got[len(es.got)-1]; last.Withheld() != nil || !bytes.Contains(last.Document.Body, []byte("a note")) {
+		t.Errorf("where policy withholds nothing: %s, %q", last.Document.Body, last.Withheld())
 	}
 }
 
-// TestImply: what tells a withheld field's value is withheld with it, and `policy explain` names the same source.
-func TestImply(t *testing.T) {
-	source := []policy.Ref{{ID: "narrow", File: "20.cedar", Line: 3}}
-	for _, c := range []struct{ redact, want []string }{
-		{[]string{"firearm", "place"}, []string{"firearm", "likelihood_ratio", "place"}},
-		{[]string{"firearm", "likelihood_ratio"}, []string{"firearm", "likelihood_ratio"}},
-		{[]string{"place"}, []string{"place"}},
-		{nil, nil},
+// TestWhatCannotBeWithheldStays: a policy that withholds what a type carries in the open keeps such documents in the country, and says why.
+func TestWhatCannotBeWithheldStays(t *testing.T) {
+	f := newFederation(t, "PT", "ES")
+	pt := f.bureaus["PT"]
+	request := func() error {
+		return pt.store.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := pt.Issue(tx, protocol.TypeTraceRequest, traceRequest(8), Facts{To: "ES", Actor: "olga"})
+			return err
+		})
+	}
+	pt.rules(`@redact("firearm") permit (principal is Country, action == Action::"share", resource is TraceRequest);`)
+	if err := request(); !errors.Is(err, desk.ErrForbidden) || !strings.Contains(err.Error(), protocol.Inseparable(protocol.TypeTraceRequest)["firearm"]) {
+		t.Errorf("a trace request whose firearm policy withholds: %v", err)
+	}
+	pt.rules(`@redact("place") permit (principal is Country, action == Action::"share", resource is TraceRequest);`)
+	if err := request(); err != nil {
+		t.Errorf("one whose place it withholds: %v", err)
+	}
+}
+
+// TestWithheldNoMore: a release that withholds less tells what there is, and by that what there never was; one that withholds more takes nothing back. What
+// a sender discloses is not withheld, whatever it says.
+func TestWithheldNoMore(t *testing.T) {
+	f := newFederation(t, "PT", "ES")
+	pt, es := f.bureaus["PT"], f.bureaus["ES"]
+	jws, all, id := pt.document(protocol.TypeSignature, signature("Lisboa"), nil) // it has no firearm
+	c := pt.chainTo("ES", protocol.Bulk)
+	for i, step := range []struct{ withheld, disclosed, want string }{
+		{"agency firearm place", "", "agency firearm place"},
+		{"agency firearm place", "offence", "agency firearm place"},
+		{"agency firearm", "place", "agency firearm"},
+		{"agency place", "", "agency"},
+		{"agency offence", "agency", ""},
 	} {
-		dec := policy.Decision{Allow: true, Obligations: policy.Obligations{Redact: c.redact}, Sources: map[string][]policy.Ref{"redact:firearm": source}}
-		imply(&dec, "firearm", "likelihood_ratio")
-		if !slices.Equal(dec.Obligations.Redact, c.want) {
-			t.Errorf("%q becomes %q, want %q", c.redact, dec.Obligations.Redact, c.want)
+		f.clock.add(time.Hour)
+		m := c.add(jws, func(m *protocol.Message) { m.Terms.Withheld = strings.Fields(step.withheld) }, disclosed(t, all, strings.Fields(step.disclosed)...)...)
+		if r, err := es.accept(pt, pt.batch("ES", protocol.Bulk, c.seq, nil, m)); err != nil || r.UpTo != c.seq {
+			t.Fatal(r, err)
 		}
-		if len(c.want) > len(c.redact) && !slices.Equal(dec.Sources["redact:likelihood_ratio"], source) {
-			t.Errorf("%q: the source is %v", c.redact, dec.Sources)
+		if got := es.got[len(es.got)-1]; got.Document.ID != id || len(es.got) != i+1 || strings.Join(got.Withheld(), " ") != step.want {
+			t.Errorf("message %d: withheld %q, want %q; handled %d times", i+1, got.Withheld(), step.want, len(es.got))
 		}
 	}
 }

@@ -28,8 +28,9 @@ type Permission struct {
 	To        []protocol.Country `json:"to,omitempty"` // onward: who may get it
 	Until     time.Time          `json:"until"`
 	Note      string             `json:"note,omitempty"`
-	By        string             `json:"by,omitempty"` // who granted an own one
-	At        time.Time          `json:"at"`           // granted, or received
+	Withheld  []string           `json:"withheld,omitempty"` // fields of a foreign one that its country's policy withholds
+	By        string             `json:"by,omitempty"`       // who granted an own one
+	At        time.Time          `json:"at"`                 // granted, or received
 	Withdrawn time.Time          `json:"withdrawn,omitzero"`
 }
 
@@ -115,6 +116,7 @@ func (s *Service) receive(tx *store.Tx, in dispatch.Received) error {
 		return err
 	}
 	p.From, p.For, p.Document, p.Use, p.To, p.Until, p.Note = in.From, s.desk.Country, body.Document, body.Use, body.To, body.Until, body.Note
+	p.Withheld = in.Withheld()
 	if err := permissions.Put(tx, p.ID, p); err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (s *Service) Refuse(ctx context.Context, who desk.Actor, key, ref, code, no
 	if code == protocol.ScanQuota || !slices.Contains(protocol.ScanReasons, code) {
 		return nil, desk.Invalid("reason %.60q is not one of %s", code, strings.Join(reasonsOfPeople(), ", "))
 	}
-	if err := body.Check(); err != nil {
+	if err := protocol.CheckOwn(&body); err != nil {
 		return nil, desk.Invalid("%v", err)
 	}
 	return desk.Do(ctx, s.desk, s.act(who, key, policy.ScanRefuse, ref, []string{ref, code, note}), func(tx *store.Tx) (*Request, error) {

@@ -129,13 +129,14 @@ func (s *Service) receiveRefusal(tx *store.Tx, in dispatch.Received) error {
 		return err
 	}
 	if r.Refusal != nil && r.Refusal.Document == in.Document.ID {
-		return nil
+		r.Refusal.Note, r.Refusal.Withheld = body.Note, in.Withheld() // a wider release, or the same again
+		return requests.Put(tx, r.ID, r)
 	}
 	if r.State != Requested {
 		return desk.Conflict("request %s is %s: it is not answered twice", r.Number, r.State)
 	}
 	r.State = Refused
-	r.Refusal = &Refusal{Code: body.Code, Note: body.Note, At: tx.Now(), Document: in.Document.ID}
+	r.Refusal = &Refusal{Code: body.Code, Note: body.Note, At: tx.Now(), Document: in.Document.ID, Withheld: in.Withheld()}
 	r.note(Step{Event: "refused: " + body.Code, At: tx.Now(), Country: in.From, Note: body.Note, Document: in.Document.ID})
 	return requests.Put(tx, r.ID, r)
 }

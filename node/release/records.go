@@ -81,6 +81,7 @@ type Refusal struct {
 	By       string    `json:"by,omitempty"` // a person of this country, or the node
 	At       time.Time `json:"at"`
 	Document string    `json:"document,omitempty"`
+	Withheld []string  `json:"withheld,omitempty"` // fields of a foreign refusal that its country's policy withholds
 }
 
 // Release is what was released and how long it can be fetched.

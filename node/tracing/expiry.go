@@ -58,7 +58,7 @@ func (s *Service) endAnswer(tx *store.Tx, e dispatch.Ending) ([]protocol.Remaind
 		return nil, err
 	}
 	if !e.Own && !e.Held {
-		tr.Answer = nil
+		tr.Answer, tr.AnswerWithheld = nil, nil
 		for i := range tr.Timeline {
 			if tr.Timeline[i].Document == e.ID {
 				tr.Timeline[i].Note = ""

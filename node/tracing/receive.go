@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"proofmark/node/desk"
@@ -28,15 +29,15 @@ func (s *Service) receiveRequest(tx *store.Tx, in dispatch.Received) error {
 	tr, err := traces.Get(tx, in.Document.ID)
 	switch {
 	case err == nil:
-		return widen(tx, tr, body, in)
+		return s.widen(tx, tr, body, in)
 	case !errors.Is(err, store.ErrNotFound):
 		return err
 	}
 	if err := protocol.CheckNumber(body.Number, in.From, "T"); err != nil {
 		return desk.Invalid("%v", err)
 	}
-	tr = &Trace{ID: in.Document.ID, Number: body.Number, Direction: Incoming, Counterpart: in.From, State: Draft, Request: *body, Withheld: in.Document.Withheld,
-		Handling: in.Handling(), RetainUntil: in.Terms.RetainUntil, Created: tx.Now(), Advice: append(missing(body.Firearm), advice(body.Firearm, body.RecoveryDate)...)}
+	tr = &Trace{ID: in.Document.ID, Number: body.Number, Direction: Incoming, Counterpart: in.From, State: Draft, Request: *body, Withheld: in.Withheld(), Undisclosed: in.Document.Withheld,
+		Handling: in.Handling(), RetainUntil: in.Terms.RetainUntil, Created: tx.Now(), Advice: adviceOn(body, in)}
 	if err := tr.advance(Submit, Step{At: in.Document.Issued, Country: in.From, Document: tr.ID}); err != nil {
 		return err
 	}
@@ -120,15 +121,33 @@ func (s *Service) proposed(tx *store.Tx, found *Trace) error {
 	return traces.Put(tx, tr.ID, tr)
 }
 
+// adviceOn says what the answering country should know of a request's description: what is withheld is not called missing.
+func adviceOn(body *protocol.TraceRequestBody, in dispatch.Received) []string {
+	recovered, withheld := body.RecoveryDate, slices.Contains(in.Withheld(), "recovery_date")
+	if withheld {
+		recovered = &protocol.Interval{}
+	}
+	out := append(missing(body.Firearm), advice(body.Firearm, recovered)...)
+	if withheld {
+		out = append(out, fmt.Sprintf("the date of recovery is withheld by %s's policy: there is no time to crime", in.From))
+	}
+	return out
+}
+
 // widen takes in what a later release of the same request discloses; the same request again changes nothing.
-func widen(tx *store.Tx, tr *Trace, body *protocol.TraceRequestBody, in dispatch.Received) error {
+func (s *Service) widen(tx *store.Tx, tr *Trace, body *protocol.TraceRequestBody, in dispatch.Received) error {
 	if tr.Direction != Incoming || tr.Counterpart != in.From {
 		return desk.Conflict("trace %s is not a request of %s", tr.ID, in.From)
 	}
-	if in.Document.Withheld >= tr.Withheld {
+	more := in.Document.Withheld < tr.Undisclosed
+	if !more && slices.Equal(in.Withheld(), tr.Withheld) {
 		return nil
 	}
-	tr.Request, tr.Withheld, tr.RetainUntil = *body, in.Document.Withheld, in.Terms.RetainUntil
+	tr.Withheld, tr.Undisclosed = in.Withheld(), in.Document.Withheld
+	if !more { // that nothing of it is withheld any more: there never was anything
+		return traces.Put(tx, tr.ID, tr)
+	}
+	tr.Request, tr.RetainUntil, tr.Advice = *body, in.Terms.RetainUntil, adviceOn(body, in)
 	tr.Handling = protocol.UnionHandling(tr.Handling, in.Handling())
 	tr.note(released, Step{At: tx.Now(), Country: in.From})
 	return traces.Put(tx, tr.ID, tr)
@@ -188,18 +207,25 @@ func (s *Service) receiveStatus(tx *store.Tx, in dispatch.Received) error {
 		return desk.Invalid("%v", err)
 	}
 	tr, err := asked(tx, body.Request, in)
-	if err != nil || tr.knows(in.Document.ID) {
+	if err != nil {
 		return err
+	}
+	if step := tr.step(in.Document.ID); step != nil { // a wider release, or the same again
+		step.Note, step.Withheld = body.Note, in.Withheld()
+		return traces.Put(tx, tr.ID, tr)
 	}
 	event, known := map[string]Event{protocol.TraceAcknowledged: Acknowledge, protocol.TraceTooMany: Refuse}[body.Status]
 	if !known {
 		return desk.Invalid("trace %s: this version knows no status %q", tr.Number, body.Status)
 	}
-	if err := tr.advance(event, Step{At: tx.Now(), Country: in.From, Note: body.Note, Document: in.Document.ID}); err != nil {
+	if err := tr.advance(event, Step{At: tx.Now(), Country: in.From, Note: body.Note, Document: in.Document.ID, Withheld: in.Withheld()}); err != nil {
 		return desk.Conflict("trace %s: %v", tr.Number, err)
 	}
 	return traces.Put(tx, tr.ID, tr)
 }
+
+// noteOf is what of an answer's withheld fields stands in a timeline.
+func noteOf(withheld []string) []string { return protocol.StillWithheld([]string{"note"}, withheld) }
 
 func (s *Service) receiveAnswer(tx *store.Tx, in dispatch.Received) error {
 	body, err := protocol.BodyOf[protocol.TraceAnswerBody](in.Document)
@@ -207,10 +233,16 @@ func (s *Service) receiveAnswer(tx *store.Tx, in dispatch.Received) error {
 		return desk.Invalid("%v", err)
 	}
 	tr, err := asked(tx, body.Request, in)
-	if err != nil || tr.knows(in.Document.ID) {
+	if err != nil {
 		return err
 	}
-	step := Step{At: tx.Now(), Country: in.From, Note: body.Note, Document: in.Document.ID}
+	if step := tr.step(in.Document.ID); step != nil { // a wider release, or the same again
+		step.Note, step.Withheld = body.Note, noteOf(in.Withheld())
+		tr.Answer, tr.AnswerWithheld, tr.RetainUntil = body, in.Withheld(), in.Terms.RetainUntil
+		tr.Handling = protocol.UnionHandling(tr.Handling, in.Handling())
+		return traces.Put(tx, tr.ID, tr)
+	}
+	step := Step{At: tx.Now(), Country: in.From, Note: body.Note, Document: in.Document.ID, Withheld: noteOf(in.Withheld())}
 	if tr.State == Acknowledged { // the other country began before it could answer, and had no need to say so
 		if err := tr.advance(Begin, Step{At: tx.Now(), Country: in.From}); err != nil {
 			return err
@@ -219,7 +251,7 @@ func (s *Service) receiveAnswer(tx *store.Tx, in dispatch.Received) error {
 	if err := tr.advance(answers[body.Outcome], step); err != nil {
 		return desk.Conflict("trace %s: %v", tr.Number, err)
 	}
-	tr.Answer = body
+	tr.Answer, tr.AnswerWithheld = body, in.Withheld()
 	tr.RetainUntil = in.Terms.RetainUntil
 	tr.Handling = protocol.UnionHandling(tr.Handling, in.Handling())
 	return traces.Put(tx, tr.ID, tr)

@@ -29,7 +29,8 @@ type Trace struct {
 	Handling    protocol.Handling         `json:"handling,omitempty"` // of an incoming trace, of an answer, and of what an own one was made of
 	Based       []string                  `json:"based_on,omitempty"` // foreign documents that an own request or answer was made of
 	RetainUntil time.Time                 `json:"retain_until,omitzero"`
-	Withheld    int                       `json:"withheld,omitempty"` // fields of an incoming request that are not disclosed; decoys count too
+	Withheld    []string                  `json:"withheld,omitempty"`    // fields of an incoming request that the policy of the country that asked withholds
+	Undisclosed int                       `json:"undisclosed,omitempty"` // its digests without a disclosure, decoys among them
 	Timeline    []Step                    `json:"timeline"`
 	Advice      []string                  `json:"advice,omitempty"` // what would make an answer likelier
 
@@ -39,6 +40,8 @@ type Trace struct {
 	Unsearched bool                      `json:"unsearched,omitempty"`
 	Record     string                    `json:"record,omitempty"` // own record that an incoming trace was answered from, by reference
 	Answer     *protocol.TraceAnswerBody `json:"answer,omitempty"`
+	// AnswerWithheld are the fields of a foreign answer that its country's policy withholds.
+	AnswerWithheld []string `json:"answer_withheld,omitempty"`
 
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
@@ -56,6 +59,7 @@ type Step struct {
 	Country  protocol.Country `json:"country,omitempty"`
 	Note     string           `json:"note,omitempty"`
 	Document string           `json:"document,omitempty"`
+	Withheld []string         `json:"withheld,omitempty"` // of the document's fields that stand here: the note
 }
 
 // Match is an own record that the ladder reached for an incoming request.
@@ -98,6 +102,14 @@ func (t *Trace) note(e Event, s Step) {
 // knows reports whether a document has had its effect on the trace already.
 func (t *Trace) knows(document string) bool {
 	return slices.ContainsFunc(t.Timeline, func(s Step) bool { return s.Document == document })
+}
+
+// step is the one that a document brought about; nil where there is none.
+func (t *Trace) step(document string) *Step {
+	if i := slices.IndexFunc(t.Timeline, func(s Step) bool { return s.Document == document }); i >= 0 {
+		return &t.Timeline[i]
+	}
+	return nil
 }
 
 // owner is the country that asked.

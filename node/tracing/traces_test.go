@@ -376,7 +376,7 @@ func TestWiderReleaseAndAmbiguousNumbers(t *testing.T) {
 	tr := ok[*Trace](t)(pt.NewTrace(t.Context(), operator, "", ask("ES", "AB10482")))
 	deliver(t, pt, es)
 	narrow := ok[*Trace](t)(es.Trace(t.Context(), operator, tr.ID))
-	if narrow.Request.Officer != "" || narrow.Request.Possessor != "" || narrow.Request.Narrative == "" || narrow.Withheld == 0 {
+	if narrow.Request.Officer != "" || narrow.Request.Possessor != "" || narrow.Request.Narrative == "" || !slices.Equal(narrow.Withheld, []string{"officer", "possessor"}) {
 		t.Fatalf("%+v", narrow.Request)
 	}
 	pt.policy = policy.Default()
@@ -386,7 +386,7 @@ func TestWiderReleaseAndAmbiguousNumbers(t *testing.T) {
 	}
 	deliver(t, pt, es)
 	wide := ok[*Trace](t)(es.Trace(t.Context(), operator, tr.ID))
-	if wide.Request.Officer != "Insp. Silva" || wide.Withheld != 0 || len(wide.Timeline) != len(narrow.Timeline)+1 || wide.State != Submitted {
+	if wide.Request.Officer != "Insp. Silva" || wide.Withheld != nil || wide.Undisclosed != 0 || len(wide.Timeline) != len(narrow.Timeline)+1 || wide.State != Submitted {
 		t.Errorf("%+v", wide)
 	}
 
