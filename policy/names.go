@@ -63,6 +63,8 @@ const (
 	AuditReport    Action = "audit:report"    // auditor
 	AuditReconcile Action = "audit:reconcile" // auditor, ncb-operator
 
+	WitnessAcknowledge Action = "witness:acknowledge" // auditor, ncb-operator, who say why
+
 	UserManage   Action = "user:manage"   // administrator
 	RosterManage Action = "roster:manage" // administrator
 	NodeManage   Action = "node:manage"   // administrator
@@ -181,7 +183,7 @@ var homeKind = map[Action]string{
 	ScanRequest: Scan, ScanView: Scan, ScanApprove: Scan, ScanRefuse: Scan, ScanSave: Scan,
 	OperationView: KindOperation, OperationPropose: KindOperation, OperationAccept: KindOperation, OperationLeave: KindOperation, OperationEnd: KindOperation,
 	AuditVerify: KindAudit, AuditQuery: KindAudit, AuditExport: KindAudit,
-	AuditProve: KindAudit, AuditReport: KindAudit, AuditReconcile: KindAudit,
+	AuditProve: KindAudit, AuditReport: KindAudit, AuditReconcile: KindAudit, WitnessAcknowledge: KindPeer,
 	UserManage: KindUser, RosterManage: KindRoster, NodeManage: KindNode,
 	PeersView: KindPeer, RosterView: KindRoster, DocumentView: KindDocument, BundleExport: KindPeer, BundleImport: KindPeer,
 	PolicyView: KindPolicy, PolicyApply: KindPolicy, RetentionReview: KindRetention, RetentionPurge: KindRetention,

@@ -13,9 +13,11 @@ import (
 )
 
 type witnessCmd struct {
-	Status witnessStatusCmd `cmd:"" help:"Show who has cosigned this node's audit log, what it has cosigned of others, and what is alarming."`
-	Show   witnessShowCmd   `cmd:"" help:"Show what is known of a member's audit log, with the checkpoints that contradict each other where there are any."`
-	Save   witnessSaveCmd   `cmd:"" help:"Write out this node's newest checkpoint with the members' cosignatures."`
+	Status      witnessStatusCmd      `cmd:"" help:"Show who witnesses this node's audit log and was asked last, what it has cosigned of others, and what is alarming."`
+	Show        witnessShowCmd        `cmd:"" help:"Show what is known of a member's audit log, with the checkpoints that contradict each other where there are any."`
+	Acknowledge witnessAcknowledgeCmd `cmd:"" help:"Take note of the alarms about a member's log, with words why (--why TEXT): proof and history stay, and a new contradiction alarms again."`
+
+	Save witnessSaveCmd `cmd:"" help:"Write out this node's newest checkpoint with the members' cosignatures."`
 }
 
 type witnessStatusCmd struct{}
@@ -27,37 +29,63 @@ func (c *witnessStatusCmd) Run(a *app) error {
 	}
 	return a.show(s, func(w io.Writer) {
 		fmt.Fprintf(w, "This node's audit log %s has %d entries. %s\n\n", printable(s.Origin), s.Entries, cosignedText(s.Cosigned, s.Wanted))
+		if s.Asked != nil {
+			fmt.Fprintf(w, "Asked last: %s, %s.\n\n", s.Asked.Country, stamp(s.Asked.At))
+		}
+		if s.Memory != nil {
+			fmt.Fprintf(w, "This node has forgotten what it cosigned for others (%s, %s), and cosigns a log again once the members have said what they hold. Not heard yet: %s.\n\n",
+				printable(s.Memory.Why), stamp(s.Memory.Since), countries(s.Memory.Missing))
+		}
 		rows := make([][]string, len(s.Witnesses))
 		for i, r := range s.Witnesses {
-			state := "connected"
+			state, by := "connected", "chosen"
 			if !r.Connected {
 				state = "not connected"
+			}
+			if r.Named {
+				by = "named"
 			}
 			if r.Fault != "" && r.Failed.After(r.At) {
 				state += "; " + stamp(r.Failed) + ": " + r.Fault
 			}
-			rows[i] = []string{string(r.Country), fmt.Sprint(r.Size), moment(r.At), state}
+			rows[i] = []string{string(r.Country), fmt.Sprint(r.Size), moment(r.At), moment(r.Asked), by, state}
 		}
-		table(w, "No member is there to be asked.", []string{"WITNESS", "COSIGNED UP TO", "AT", "STATE"}, rows)
+		table(w, "No member is there to be asked.", []string{"WITNESS", "COSIGNED UP TO", "AT", "ASKED", "BY", "STATE"}, rows)
 		fmt.Fprintln(w)
-		rows = make([][]string, len(s.Logs))
-		for i, l := range s.Logs {
-			state := "goes on"
-			switch {
-			case l.Alarms > 0:
-				state = "CONTRADICTS ITSELF"
-			case l.Refused != "":
-				state = "refused: " + l.Refused
-			case l.Size == 0:
-				state = "nothing offered yet"
+		rows = nil
+		for _, l := range s.Logs {
+			if l.Chosen || l.Size > 0 || l.Evidence > 0 || l.Owed > 0 {
+				rows = append(rows, []string{string(l.Country), fmt.Sprint(l.Size), moment(l.At), fmt.Sprint(l.Restores), fmt.Sprint(l.Evidence), logText(l, s.Memory)})
 			}
-			rows[i] = []string{string(l.Country), fmt.Sprint(l.Size), moment(l.At), fmt.Sprint(l.Restores), fmt.Sprint(l.Evidence), state}
 		}
-		table(w, "No other member has a log.", []string{"LOG OF", "WITNESSED UP TO", "AT", "RESTORES", "EVIDENCE", "STATE"}, rows)
+		table(w, "This node witnesses no log.", []string{"LOG OF", "WITNESSED UP TO", "AT", "RESTORES", "EVIDENCE", "STATE"}, rows)
 		for _, alarm := range s.Alarms {
+			if note := alarm.Acknowledged; note != nil {
+				fmt.Fprintf(w, "\nAcknowledged by %s, %s: %s.\n       %s\n", printable(note.By), stamp(note.At), printable(alarm.Text), printable(note.Why))
+				continue
+			}
 			fmt.Fprintf(w, "\nALARM: %s. Found by %s, %s.\n       proofmark witness show %s\n", printable(alarm.Text), alarm.From, stamp(alarm.At), alarm.Country)
 		}
 	})
+}
+
+// logText says how a member's log stands at this node.
+func logText(l witness.LogState, lost *witness.MemoryView) string {
+	switch {
+	case l.Alarms > 0:
+		return "CONTRADICTS ITSELF"
+	case l.Noted > 0:
+		return "contradicts itself; acknowledged"
+	case l.Refused != "":
+		return "refused: " + l.Refused
+	case l.Owed > 0:
+		return fmt.Sprintf("has to continue %d more checkpoints that members hold", l.Owed)
+	case lost != nil:
+		return "waits until members have said what they hold"
+	case l.Size == 0:
+		return "nothing offered yet"
+	}
+	return "goes on"
 }
 
 func cosignedText(c *witness.CosignedView, wanted int) string {
@@ -103,6 +131,9 @@ func (c *witnessShowCmd) Run(a *app) error {
 		}
 		for _, r := range v.Evidence {
 			head := "ALARM"
+			if note := r.Acknowledged; note != nil {
+				head = fmt.Sprintf("Acknowledged by %s, %s: %s", printable(note.By), stamp(note.At), printable(note.Why))
+			}
 			if r.Explained != "" {
 				head = "Explained by the restore " + r.Explained + " that was declared afterwards"
 			}
@@ -116,7 +147,7 @@ func (c *witnessShowCmd) Run(a *app) error {
 			fmt.Fprintf(w, "\nA restore was declared, seen here %s:\nbefore\n%safter\n%sthe declaration\n%s", stamp(r.At), quoted(r.First), quoted(r.Then), quoted(r.Head))
 		}
 		if v.Alarms > 0 {
-			fmt.Fprintf(w, "\nCall the bureau of %s: either an old copy of its database runs, which it has to declare (proofmark restore), or somebody has rewritten its log.\n", v.Country)
+			fmt.Fprintf(w, "\nCall the bureau of %s: either an old copy of its database runs, which it has to declare (proofmark restore), or somebody has rewritten its log.\nOnce that is known: proofmark witness acknowledge %s --why TEXT\n", v.Country, v.Country)
 		}
 	})
 }
@@ -135,6 +166,23 @@ func quoted(note string) string {
 		b.WriteString("    " + printable(strings.TrimSuffix(line, "\n")) + "\n")
 	}
 	return b.String()
+}
+
+type witnessAcknowledgeCmd struct {
+	Country string `arg:"" help:"Member about whose log there are alarms; the own country for those about this node's." placeholder:"COUNTRY"`
+}
+
+func (c *witnessAcknowledgeCmd) Run(a *app) error {
+	n, err := change[*witness.Noted](a, "witness.acknowledge", control.CountryRef{Country: strings.ToUpper(c.Country)})
+	if err != nil {
+		return err
+	}
+	return a.show(n, func(w io.Writer) {
+		for _, r := range n.Alarms {
+			fmt.Fprintf(w, "Acknowledged: %s.\n", printable(r.Text))
+		}
+		fmt.Fprintf(w, "The proof stays (proofmark witness show %s), and a new contradiction alarms again.\n", n.Country)
+	})
 }
 
 type witnessSaveCmd struct {
@@ -168,7 +216,11 @@ func witnessFindings(s control.Status) []node.Finding {
 	var out []node.Finding
 	for _, text := range s.Witness.Alarms {
 		out = append(out, node.Finding{Check: "witness", Grade: node.Bad, Says: strings.ToUpper(text[:1]) + text[1:] + ".",
-			Do: "proofmark witness show COUNTRY has the proof; call that bureau."})
+			Do: "proofmark witness show COUNTRY has the proof; call that bureau. Once it is known what happened: proofmark witness acknowledge COUNTRY --why TEXT"})
+	}
+	if s.Witness.Memory != "" {
+		out = append(out, node.Finding{Check: "witness", Grade: node.Warn, Says: "This node has forgotten what it cosigned for other members (" + s.Witness.Memory + "), and asks them.",
+			Do: "Nothing, while the members are connected: proofmark witness status shows who has not answered."})
 	}
 	switch {
 	case s.Witness.Wanted == 0: // no other member is there

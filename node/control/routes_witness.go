@@ -15,6 +15,9 @@ type WitnessSummary struct {
 	Enough   bool      `json:"enough"`
 	Oldest   time.Time `json:"oldest,omitzero"` // of the cosignatures that are wanted
 	Alarms   []string  `json:"alarms,omitempty"`
+
+	Acknowledged int    `json:"acknowledged,omitempty"` // alarms that somebody has taken note of
+	Memory       string `json:"memory,omitempty"`       // why this node has forgotten what it cosigned for others, while it asks them
 }
 
 // CountryRef names a country.
@@ -28,6 +31,9 @@ func (s *Server) routeWitness(mux *http.ServeMux) {
 	handle(s, mux, "witness.show", func(ctx context.Context, c call, r CountryRef) (*witness.LogView, error) {
 		return w.Show(ctx, c.actor, r.Country)
 	})
+	handle(s, mux, "witness.acknowledge", func(ctx context.Context, c call, r CountryRef) (*witness.Noted, error) {
+		return w.Acknowledge(ctx, c.actor, c.key, r.Country)
+	})
 	handle(s, mux, "witness.save", func(ctx context.Context, c call, _ None) (*witness.CosignedView, error) { return w.Save(ctx, c.actor) })
 }
 
@@ -36,7 +42,7 @@ func (s *Server) witnessSummary() (WitnessSummary, error) {
 	if err != nil {
 		return WitnessSummary{}, err
 	}
-	out := WitnessSummary{Wanted: f.Wanted, Cosigned: f.Cosigned, Enough: f.Enough, Oldest: f.Oldest}
+	out := WitnessSummary{Wanted: f.Wanted, Cosigned: f.Cosigned, Enough: f.Enough, Oldest: f.Oldest, Acknowledged: f.Acknowledged, Memory: f.Memory}
 	list, err := s.services.Witness.Alarms()
 	for _, a := range list {
 		out.Alarms = append(out.Alarms, a.Text())

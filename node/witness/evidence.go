@@ -3,6 +3,7 @@ package witness
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,25 +14,41 @@ import (
 
 // keep keeps checked evidence, once for what the log had signed before and how it contradicts that, and no more than a few for one log: one is enough. It
 // returns what is kept for it, nil where there is no room for more.
-func (s *Service) keep(tx *store.Tx, log rules.Log, e rules.Evidence, f rules.Finding, from protocol.Country) (*Record, error) {
+//
+// An alarm that somebody has acknowledged stays quiet while the log goes on from there, and for what others find of the same: see covers. back says that the
+// log was seen here to go back once more, or on another way: that is a new contradiction, and alarms again.
+func (s *Service) keep(tx *store.Tx, log rules.Log, e rules.Evidence, f rules.Finding, from protocol.Country, back bool) (*Record, error) {
 	country := protocol.Country(log.Country)
-	count := 0
+	var kept []*Record
+	var same *Acknowledged
 	for _, r := range Evidences.By(tx, "country", log.Country) {
 		if r.LogKey != log.Key {
 			continue
 		}
-		if r.ID == e.ID() || r.Evidence.First == e.First && r.Verdict == f.Verdict.String() {
+		covered := r.covers(e, f, from != s.country, back)
+		if r.ID == e.ID() || r.Evidence.First == e.First && r.Verdict == f.Verdict.String() && (r.Acknowledged == nil || covered) {
 			return r, nil
 		}
-		count++
+		if covered {
+			same = r.Acknowledged
+		}
+		kept = append(kept, r)
 	}
 	if err := tx.Err(); err != nil {
 		return nil, err
 	}
-	if count >= maxEvidence {
-		return nil, nil
+	if len(kept) >= maxEvidence {
+		// What needs nobody's attention makes room: it stays in the audit log, whole.
+		sortByTime(kept)
+		i := slices.IndexFunc(kept, func(r *Record) bool { return !r.alarming() })
+		if i < 0 {
+			return nil, nil
+		}
+		if err := Evidences.Delete(tx, kept[i].ID); err != nil {
+			return nil, err
+		}
 	}
-	r := &Record{ID: e.ID(), Country: country, LogKey: log.Key, Verdict: f.Verdict.String(), First: f.First.N, Then: f.Then.N, From: from, At: tx.Now().UTC(), Evidence: e}
+	r := &Record{ID: e.ID(), Country: country, LogKey: log.Key, Verdict: f.Verdict.String(), First: f.First.N, Then: f.Then.N, From: from, At: tx.Now().UTC(), Evidence: e, Acknowledged: same}
 	// Found or told late: the log has declared a restore since.
 	restore, at, err := s.declared(tx, log)
 	if err != nil {
@@ -45,12 +62,33 @@ func (s *Service) keep(tx *store.Tx, log rules.Log, e rules.Evidence, f rules.Fi
 		details["signed by the log about the two"] = e.Head
 	}
 	s.record(tx, country, protocol.ActDeny, "deny", r.Verdict, r.Text(), details)
-	if r.Explained == "" {
+	if r.alarming() {
 		tx.OnCommit(func() {
 			s.o.Log.Error("an audit log contradicts itself", "country", country, "what", r.Text(), "evidence", r.ID, "from", from)
 		})
 	}
+	if country == s.country && r.Explained == "" {
+		if err := s.forget(tx, "its own audit log is older than what it had signed, by evidence from "+string(from), ""); err != nil {
+			return nil, err
+		}
+	}
 	return r, Evidences.Put(tx, r.ID, r)
+}
+
+// covers tells whether other evidence is of the same event as this one, which somebody has acknowledged: of a checkpoint that was no larger before, and of
+// the log as it has gone on since. A log that is a witness's own to watch has done so unless it was seen to go back; of what is told, only sizes are known.
+func (r *Record) covers(e rules.Evidence, f rules.Finding, told, back bool) bool {
+	if r.Acknowledged == nil || r.Explained != "" || f.First.N > r.First {
+		return false
+	}
+	if told {
+		return f.Then.N > r.Then || e.Then == r.Evidence.Then
+	}
+	return !back
+}
+
+func sortByTime(list []*Record) {
+	slices.SortStableFunc(list, func(a, b *Record) int { return a.At.Compare(b.At) })
 }
 
 // toldBy notes that a member knows the evidence.
@@ -116,6 +154,9 @@ func (s *Service) settleOwn(ctx context.Context) error {
 		if err := tx.Err(); err != nil {
 			return err
 		}
+		if err := s.forget(tx, "it was restored from the backup of "+restored.Made.UTC().Format(time.RFC3339), restored.ID); err != nil {
+			return err
+		}
 		return Declared.Put(tx, restored.ID, restored)
 	})
 }
@@ -141,20 +182,21 @@ func (s *Service) record(tx *store.Tx, about protocol.Country, action protocol.A
 	})
 }
 
-// Alarms lists the evidence that nothing explains: against logs as the roster in force names them, by country and time.
+// Alarms lists the evidence that nothing explains and nobody has acknowledged: against logs as the roster in force names them, by country and time.
 func (s *Service) Alarms() (out []Record, err error) {
 	ring, _, err := s.keyring()
 	if err != nil {
 		return nil, nil //nolint:nilerr // without a roster nobody's key is known
 	}
 	err = s.o.Desk.Store.View(func(tx *store.Tx) error {
-		out = alarms(tx, ring)
+		out = slices.DeleteFunc(unexplained(tx, ring), func(r Record) bool { return !r.alarming() })
 		return tx.Err()
 	})
 	return out, err
 }
 
-func alarms(tx *store.Tx, ring *rules.Keyring) (out []Record) {
+// unexplained lists the evidence against logs as the roster in force names them that no restore explains, acknowledged or not.
+func unexplained(tx *store.Tx, ring *rules.Keyring) (out []Record) {
 	for _, r := range Evidences.All(tx) {
 		if log, ok := ring.Log(string(r.Country)); ok && log.Key == r.LogKey && r.Explained == "" {
 			out = append(out, *r)

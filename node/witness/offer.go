@@ -27,37 +27,44 @@ type offering struct {
 	offered rules.Checkpoint // may be replaced by a newer one
 	shown   rules.Tree       // what the witness is taken to hold
 	held    string           // its checkpoint, where the witness has shown it
+	given   *Given           // its last cosignature; nil: none
 	again   int              // conflicts so far
 	line    string           // its cosignature at the end
 }
 
-// offer asks a witness to cosign a checkpoint and keeps what it gives.
-func (s *Service) offer(ctx context.Context, ring *rules.Keyring, to protocol.Country, c rules.Checkpoint) error {
+// conflicts is how often a witness may say in one talk that it holds something else: one that has lost its memory has the log continue all that others hold.
+const conflicts = 6
+
+// outcome is how a talk has ended.
+type outcome struct {
+	witness protocol.Country
+	offered rules.Checkpoint
+	by      rules.Cosignature
+	err     error
+}
+
+// offer asks a witness to cosign a checkpoint.
+func (s *Service) offer(ctx context.Context, ring *rules.Keyring, to protocol.Country, c rules.Checkpoint) outcome {
 	t := &offering{s: s, ctx: ctx, witness: to, offered: c, shown: rules.Empty()}
 	err := s.o.Desk.Store.View(func(tx *store.Tx) error {
 		g, err := optional(tx, Givens, string(to))
 		if err != nil || g == nil || g.Size == 0 {
 			return err
 		}
-		root, err := tlog.ParseHash(g.Root)
-		if err == nil {
-			t.shown = rules.Tree{N: g.Size, Hash: root}
+		// A checkpoint of a log key that this node has no more is of another log.
+		if last, err := rules.OpenCheckpoint(g.Note, s.o.Own); err == nil {
+			t.shown, t.given = last.Tree, g
 		}
-		return err
+		return nil
 	})
 	if err == nil {
 		err = s.o.Talk(ctx, to, t.next)
 	}
+	out := outcome{witness: to, offered: t.offered, err: err}
 	if err == nil {
-		var by rules.Cosignature
-		if by, err = ring.Cosigned(t.offered, string(to), t.line); err == nil {
-			return s.take(ctx, to, t.offered, by)
-		}
+		out.by, out.err = ring.Cosigned(t.offered, string(to), t.line)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return errors.Join(err, s.note(ctx, to, err))
+	return out
 }
 
 // next is the talk's next question.
@@ -78,7 +85,7 @@ func (t *offering) next(b []byte) ([]byte, error) {
 	case a.Verdict != "":
 		return nil, fmt.Errorf("%w (%s)", errContradicted, a.Verdict)
 	}
-	if t.again++; t.again > 2 {
+	if t.again++; t.again > conflicts {
 		return nil, errors.New("it holds something else each time it is asked")
 	}
 	t.shown, t.held = rules.Empty(), ""
@@ -109,6 +116,9 @@ func (t *offering) question() ([]byte, error) {
 		return nil, err
 	}
 	out.Checkpoint, out.Proof = offer.New.Note, offer.Proof
+	if t.again > 0 && t.given != nil && t.given.Size > t.shown.N {
+		out.Cosigned = t.given.Note + t.given.Line // it has forgotten this
+	}
 	if out.Head, err = rules.SignHead(offer.Head, t.s.o.Signer); err != nil {
 		return nil, err
 	}
@@ -204,38 +214,64 @@ func (s *Service) own(ctx context.Context, witness protocol.Country, e rules.Evi
 		return nil
 	}
 	return s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
-		_, err := s.keep(tx, log, e, f, witness)
+		_, err := s.keep(tx, log, e, f, witness, false)
 		return err
 	})
 }
 
-// take keeps a cosignature with its checkpoint.
-func (s *Service) take(ctx context.Context, witness protocol.Country, c rules.Checkpoint, by rules.Cosignature) error {
-	_, r, err := s.keyring()
-	if err != nil {
+// take keeps what came of some talks: cosignatures with their checkpoints, and faults where they are news.
+func (s *Service) take(ctx context.Context, got []outcome, wanted int) error {
+	err := s.o.Desk.Store.View(func(tx *store.Tx) error {
+		got = slices.DeleteFunc(got, func(o outcome) bool {
+			if o.err == nil || ctx.Err() != nil {
+				return o.err != nil
+			}
+			g, err := optional(tx, Givens, string(o.witness))
+			return err == nil && g != nil && g.Fault == words(o.err.Error())
+		})
+		return nil
+	})
+	if err != nil || len(got) == 0 {
 		return err
 	}
-	wanted := s.wanted(len(s.witnesses(r)))
 	return s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := Givens.Put(tx, string(witness), &Given{Witness: witness, Size: c.N, Root: c.Hash.String(), At: by.At}); err != nil {
-			return err
-		}
-		id := checkpointID(c.N)
-		k, err := optional(tx, Checkpoints, id)
-		if err != nil {
-			return err
-		}
-		if k == nil || k.Note != c.Note { // another one of this size is of a log that is no more
-			k = &Cosigned{Size: c.N, Note: c.Note}
-		}
-		k.By = slices.DeleteFunc(k.By, func(w Witness) bool { return w.Country == by.Country })
-		k.By = append(k.By, Witness{Country: by.Country, At: by.At, Line: by.Line})
-		slices.SortFunc(k.By, func(a, b Witness) int { return strings.Compare(a.Country, b.Country) })
-		if err := Checkpoints.Put(tx, id, k); err != nil {
-			return err
+		for _, o := range got {
+			if err := s.keepOutcome(tx, o); err != nil {
+				return err
+			}
 		}
 		return prune(tx, wanted)
 	})
+}
+
+func (s *Service) keepOutcome(tx *store.Tx, o outcome) error {
+	g, err := optional(tx, Givens, string(o.witness))
+	if err != nil {
+		return err
+	}
+	if o.err != nil {
+		if g == nil {
+			g = &Given{Witness: o.witness}
+		}
+		g.Fault, g.Failed = words(o.err.Error()), tx.Now().UTC()
+		return Givens.Put(tx, string(o.witness), g)
+	}
+	g = &Given{Witness: o.witness, Size: o.offered.N, Note: o.offered.Note, Line: o.by.Line, At: o.by.At}
+	if err := Givens.Put(tx, string(o.witness), g); err != nil {
+		return err
+	}
+	id := checkpointID(o.offered.N)
+	k, err := optional(tx, Checkpoints, id)
+	if err != nil {
+		return err
+	}
+	if k == nil || k.Note != o.offered.Note { // another one of this size is of a log that is no more
+		k = &Cosigned{Size: o.offered.N, Note: o.offered.Note}
+	}
+	k.By = slices.DeleteFunc(k.By, func(w Witness) bool { return w.Country == o.by.Country })
+	k.By = append(k.By, Witness{Country: o.by.Country, At: o.by.At, Line: o.by.Line})
+	slices.SortFunc(k.By, func(a, b Witness) int { return strings.Compare(a.Country, b.Country) })
+	return Checkpoints.Put(tx, id, k)
 }
 
 // prune keeps the best checkpoint (the newest with as many cosignatures as are wanted, else the newest of those with most) and what came after it, but no
@@ -259,29 +295,4 @@ func prune(tx *store.Tx, wanted int) error {
 		}
 	}
 	return nil
-}
-
-// note keeps what went wrong with a witness, where it is news.
-func (s *Service) note(ctx context.Context, witness protocol.Country, fault error) error {
-	text := words(fault.Error())
-	var same bool
-	err := s.o.Desk.Store.View(func(tx *store.Tx) error {
-		g, err := optional(tx, Givens, string(witness))
-		same = g != nil && g.Fault == text
-		return err
-	})
-	if err != nil || same {
-		return err
-	}
-	return s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
-		g, err := optional(tx, Givens, string(witness))
-		if err != nil {
-			return err
-		}
-		if g == nil {
-			g = &Given{Witness: witness}
-		}
-		g.Fault, g.Failed = text, tx.Now().UTC()
-		return Givens.Put(tx, string(witness), g)
-	})
 }

@@ -17,7 +17,12 @@ type Held struct {
 	Note    string           `json:"note"`    // the checkpoint cosigned last, with its log's signature
 	Size    int64            `json:"size"`    // its entries
 	Since   time.Time        `json:"since"`   // first cosigned
-	At      time.Time        `json:"at"`      // last cosigned
+	At      time.Time        `json:"at"`      // last cosigned; where it was the same checkpoint again, this may be half a day behind
+	Highest int64            `json:"highest"` // entries of the largest checkpoint that was ever cosigned under this key
+
+	// Owed are other checkpoints of this log that the log has to continue before it is cosigned again: this node has lost its memory, and members have
+	// shown them.
+	Owed []string `json:"owed,omitempty"`
 
 	Excused   []string  `json:"excused,omitempty"`    // ids of the restores that the log has declared here, the last one last
 	ExcusedAt time.Time `json:"excused_at,omitzero"`  // when the last was, by the log's clock
@@ -26,6 +31,7 @@ type Held struct {
 	Refusals  uint64    `json:"refusals,omitempty"`   // offers that contradicted what is held
 	RefusedAt time.Time `json:"refused_at,omitzero"`  // the last of them, noted once a minute
 	Refused   string    `json:"refused_as,omitempty"` // rollback, fork or unproven
+	Offered   string    `json:"offered,omitempty"`    // checkpoint that was refused last
 }
 
 // Restore is a declared restore: the two checkpoints that contradict each other, and the log's signed word that this is why.
@@ -56,18 +62,40 @@ type Record struct {
 	At       time.Time        `json:"at"`
 	Evidence rules.Evidence   `json:"evidence"`
 
-	Explained string                    `json:"explained,omitempty"` // id of the restore that was declared after it
-	Told      map[protocol.Country]bool `json:"told,omitempty"`      // members that know it
+	Explained    string                    `json:"explained,omitempty"` // id of the restore that was declared after it
+	Told         map[protocol.Country]bool `json:"told,omitempty"`      // members that know it
+	Acknowledged *Acknowledged             `json:"acknowledged,omitempty"`
 }
+
+// Acknowledged says who has taken note of an alarm, and what that person has to say about it.
+type Acknowledged struct {
+	By  string    `json:"by"`
+	At  time.Time `json:"at"`
+	Why string    `json:"why"`
+}
+
+// alarming tells whether evidence calls for people: nothing explains it, and nobody has taken note of it.
+func (r *Record) alarming() bool { return r.Explained == "" && r.Acknowledged == nil }
 
 // Given is the last cosignature of one witness on a checkpoint of this node.
 type Given struct {
 	Witness protocol.Country `json:"witness"`
-	Size    int64            `json:"size"` // entries of the checkpoint
-	Root    string           `json:"root"`
-	At      time.Time        `json:"at"` // by the witness's clock
+	Size    int64            `json:"size"`           // entries of the checkpoint; 0: none yet
+	Note    string           `json:"note,omitempty"` // the checkpoint, with this log's signature alone
+	Line    string           `json:"line,omitempty"` // the cosignature
+	At      time.Time        `json:"at"`             // by the witness's clock
 	Fault   string           `json:"fault,omitempty"`
 	Failed  time.Time        `json:"failed,omitzero"`
+}
+
+// Memory is what this node knows of having lost a part of its memory as a witness, which it then asks the members for.
+type Memory struct {
+	Why     string                         `json:"why"`
+	Restore string                         `json:"restore,omitempty"` // id of this node's own restore that it was lost by
+	Since   time.Time                      `json:"since"`
+	Heard   map[protocol.Country]time.Time `json:"heard,omitempty"` // members that have said what they hold
+	Dim     map[protocol.Country]time.Time `json:"dim,omitempty"`   // those that have said so while they were asking themselves
+	Over    time.Time                      `json:"over,omitzero"`   // nobody is asked any more
 }
 
 // Cosigned is a checkpoint of this node with its cosignatures.
@@ -92,6 +120,7 @@ var (
 	Givens      = store.NewCollection[Given]("witness-given")
 	Checkpoints = store.NewCollection[Cosigned]("witness-checkpoint")
 	Declared    = store.NewCollection[protocol.Restored]("witness-declared")
+	Memories    = store.NewCollection[Memory]("witness-memory") // one, the last
 )
 
 // Bounds of what is kept for one log.

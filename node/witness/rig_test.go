@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -47,6 +49,7 @@ type bureau struct {
 	dir      string
 	store    *store.Store
 	restored *protocol.Restored
+	options  func(*Options) // nil: the usual ones
 }
 
 func (f *federation) now() time.Time {
@@ -120,7 +123,7 @@ func (b *bureau) open() {
 	b.store = db
 	b.f.t.Cleanup(func() { _ = db.Close() })
 	d := &desk.Desk{Store: db, Policy: func() *policy.Engine { return policy.Default() }, Country: b.c, Log: slog.New(slog.DiscardHandler)}
-	b.Service = New(Options{Desk: d, Now: b.f.now, Log: slog.New(slog.DiscardHandler), Roster: func() *roster.Roster { return b.f.ro }, Signer: signer, Own: own, Cosigner: cosigner,
+	o := Options{Desk: d, Now: b.f.now, Log: slog.New(slog.DiscardHandler), Roster: func() *roster.Roster { return b.f.ro }, Signer: signer, Own: own, Cosigner: cosigner,
 		Restored:  func(*store.Tx) (*protocol.Restored, error) { return b.restored, nil },
 		Connected: func(c protocol.Country) bool { return b.f.connected(b.c, c) },
 		Talk: func(ctx context.Context, to protocol.Country, next func([]byte) ([]byte, error)) error {
@@ -135,7 +138,11 @@ func (b *bureau) open() {
 				}
 			}
 			return err
-		}})
+		}}
+	if b.options != nil {
+		b.options(&o)
+	}
+	b.Service = New(o)
 }
 
 // copyTo writes the database, closed for the moment, into another folder.
@@ -189,10 +196,8 @@ func (b *bureau) size() int64 {
 func (f *federation) turn() {
 	f.t.Helper()
 	f.add(time.Minute)
-	for _, c := range []protocol.Country{"ES", "FR", "PT"} {
-		if b := f.bureaus[c]; b != nil {
-			check(f.t, b.look(context.Background()))
-		}
+	for _, c := range slices.Sorted(maps.Keys(f.bureaus)) {
+		check(f.t, f.bureaus[c].look(context.Background()))
 	}
 }
 

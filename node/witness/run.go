@@ -27,6 +27,7 @@ type rounds struct {
 	begun   time.Time                      // by the node's clock
 	next    map[protocol.Country]time.Time // when a witness is asked again in this round; not in here: it was not asked yet
 	later   map[protocol.Country]time.Time // members that are told of evidence no earlier
+	recall  map[protocol.Country]time.Time // members that are asked for what they hold no earlier
 }
 
 // Run offers this node's checkpoints and tells of evidence until ctx ends.
@@ -61,8 +62,12 @@ func (s *Service) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.recollect(ctx, ring, r); err != nil {
+		s.o.Log.Info("what members hold is not known yet", "err", err)
+	}
 	var near []protocol.Country
-	for _, c := range s.witnesses(r) {
+	asked := s.witnesses(r)
+	for _, c := range asked {
 		if s.o.Connected(c) {
 			near = append(near, c)
 		}
@@ -72,20 +77,52 @@ func (s *Service) look(ctx context.Context) error {
 	}
 	now := s.o.Now()
 	due := slices.DeleteFunc(near, func(c protocol.Country) bool { return s.offered.N == 0 || now.Before(s.next[c]) })
-	var mu sync.Mutex
-	each(due, func(c protocol.Country) {
-		pause := 2 * s.o.Pace.Still // until the next round
-		if err := s.offer(ctx, ring, c, s.offered); err != nil {
-			pause = s.o.Pace.Grown
-			if ctx.Err() == nil {
-				s.o.Log.Info("a witness did not cosign", "witness", c, "err", err)
+	return errors.Join(s.ask(ctx, ring, due, s.wanted(len(asked)), now), s.tell(ctx, ring))
+}
+
+// ask offers the round's checkpoint to those witnesses and keeps what they give: in one transaction, or in several where some of them take their time.
+func (s *Service) ask(ctx context.Context, ring *rules.Keyring, due []protocol.Country, wanted int, now time.Time) error {
+	if len(due) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	for _, c := range due {
+		s.asked[c] = now
+	}
+	s.mu.Unlock()
+	results := make(chan outcome, len(due))
+	go func() {
+		defer close(results)
+		each(due, func(c protocol.Country) { results <- s.offer(ctx, ring, c, s.offered) })
+	}()
+	var faults error
+	var got []outcome
+	keep := func() {
+		faults = errors.Join(faults, s.take(ctx, got, wanted))
+		got = nil
+	}
+	soon := time.NewTicker(s.o.Pace.Look)
+	defer soon.Stop()
+	for {
+		select {
+		case o, more := <-results:
+			if !more {
+				keep()
+				return faults
 			}
+			pause := 2 * s.o.Pace.Still // until the next round
+			if o.err != nil {
+				pause = s.o.Pace.Grown
+				if ctx.Err() == nil {
+					s.o.Log.Info("a witness did not cosign", "witness", o.witness, "err", o.err)
+				}
+			}
+			s.next[o.witness] = now.Add(pause)
+			got = append(got, o)
+		case <-soon.C:
+			keep()
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		s.next[c] = now.Add(pause)
-	})
-	return s.tell(ctx, ring)
+	}
 }
 
 // begin begins a new round where one is due and somebody is there to cosign.
@@ -128,7 +165,7 @@ func each(of []protocol.Country, f func(protocol.Country)) {
 func (s *Service) tell(ctx context.Context, ring *rules.Keyring) error {
 	news := map[protocol.Country][]Record{}
 	err := s.o.Desk.Store.View(func(tx *store.Tx) error {
-		for _, r := range alarms(tx, ring) {
+		for _, r := range unexplained(tx, ring) { // acknowledging it is for people here alone
 			for _, log := range ring.Logs() {
 				c := protocol.Country(log.Country)
 				if c != s.country && c != r.From && !r.Told[c] && len(news[c]) < 4 {

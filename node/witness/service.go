@@ -5,11 +5,9 @@ package witness
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,9 +44,10 @@ type Options struct {
 	Cosigner *rules.Cosigner
 	Restored func(tx *store.Tx) (*protocol.Restored, error) // the restore that this node declared last; nil: none
 
-	Witnesses []protocol.Country // who is asked to cosign; empty: every active member
-	Wanted    int                // cosignatures that a checkpoint needs; 0: DefaultWanted, or all where there are fewer witnesses
-	Pace      Pace
+	Chosen int                // witnesses that are chosen from the roster; 0: crypto/witness.Chosen
+	Also   []protocol.Country // who is asked to cosign beside them
+	Wanted int                // cosignatures that a checkpoint needs; 0: DefaultWanted, or all where there are fewer witnesses
+	Pace   Pace
 
 	// Talk asks a member question after question, as exchange.AskWitness does.
 	Talk      func(ctx context.Context, to protocol.Country, next func(answer []byte) (ask []byte, err error)) error
@@ -63,6 +62,8 @@ type Service struct {
 	mu     sync.Mutex // held for moments only
 	roster *roster.Roster
 	ring   *rules.Keyring
+	asked  map[protocol.Country]time.Time // when a witness was asked last, since the start
+	seen   map[protocol.Country]time.Time // when a log was cosigned last, since the start
 
 	rounds // of Run alone
 }
@@ -72,7 +73,11 @@ func New(o Options) *Service {
 	if o.Pace == (Pace{}) {
 		o.Pace = DefaultPace
 	}
-	return &Service{o: o, country: o.Desk.Country, rounds: rounds{next: map[protocol.Country]time.Time{}, later: map[protocol.Country]time.Time{}}}
+	if o.Chosen == 0 {
+		o.Chosen = rules.Chosen
+	}
+	return &Service{o: o, country: o.Desk.Country, asked: map[protocol.Country]time.Time{}, seen: map[protocol.Country]time.Time{},
+		rounds: rounds{next: map[protocol.Country]time.Time{}, later: map[protocol.Country]time.Time{}, recall: map[protocol.Country]time.Time{}}}
 }
 
 // keyring returns the log keys of the roster in force, and that roster.
@@ -93,21 +98,30 @@ func (s *Service) keyring() (*rules.Keyring, *roster.Roster, error) {
 	return s.ring, r, nil
 }
 
-// witnesses are the members that are asked to cosign, in an order that differs from log to log; no more than stand under one checkpoint.
+// witnesses are the members that are asked to cosign this node's log: those chosen for it, in the order of the choice, then those that the configuration
+// names; no more than stand under one checkpoint.
 func (s *Service) witnesses(r *roster.Roster) []protocol.Country {
-	var out []protocol.Country
-	for _, m := range r.Active(s.o.Now()) {
-		c := protocol.Country(m.Country)
-		if c != s.country && (len(s.o.Witnesses) == 0 || slices.Contains(s.o.Witnesses, c)) {
-			out = append(out, c)
+	out, named := s.chosen(r, s.o.Own.Name(), s.country, s.o.Chosen), []protocol.Country(nil)
+	for _, c := range s.o.Also {
+		if m, ok := r.ByCountry(string(c)); ok && c != s.country && m.Active(s.o.Now()) && !slices.Contains(out, c) {
+			named = append(named, c)
 		}
 	}
-	place := func(c protocol.Country) string {
-		sum := sha256.Sum256([]byte(string(s.country) + " " + string(c)))
-		return string(sum[:])
+	return append(out[:min(len(out), rules.MaxWitness-len(named))], named...)
+}
+
+// chosen are the active members that are chosen as witnesses of a country's log.
+func (s *Service) chosen(r *roster.Roster, origin string, country protocol.Country, n int) (out []protocol.Country) {
+	var members []string
+	for _, m := range r.Active(s.o.Now()) {
+		if m.Country != string(country) {
+			members = append(members, m.Country)
+		}
 	}
-	slices.SortFunc(out, func(a, b protocol.Country) int { return strings.Compare(place(a), place(b)) })
-	return out[:min(len(out), rules.MaxWitness)]
+	for _, c := range rules.Choose(origin, members, n) {
+		out = append(out, protocol.Country(c))
+	}
+	return out
 }
 
 // wanted is how many cosignatures make a checkpoint good, of so many witnesses.
@@ -117,4 +131,11 @@ func (s *Service) wanted(witnesses int) int {
 		n = DefaultWanted
 	}
 	return min(n, witnesses)
+}
+
+// sawAt notes when a log was cosigned.
+func (s *Service) sawAt(c protocol.Country, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[c] = at
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"proofmark/crypto/roster"
 	rules "proofmark/crypto/witness"
 	"proofmark/node/desk"
 	"proofmark/policy"
@@ -19,9 +20,24 @@ type Status struct {
 	Entries   int64          `json:"entries"` // of it now
 	Wanted    int            `json:"wanted"`  // cosignatures on a checkpoint
 	Cosigned  *CosignedView  `json:"cosigned,omitempty"`
-	Witnesses []WitnessState `json:"witnesses"`
-	Logs      []LogState     `json:"logs"`   // of the other members
-	Alarms    []Alarm        `json:"alarms"` // evidence that nothing explains
+	Asked     *Asked         `json:"asked,omitempty"` // the witness asked last, since the start
+	Witnesses []WitnessState `json:"witnesses"`       // in the order in which they are chosen, then those that the configuration names
+	Logs      []LogState     `json:"logs"`            // of the other members
+	Alarms    []Alarm        `json:"alarms"`          // evidence that nothing explains; those that somebody has acknowledged last
+	Memory    *MemoryView    `json:"memory,omitempty"`
+}
+
+// Asked is a question for a cosignature.
+type Asked struct {
+	Country protocol.Country `json:"country"`
+	At      time.Time        `json:"at"`
+}
+
+// MemoryView is how the recovery of a lost memory stands.
+type MemoryView struct {
+	Why     string             `json:"why"`
+	Since   time.Time          `json:"since"`
+	Missing []protocol.Country `json:"missing"` // members that have not said yet what they hold
 }
 
 // CosignedView is this node's best cosigned checkpoint.
@@ -35,9 +51,11 @@ type CosignedView struct {
 // WitnessState is what one witness has cosigned of this node's log.
 type WitnessState struct {
 	Country   protocol.Country `json:"country"`
+	Named     bool             `json:"named"` // by the configuration; else it is chosen
 	Connected bool             `json:"connected"`
-	Size      int64            `json:"size"`        // of the last checkpoint that it cosigned; 0: none
-	At        time.Time        `json:"at,omitzero"` // by its clock
+	Asked     time.Time        `json:"asked,omitzero"` // last, since the start
+	Size      int64            `json:"size"`           // of the last checkpoint that it cosigned; 0: none
+	At        time.Time        `json:"at,omitzero"`    // by its clock
 	Fault     string           `json:"fault,omitempty"`
 	Failed    time.Time        `json:"failed,omitzero"`
 }
@@ -45,12 +63,15 @@ type WitnessState struct {
 // LogState is what this node, as a witness, knows of a member's log.
 type LogState struct {
 	Country  protocol.Country `json:"country"`
-	Size     int64            `json:"size"` // of the checkpoint cosigned last; 0: none
+	Chosen   bool             `json:"chosen"` // this node is one of the witnesses that are chosen for it
+	Size     int64            `json:"size"`   // of the checkpoint cosigned last; 0: none
 	Since    time.Time        `json:"since,omitzero"`
 	At       time.Time        `json:"at,omitzero"`
 	Restores int              `json:"restores"` // epochs that began with a declared restore
 	Evidence int              `json:"evidence"` // pieces kept, explained or not
-	Alarms   int              `json:"alarms"`   // of these not explained
+	Alarms   int              `json:"alarms"`   // of these neither explained nor acknowledged
+	Noted    int              `json:"noted"`    // of these not explained, and acknowledged
+	Owed     int              `json:"owed"`     // checkpoints that it has to continue before it is cosigned again
 	Refused  string           `json:"refused,omitempty"`
 }
 
@@ -61,6 +82,8 @@ type Alarm struct {
 	At      time.Time        `json:"at"`
 	From    protocol.Country `json:"from"`
 	ID      string           `json:"id"`
+
+	Acknowledged *Acknowledged `json:"acknowledged,omitempty"`
 }
 
 // LogView is all that is known here of one log, with the contradicting checkpoints.
@@ -110,16 +133,19 @@ func (s *Service) status(tx *store.Tx) (*Status, error) {
 		return out, nil //nolint:nilerr // nobody is there to witness
 	}
 	asked := s.witnesses(r)
-	slices.Sort(asked)
 	out.Wanted = s.wanted(len(asked))
+	chosen := s.chosen(r, s.o.Own.Name(), s.country, s.o.Chosen)
 	for _, c := range asked {
-		w := WitnessState{Country: c, Connected: s.o.Connected(c)}
+		w := WitnessState{Country: c, Named: !slices.Contains(chosen, c), Connected: s.o.Connected(c), Asked: s.moment(s.asked, c)}
 		g, err := optional(tx, Givens, string(c))
 		if err != nil {
 			return nil, err
 		}
 		if g != nil {
 			w.Size, w.At, w.Fault, w.Failed = g.Size, g.At, g.Fault, g.Failed
+		}
+		if !w.Asked.IsZero() && (out.Asked == nil || w.Asked.After(out.Asked.At)) {
+			out.Asked = &Asked{c, w.Asked}
 		}
 		out.Witnesses = append(out.Witnesses, w)
 	}
@@ -134,10 +160,24 @@ func (s *Service) status(tx *store.Tx) (*Status, error) {
 		if err != nil {
 			return nil, err
 		}
+		m, ok := r.ByCountry(log.Country)
+		l.Chosen = ok && m.Active(s.o.Now()) && slices.Contains(s.chosen(r, log.Origin(), l.Country, rules.Chosen), s.country)
 		out.Logs = append(out.Logs, l)
 	}
-	for _, r := range alarms(tx, ring) {
-		out.Alarms = append(out.Alarms, Alarm{Country: r.Country, Text: r.Text(), At: r.At, From: r.From, ID: r.ID})
+	for _, r := range unexplained(tx, ring) {
+		out.Alarms = append(out.Alarms, Alarm{Country: r.Country, Text: r.Text(), At: r.At, From: r.From, ID: r.ID, Acknowledged: r.Acknowledged})
+	}
+	slices.SortStableFunc(out.Alarms, func(a, b Alarm) int {
+		if (a.Acknowledged == nil) == (b.Acknowledged == nil) {
+			return 0
+		}
+		if a.Acknowledged == nil {
+			return -1
+		}
+		return 1
+	})
+	if out.Memory, err = s.memoryView(tx, r); err != nil {
+		return nil, err
 	}
 	return out, tx.Err()
 }
@@ -149,18 +189,46 @@ func (s *Service) logState(tx *store.Tx, log rules.Log) (LogState, error) {
 		return l, err
 	}
 	if h != nil && h.LogKey == log.Key {
-		l.Size, l.Since, l.At, l.Restores = h.Size, h.Since, h.At, len(h.Restores)
+		l.Size, l.Since, l.At, l.Restores, l.Owed = h.Size, h.Since, h.At, len(h.Restores), len(h.Owed)
+		if seen := s.moment(s.seen, l.Country); seen.After(l.At) {
+			l.At = seen
+		}
 		if h.RefusedAt.After(h.At) {
 			l.Refused = h.Refused
 		}
 	}
 	for _, r := range Evidences.By(tx, "country", log.Country) {
 		l.Evidence++
-		if r.Explained == "" && r.LogKey == log.Key {
+		switch {
+		case r.Explained != "" || r.LogKey != log.Key:
+		case r.Acknowledged == nil:
 			l.Alarms++
+		default:
+			l.Noted++
 		}
 	}
 	return l, tx.Err()
+}
+
+// moment reads one of the times that are remembered since the start.
+func (s *Service) moment(of map[protocol.Country]time.Time, c protocol.Country) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return of[c]
+}
+
+func (s *Service) memoryView(tx *store.Tx, r *roster.Roster) (*MemoryView, error) {
+	m, err := s.memory(tx)
+	if err != nil || m == nil {
+		return nil, err
+	}
+	out := &MemoryView{Why: m.Why, Since: m.Since, Missing: []protocol.Country{}}
+	for _, e := range r.Active(s.o.Now()) {
+		if c := protocol.Country(e.Country); c != s.country && m.Heard[c].IsZero() {
+			out.Missing = append(out.Missing, c)
+		}
+	}
+	return out, nil
 }
 
 // best is the newest checkpoint with as many cosignatures as are wanted, else the one with most; nil where there is none. What it carries is verified again
@@ -251,46 +319,4 @@ func (s *Service) logView(tx *store.Tx, log rules.Log) (*LogView, error) {
 		out.Evidence = append(out.Evidence, RecordView{r, r.Text()})
 	}
 	return out, tx.Err()
-}
-
-// Figures are what machines are told of witnessing.
-type Figures struct {
-	Alarms, OwnAlarms int       // evidence that nothing explains; of it against this node's own log
-	Wanted            int       // cosignatures on a checkpoint
-	Cosigned          int64     // entries of the best cosigned checkpoint
-	Oldest            time.Time // oldest of its cosignatures that are wanted; zero without any
-	Enough            bool
-}
-
-// Figures reads them.
-func (s *Service) Figures() (f Figures, err error) {
-	ring, r, err := s.keyring()
-	if err != nil {
-		return f, nil //nolint:nilerr // without a roster there is nothing to tell
-	}
-	wanted := s.wanted(len(s.witnesses(r)))
-	err = s.o.Desk.Store.View(func(tx *store.Tx) error {
-		f = Figures{Wanted: wanted}
-		for _, a := range alarms(tx, ring) {
-			f.Alarms++
-			if a.Country == s.country {
-				f.OwnAlarms++
-			}
-		}
-		best, err := s.best(tx, ring, wanted)
-		if err != nil || best == nil {
-			return err
-		}
-		times := make([]time.Time, len(best.By))
-		for i, c := range best.By {
-			times[i] = c.At
-		}
-		slices.SortFunc(times, func(a, b time.Time) int { return b.Compare(a) })
-		f.Cosigned, f.Enough = best.Size, best.Enough
-		if n := min(wanted, len(times)); n > 0 {
-			f.Oldest = times[n-1]
-		}
-		return nil
-	})
-	return f, err
 }

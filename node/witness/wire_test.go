@@ -18,13 +18,21 @@ func FuzzDecodeAsk(f *testing.F) {
 	f.Add(q[:len(q)/2])
 	f.Add([]byte(`{"accused":"PT","evidence":{"first":"a","then":"b","proof":["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}}`))
 	f.Add([]byte(`{"proof":[1]}`))
+	f.Add([]byte(`{"recall":{"after":"ES"}}`))
+	f.Add([]byte(`{"recall":{"after":""},"cosigned":"x"}`))
 	f.Add([]byte(`[[[[[[`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := decodeAsk(b)
 		if err != nil {
 			return
 		}
-		if (a.Evidence == nil) == (a.Checkpoint == "") || len(a.Proof) > rules.MaxProof {
+		kinds := 0
+		for _, is := range []bool{a.Evidence != nil, a.Checkpoint != "", a.Recall != nil} {
+			if is {
+				kinds++
+			}
+		}
+		if kinds != 1 || len(a.Proof) > rules.MaxProof {
 			t.Fatalf("took %+v", a)
 		}
 		if _, err := decodeAsk(must(json.Marshal(a))); err != nil {
@@ -34,7 +42,7 @@ func FuzzDecodeAsk(f *testing.F) {
 }
 
 func FuzzDecodeAnswer(f *testing.F) {
-	for _, s := range []string{`{"cosignature":"— proofmark.ES AAAA\n"}`, `{"held":"nothing"}`, `{"verdict":"fork"}`, `{"refusal":"\u0007no\nmore"}`, `{"held":"a","refusal":"b"}`, `{}`, `[`} {
+	for _, s := range []string{`{"cosignature":"— proofmark.ES AAAA\n"}`, `{"held":"nothing"}`, `{"verdict":"fork"}`, `{"refusal":"\u0007no\nmore"}`, `{"held":"a","refusal":"b"}`, `{"shown":{"notes":["a"],"next":"ES"}}`, `{}`, `[`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

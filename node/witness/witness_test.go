@@ -362,8 +362,12 @@ func TestNobodyIsHarmed(t *testing.T) {
 }
 
 func (s *Service) heldTree(c string) (tree rules.Tree, err error) {
+	ring, _, err := s.keyring()
+	if err != nil {
+		return tree, err
+	}
 	err = s.o.Desk.Store.View(func(tx *store.Tx) error {
-		log, _ := s.ring.Log(c)
+		log, _ := ring.Log(c)
 		h, err := s.holding(tx, log)
 		tree = h.tree
 		return err
@@ -421,9 +425,11 @@ func TestAHostileWitnessGetsNoEvidence(t *testing.T) {
 		}
 		c := rules.Checkpoint{}
 		check(t, pt.store.View(func(tx *store.Tx) (err error) { c, err = pt.checkpoint(tx); return err }))
-		if err := pt.offer(t.Context(), ring, "ES", c); err == nil {
+		out := pt.offer(t.Context(), ring, "ES", c)
+		if out.err == nil {
 			t.Errorf("%s: taken for a cosignature", name)
 		}
+		check(t, pt.take(t.Context(), []outcome{out}, 1))
 	}
 	if s := pt.state(); s.Cosigned != nil || len(s.Alarms) > 0 || strings.ContainsAny(s.Witnesses[0].Fault, "\x1b\n") {
 		t.Errorf("%+v", s)
