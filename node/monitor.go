@@ -47,7 +47,7 @@ func (n *Node) sources() monitor.Sources {
 		},
 		Entries: n.store.AuditSize, Spare: n.store.Spare, Signatures: n.ballistics.Held, Waiting: n.ballistics.Waiting, Refused: n.dispatch.Refused, Ready: n.unready,
 		Roster: func() monitor.Roster { return monitor.Roster(n.membership.Figures()) },
-		Store:  n.store.Figures, Network: n.figures,
+		Store:  n.store.Figures, Network: n.figures, Agenda: n.agenda,
 		Witness: func() (monitor.Witness, error) {
 			f, err := n.witness.Figures()
 			return monitor.Witness{Alarms: f.Alarms, Cosigned: f.Cosigned, Oldest: f.Oldest, Enough: f.Enough}, err

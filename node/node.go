@@ -356,6 +356,7 @@ func (n *Node) services() control.Services {
 		Witness:    n.witness,
 		Accounting: n.accounting,
 		Retention:  n.retention,
+		Agenda:     n.agenda,
 		Bundles:    bundle.New(n.desk, n.dispatch, n.membership.Current, n.identity.Keys),
 		Sharing:    sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
 		LogVerifier: func() (note.Verifier, error) {

@@ -30,6 +30,7 @@ func (c *doctorCmd) Run(a *app) error {
 		}
 		found = append(found, a.federation(status)...)
 		found = append(found, witnessFindings(status)...)
+		found = append(found, noticeFindings(status)...)
 	} else {
 		found = append(found, node.Finding{Check: "node", Grade: node.Warn, Says: "It does not run: members could not be asked.", Do: "proofmark run --data " + argument(a.Data)})
 	}
@@ -90,6 +91,22 @@ func (a *app) federation(s control.Status) []node.Finding {
 	}
 	for _, p := range peers {
 		out = append(out, memberFinding(p))
+	}
+	return out
+}
+
+// noticeFindings say what waits for people: a warning where something lapses, is overdue or refused unless somebody acts.
+func noticeFindings(s control.Status) []node.Finding {
+	var out []node.Finding
+	for _, n := range s.Notices {
+		grade := node.Good
+		if n.Urgent {
+			grade = node.Warn
+		}
+		out = append(out, node.Finding{Check: n.About, Grade: grade, Says: n.Says, Do: n.Do})
+	}
+	if len(out) == 0 {
+		out = append(out, node.Finding{Check: "people", Grade: node.Good, Says: "Nothing waits for people: no approval, purge or end of a permission, operation or record, and no budget is used up."})
 	}
 	return out
 }

@@ -121,6 +121,13 @@ func (c *stateCmd) Run(a *app) error {
 		for _, alarm := range s.Witness.Alarms {
 			fmt.Fprintf(w, "Alarm: %s (proofmark witness status)\n", printable(alarm))
 		}
+		for _, n := range s.Notices {
+			word := "Waits"
+			if n.Urgent {
+				word = "Look"
+			}
+			fmt.Fprintf(w, "%s: %s\n", word, printable(n.Says))
+		}
 		for _, warning := range s.Warnings {
 			if s.Roster != "" {
 				fmt.Fprintf(w, "Warning: %s\n", printable(warning))

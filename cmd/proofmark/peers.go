@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"proofmark/node/budget"
 	"proofmark/node/control"
 	"proofmark/node/exchange"
+	"proofmark/policy"
 )
 
 type peersCmd struct {
@@ -17,7 +19,7 @@ type peersCmd struct {
 }
 
 func (c *peersCmd) Run(a *app) error {
-	all, err := ask[[]exchange.PeerStatus](a, "peers", control.None{})
+	all, err := ask[[]control.Peer](a, "peers", control.None{})
 	if err != nil {
 		return err
 	}
@@ -29,12 +31,12 @@ func (c *peersCmd) Run(a *app) error {
 }
 
 // choose keeps the members that were asked for, and what to say where there are none.
-func (c *peersCmd) choose(all []exchange.PeerStatus) (list []exchange.PeerStatus, empty string, err error) {
+func (c *peersCmd) choose(all []control.Peer) (list []control.Peer, empty string, err error) {
 	country := strings.ToUpper(c.Country)
-	if country != "" && !slices.ContainsFunc(all, func(p exchange.PeerStatus) bool { return string(p.Country) == country }) {
+	if country != "" && !slices.ContainsFunc(all, func(p control.Peer) bool { return string(p.Country) == country }) {
 		return nil, "", fmt.Errorf("%q is no other active member of the roster in force; `proofmark roster show` lists the members", c.Country)
 	}
-	list, empty = []exchange.PeerStatus{}, "There are no other active members: the roster in force names none."
+	list, empty = []control.Peer{}, "There are no other active members: the roster in force names none."
 	for _, p := range all {
 		if (country == "" || string(p.Country) == country) && (!c.Failing || p.LastError != "") {
 			list = append(list, p)
@@ -47,7 +49,7 @@ func (c *peersCmd) choose(all []exchange.PeerStatus) (list []exchange.PeerStatus
 }
 
 // writePeers prints a line for each member, and below what fails with whom and what to do.
-func writePeers(w io.Writer, list []exchange.PeerStatus, empty string, now time.Time) {
+func writePeers(w io.Writer, list []control.Peer, empty string, now time.Time) {
 	rows := make([][]string, len(list))
 	for i, p := range list {
 		connected := "no"
@@ -62,9 +64,9 @@ func writePeers(w io.Writer, list []exchange.PeerStatus, empty string, now time.
 			}
 			queues = append(queues, fmt.Sprintf("%s %s", ch.Channel, n))
 		}
-		rows[i] = []string{string(p.Country), p.Name, connected, orDash(stamp(p.LastContact)), strings.Join(queues, ", "), lagWords(p), orDash(p.LastError)}
+		rows[i] = []string{string(p.Country), p.Name, connected, orDash(stamp(p.LastContact)), strings.Join(queues, ", "), lagWords(p.PeerStatus), asked(p.Budgets), orDash(p.LastError)}
 	}
-	table(w, empty, []string{"COUNTRY", "NAME", "CONNECTED", "LAST CONTACT", "QUEUED", "LAG", "LAST ERROR"}, rows)
+	table(w, empty, []string{"COUNTRY", "NAME", "CONNECTED", "LAST CONTACT", "QUEUED", "LAG", "HAS ASKED", "LAST ERROR"}, rows)
 	for _, p := range list {
 		if s := p.Sync; s != nil {
 			fmt.Fprintf(w, "\n%s is given what this node holds for the first time: %d of %d documents (%d %%).\n", p.Country, s.Delivered, s.Total, 100*s.Delivered/s.Total)
@@ -73,10 +75,33 @@ func writePeers(w io.Writer, list []exchange.PeerStatus, empty string, now time.
 			fmt.Fprintf(w, "\n%s: %s.\n", p.Country, strings.TrimSuffix(printable(p.LastError), "."))
 			facts(w, "  What to do", p.ToDo, "  Next try", nextTry(p.NextTry, now))
 		}
+		for _, b := range p.Budgets {
+			if b.UsedUp() {
+				fmt.Fprintf(w, "\n%s has used up its budget: %s; refused: %d.\n", p.Country, printable(b.String()), b.Refused)
+				facts(w, "  Next free", orDash(stamp(b.Frees)), "  More", "proofmark budget show --countries")
+			}
+		}
 		if p.OtherRoster != "" {
 			fmt.Fprintf(w, "\n%s goes by another version of the roster (%s): install the newest on both sides (proofmark roster install).\n", p.Country, printable(p.OtherRoster))
 		}
 	}
+}
+
+// asked says how many questions a member has asked of how many, by what it asks; of several purposes their sum.
+func asked(budgets []budget.Spent) string {
+	var out []string
+	for _, what := range []string{policy.AsksTrace, policy.AsksScan} {
+		used, limit := 0, 0
+		for _, b := range budgets {
+			if b.What == what {
+				used, limit = used+b.Used, limit+b.Limit
+			}
+		}
+		if limit > 0 || used > 0 {
+			out = append(out, fmt.Sprintf("%s %d/%d", what, used, limit))
+		}
+	}
+	return orDash(strings.Join(out, ", "))
 }
 
 // lagWords says how old the oldest document is that the member has not acknowledged.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"proofmark/node/budget"
+	"proofmark/node/control"
 	"proofmark/node/exchange"
 	"proofmark/protocol"
 )
@@ -13,7 +15,7 @@ import (
 // A member with which all is well takes one line; for others it is said what fails and what to do.
 func TestPeersInWords(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	all := []exchange.PeerStatus{
+	bare := []exchange.PeerStatus{
 		{Country: "ES", Name: "OCN Madrid", Connected: true, Transport: "quic", LastContact: now,
 			Channels: []exchange.ChannelStatus{{Channel: protocol.Urgent}, {Channel: protocol.Bulk}}},
 		{Country: "FR", Name: "BCN Paris", LagSeconds: 3 * 3600, LastError: "nothing listens at its address: the other node may be down", ToDo: "ask the member whether its node runs",
@@ -21,6 +23,12 @@ func TestPeersInWords(t *testing.T) {
 		{Country: "KE", Name: "NCB Nairobi", Connected: true, Transport: "relay", OtherRoster: "sha256:x", Sync: &exchange.SyncStatus{Delivered: 250, Total: 1000},
 			LagSeconds: 5, LastError: "clocks differ\x1b[2J", Channels: []exchange.ChannelStatus{{Channel: protocol.Urgent, Queued: -1}, {Channel: protocol.Bulk, Queued: 750}}},
 	}
+	all := []control.Peer{}
+	for _, p := range bare {
+		all = append(all, control.Peer{PeerStatus: p})
+	}
+	all[0].Budgets = []budget.Spent{{Who: budget.Who{Country: "ES"}, What: "trace", Used: 3, Limit: 200, Per: 24 * time.Hour}, {Who: budget.Who{Country: "ES"}, What: "trace", Purpose: "missing-persons", Used: 1, Limit: 10, Per: 24 * time.Hour}}
+	all[1].Budgets = []budget.Spent{{Who: budget.Who{Country: "FR"}, What: "scan", Purpose: "criminal-investigation", Used: 50, Limit: 50, Per: 24 * time.Hour, Refused: 7, Frees: now.Add(time.Hour)}}
 	show := func(c peersCmd) string {
 		t.Helper()
 		list, empty, err := c.choose(all)
@@ -33,10 +41,14 @@ func TestPeersInWords(t *testing.T) {
 	}
 	got := show(peersCmd{})
 	for _, want := range []string{"ES       OCN Madrid   quic", "urgent 0, bulk 0", "urgent 2, bulk 70", "3.0 h", "in 12 s", "ask the member whether its node runs", "relay", "urgent ?, bulk 750", "under a minute",
-		"250 of 1000 documents (25 %)", "when the member tries again", "another version of the roster (sha256:x)", "clocks differ·[2J"} {
+		"250 of 1000 documents (25 %)", "when the member tries again", "another version of the roster (sha256:x)", "clocks differ·[2J", "trace 4/210", "scan 50/50",
+		"FR has used up its budget: scan 50 of 50 in a day for criminal-investigation; refused: 7."} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
 		}
+	}
+	if strings.Contains(got, "ES has used up") {
+		t.Errorf("a budget of which much is left is told as used up:\n%s", got)
 	}
 	if got := show(peersCmd{Country: "es"}); strings.Contains(got, "FR") || !strings.Contains(got, "ES") {
 		t.Errorf("Spain alone:\n%s", got)

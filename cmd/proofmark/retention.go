@@ -21,6 +21,8 @@ type retentionCmd struct {
 
 type retentionDueCmd struct {
 	Within string `help:"Also what is due within so many days." default:"0d" placeholder:"30d"`
+	Limit  int    `help:"At most so many, up to 10000." default:"100"`
+	After  string `help:"The next page: what the page before named." placeholder:"PLACE"`
 }
 
 func (c *retentionDueCmd) Run(a *app) error {
@@ -28,21 +30,27 @@ func (c *retentionDueCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("--within: %q is not a number of days such as 30d", printable(c.Within))
 	}
-	list, err := ask[[]retention.Item](a, "retention.due", control.DueRequest{WithinDays: n})
+	if c.Limit < 1 {
+		return fmt.Errorf("--limit: at least 1, not %d", c.Limit)
+	}
+	list, err := ask[retention.List](a, "retention.due", control.DueRequest{WithinDays: n, Limit: c.Limit, After: c.After})
 	if err != nil {
 		return err
 	}
 	return a.show(list, func(w io.Writer) {
-		rows := make([][]string, len(list))
-		for i, r := range list {
+		rows := make([][]string, len(list.Items))
+		for i, r := range list.Items {
 			state := "–"
 			if r.Review != nil {
 				state = string(r.Review.State)
 			}
-			rows[i] = []string{r.Kind + "/" + r.Reference, day(r.Due), r.Period, state}
+			rows[i] = []string{r.Kind + "/" + r.Reference, day(r.Due), r.Because, state}
 		}
 		table(w, "No own record is due.", []string{"ITEM", "DUE", "BECAUSE", "STATE"}, rows)
-		if len(list) > 0 {
+		if list.Next != "" {
+			fmt.Fprintf(w, "\n%d of %d. The next page:  proofmark retention due --within %s --limit %d --after %s\n", len(rows), list.Total, argument(c.Within), c.Limit, argument(list.Next))
+		}
+		if len(rows) > 0 {
 			fmt.Fprintf(w, "\nNext:  proofmark retention review %s --keep-until DATE --reason TEXT, or --purge\n", argument(rows[0][0]))
 		}
 	})

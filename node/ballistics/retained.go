@@ -59,27 +59,26 @@ func (k Retained) Find(tx *store.Tx, kind, ref string) (retention.Record, error)
 
 // record says when something last happened to a case.
 func (k Retained) record(tx *store.Tx, c *Case) (retention.Record, error) {
-	r := retention.Record{Kind: policy.KindCase, Rule: "case", ID: c.ID, Reference: c.Reference, Changed: c.Created}
-	latest := func(t time.Time) {
+	r := retention.Record{Kind: policy.KindCase, Rule: "case", ID: c.ID, Reference: c.Reference, Changed: c.Created, Last: "the case was opened"}
+	latest := func(t time.Time, what string) {
 		if t.After(r.Changed) {
-			r.Changed = t
+			r.Changed, r.Last = t, what
 		}
 	}
 	for _, i := range incidents.By(tx, "case", c.Reference) {
-		latest(i.Created)
+		latest(i.Created, "an incident was entered")
 	}
-	parts, err := k.parts(tx, c)
-	if err != nil {
-		return r, err
-	}
-	for _, e := range parts.exhibits {
-		latest(e.Entered)
-	}
-	for _, a := range parts.acquisitions {
-		latest(a.At)
-	}
-	for _, l := range parts.leads {
-		latest(l.Timeline[len(l.Timeline)-1].At)
+	for _, e := range exhibits.By(tx, "case", c.Reference) {
+		latest(e.Entered, "an exhibit was entered")
+		for _, a := range acquisitions.By(tx, "exhibit", e.ID) {
+			latest(a.At, "an exhibit was scanned")
+			if a.Signature == "" {
+				continue
+			}
+			for _, l := range leads.By(tx, "signature", a.Signature) {
+				latest(l.Timeline[len(l.Timeline)-1].At, "the last step of a lead")
+			}
+		}
 	}
 	return r, tx.Err()
 }

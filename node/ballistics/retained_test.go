@@ -73,11 +73,11 @@ func TestACaseIsPurged(t *testing.T) {
 	k := pt.keeping(30 * 24 * time.Hour)
 	due := func(within time.Duration) []retention.Item {
 		t.Helper()
-		list, err := k.Due(ctx, ncb, within)
-		if err != nil {
-			t.Fatal(err)
+		list, err := k.Due(ctx, ncb, retention.Page{Within: within})
+		if err != nil || list.Total != len(list.Items) || list.Next != "" {
+			t.Fatal(list, err)
 		}
-		return list
+		return list.Items
 	}
 	if len(due(0)) != 0 || len(due(31*24*time.Hour)) != 2 {
 		t.Errorf("due now %+v, within 31 days %+v", due(0), due(31*24*time.Hour))

@@ -29,11 +29,24 @@ type Spent struct {
 	Per     time.Duration `json:"per_ns"`
 	Refused int           `json:"refused"`        // beyond the limit, in the same span
 	Frees   time.Time     `json:"frees,omitzero"` // when the oldest questions stop to count; zero while nothing is used
-	Total   int           `json:"refused_in_all"` // since the node knows of it
+	Asked   int           `json:"asked_in_all"`   // since the node knows of it, the refused ones among them
+	Total   int           `json:"refused_in_all"` // of these
 }
 
 // Left is how many questions may still be asked now.
 func (s Spent) Left() int { return max(0, s.Limit-s.Used) }
+
+// UsedUp tells a budget of which nothing is left, and that was asked of.
+func (s Spent) UsedUp() bool { return s.Left() == 0 && s.Used+s.Refused > 0 }
+
+// String says how a budget stands in a few words, without who asks.
+func (s Spent) String() string {
+	text := fmt.Sprintf("%s %d of %d in %s", s.What, s.Used, s.Limit, Span(s.Per))
+	if s.Purpose != "" {
+		text += " for " + s.Purpose
+	}
+	return text
+}
 
 // counter is a budget's record.
 type counter struct {
@@ -42,6 +55,7 @@ type counter struct {
 	Purpose string `json:"purpose,omitempty"`
 	Used    Window `json:"used"`
 	Refused Window `json:"refused"`
+	Asked   int    `json:"asked_in_all,omitempty"`
 	Total   int    `json:"refused_in_all,omitempty"`
 	Hour    string `json:"hour,omitempty"`    // in which the last refusal was, UTC
 	Uncount int    `json:"uncount,omitempty"` // refusals of that hour that the log does not have yet
@@ -83,7 +97,7 @@ func load(tx *store.Tx, w Who, what string, b policy.Budget) (*counter, error) {
 }
 
 func (c *counter) stands(b policy.Budget) Spent {
-	return Spent{Who: c.Who, What: c.What, Purpose: c.Purpose, Used: c.Used.Sum(), Limit: b.Limit, Per: b.Per, Refused: c.Refused.Sum(), Frees: c.Used.Frees(), Total: c.Total}
+	return Spent{Who: c.Who, What: c.What, Purpose: c.Purpose, Used: c.Used.Sum(), Limit: b.Limit, Per: b.Per, Refused: c.Refused.Sum(), Frees: c.Used.Frees(), Asked: c.Asked, Total: c.Total}
 }
 
 // Spend counts one question, in the transaction that takes it; ok is false, and the refusal counted, where the budget is used up. A transaction that is not
@@ -93,6 +107,7 @@ func Spend(tx *store.Tx, w Who, what string, b policy.Budget) (s Spent, ok bool,
 	if err != nil {
 		return s, false, err
 	}
+	c.Asked++
 	if ok = c.Used.Sum() < b.Limit; ok {
 		c.Used.Add(1)
 	} else {
@@ -174,6 +189,26 @@ func Countries(tx *store.Tx, engine *policy.Engine) ([]Spent, error) {
 		c.Used.Move(tx.Now(), b.Per)
 		c.Refused.Move(tx.Now(), b.Per)
 		out = append(out, c.stands(b))
+	}
+	return out, tx.Err()
+}
+
+// PeopleUsedUp counts, for each action that is counted, the people who have used up a budget by the policy in force.
+func PeopleUsedUp(tx *store.Tx, engine *policy.Engine) (map[string]int, error) {
+	out := map[string]int{}
+	for _, does := range engine.Counted() {
+		out[string(does)] = 0
+	}
+	for _, c := range counters.ByPrefix(tx, "who", "person/") {
+		b, ok := engine.PersonBudget(policy.Action(c.What), c.Purpose)
+		if !ok || b.Purpose != c.Purpose {
+			continue
+		}
+		c.Used.Move(tx.Now(), b.Per)
+		c.Refused.Move(tx.Now(), b.Per)
+		if c.stands(b).UsedUp() {
+			out[c.What]++
+		}
 	}
 	return out, tx.Err()
 }

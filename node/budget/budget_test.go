@@ -105,7 +105,7 @@ func TestASpentBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.open()
-	if s, ok := r.spend(es, b); ok || s.Used != 2 || s.Refused != 4 || s.Total != 4 {
+	if s, ok := r.spend(es, b); ok || s.Used != 2 || s.Refused != 4 || s.Total != 4 || s.Asked != 6 || !s.UsedUp() {
 		t.Errorf("after a restart: %+v", s)
 	}
 	failed := errors.New("the act failed")
@@ -169,7 +169,19 @@ per = "P1D"`}
 	r.spend(Who{Country: "ES"}, e.CountryBudget(policy.AsksTrace, "ES", "criminal-investigation"))
 	r.spend(Who{Country: "ES"}, e.CountryBudget(policy.AsksTrace, "ES", "invented"))
 	r.spend(Who{Country: "ES"}, e.CountryBudget(policy.AsksTrace, "ES", "invented again"))
+	for range 6 {
+		b, _ := e.PersonBudget(policy.TraceNew, "criminal-investigation")
+		if err := r.Update(t.Context(), func(tx *store.Tx) error {
+			_, _, err := Spend(tx, Who{Person: "ana"}, string(policy.TraceNew), b)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	_ = r.View(func(tx *store.Tx) error {
+		if used, err := PeopleUsedUp(tx, e); err != nil || len(used) != 1 || used["trace:new"] != 1 {
+			t.Errorf("people who have used up a budget: %v, %v", used, err)
+		}
 		list, err := Countries(tx, e)
 		if err != nil || len(list) != 2 {
 			t.Fatalf("%+v, %v", list, err)
@@ -180,7 +192,7 @@ per = "P1D"`}
 			}
 		}
 		own, err := Person(tx, e, "ana", "criminal-investigation")
-		if err != nil || len(own) != 1 || own[0].Left() != 5 || own[0].What != "trace:new" {
+		if err != nil || len(own) != 1 || own[0].Left() != 0 || own[0].Refused != 1 || own[0].What != "trace:new" {
 			t.Errorf("%+v, %v", own, err)
 		}
 		return nil

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"proofmark/node/accounting"
+	"proofmark/node/agenda"
 	"proofmark/node/backup"
 	"proofmark/node/ballistics"
 	"proofmark/node/bundle"
@@ -57,6 +58,7 @@ type Services struct {
 	Accounting  *accounting.Service
 	Permissions *permission.Service
 	Retention   *retention.Service
+	Agenda      func() (agenda.Agenda, error) // what waits for people
 	LogVerifier func() (note.Verifier, error)
 }
 

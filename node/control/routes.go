@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"proofmark/node/agenda"
 	"proofmark/node/ballistics"
-	"proofmark/node/exchange"
 	"proofmark/node/membership"
 	"proofmark/node/people"
 	"proofmark/policy"
@@ -143,6 +143,8 @@ type Status struct {
 	Index ballistics.Filling `json:"index"` // until it is whole, nothing is correlated
 
 	Witness WitnessSummary `json:"witness"`
+
+	Notices []agenda.Notice `json:"notices,omitempty"` // what waits for people, lapses or is used up; nothing of content
 }
 
 func (s *Server) routeFederation(mux *http.ServeMux) {
@@ -159,7 +161,9 @@ func (s *Server) routeFederation(mux *http.ServeMux) {
 			return Status{}, err
 		}
 		witnessed, err := s.witnessSummary()
-		return Status{Witness: witnessed, Calibrations: models, Index: s.services.Ballistics.Filling(), Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
+		waits, werr := s.services.Agenda()
+		err = errors.Join(err, werr)
+		return Status{Witness: witnessed, Notices: waits.Notices(), Calibrations: models, Index: s.services.Ballistics.Filling(), Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
 			Warnings: s.warnings(), Now: s.services.Now(), Idle: idle, Alarms: alarms}, err
 	})
 	handle(s, mux, "roster.install", func(ctx context.Context, c call, r InstallRequest) (*membership.Installed, error) {
@@ -171,8 +175,8 @@ func (s *Server) routeFederation(mux *http.ServeMux) {
 				Forks: m.Forks(), Announced: m.Announced(s.services.Now())}, nil
 		})
 	})
-	handle(s, mux, "peers", func(ctx context.Context, c call, _ None) ([]exchange.PeerStatus, error) {
-		return read1(ctx, s, c, policy.PeersView, policy.KindPeer, "peers viewed", func(*store.Tx) ([]exchange.PeerStatus, error) { return x.Peers(), nil })
+	handle(s, mux, "peers", func(ctx context.Context, c call, _ None) ([]Peer, error) {
+		return read1(ctx, s, c, policy.PeersView, policy.KindPeer, "peers viewed", s.peers)
 	})
 }
 

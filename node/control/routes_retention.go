@@ -9,9 +9,11 @@ import (
 	"proofmark/node/retention"
 )
 
-// DueRequest asks which own records are due.
+// DueRequest asks which own records are due, a page at a time.
 type DueRequest struct {
-	WithinDays int `json:"within_days,omitempty"`
+	WithinDays int    `json:"within_days,omitempty"`
+	Limit      int    `json:"limit,omitempty"`
+	After      string `json:"after,omitempty"` // what the page before named as the next
 }
 
 // RetentionReview is a person's decision about an own record: either kept until a day, or purged.
@@ -27,11 +29,14 @@ const furthest = 73000
 
 func (s *Server) routeRetention(mux *http.ServeMux) {
 	k := s.services.Retention
-	handle(s, mux, "retention.due", func(ctx context.Context, c call, r DueRequest) ([]retention.Item, error) {
+	handle(s, mux, "retention.due", func(ctx context.Context, c call, r DueRequest) (*retention.List, error) {
 		if r.WithinDays < 0 || r.WithinDays > furthest {
 			return nil, desk.Invalid("0 to %d days ahead, not %d", furthest, r.WithinDays)
 		}
-		return k.Due(ctx, c.actor, time.Duration(r.WithinDays)*24*time.Hour)
+		if r.Limit < 0 || r.Limit > retention.MaxPage {
+			return nil, desk.Invalid("1 to %d records on a page, not %d", retention.MaxPage, r.Limit)
+		}
+		return k.Due(ctx, c.actor, retention.Page{Within: time.Duration(r.WithinDays) * 24 * time.Hour, Limit: r.Limit, After: r.After})
 	})
 	handle(s, mux, "retention.review", func(ctx context.Context, c call, r RetentionReview) (*retention.Review, error) {
 		if r.Purge != r.KeepUntil.IsZero() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"proofmark/node/agenda"
 	"proofmark/node/exchange"
 	"proofmark/store"
 )
@@ -23,6 +24,7 @@ type Sources struct {
 	Ready      func() (reasons []string) // why the node is not ready; empty when it is
 	Network    prometheus.Gatherer       // libp2p's own figures; nil: none
 	Witness    func() (Witness, error)   // nil: nobody is a witness
+	Agenda     func() (agenda.Agenda, error)
 }
 
 // Witness is what is watched of the members' witnessing.
@@ -171,6 +173,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		} else {
 			gauge(broken, 1, "witness")
 		}
+	}
+	if a, err := c.Agenda(); err == nil {
+		collectAgenda(a, gauge, total)
+	} else {
+		gauge(broken, 1, "agenda")
 	}
 	gauge(ready, truth(len(c.Ready()) == 0))
 }

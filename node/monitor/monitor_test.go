@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"proofmark/node/agenda"
+	"proofmark/node/budget"
 	"proofmark/node/exchange"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -32,6 +34,13 @@ func sources() Sources {
 		Signatures: func() map[string]int { return map[string]int{"breech-face": 100} },
 		Roster: func() Roster {
 			return Roster{Version: 7, ValidUntil: time.Unix(1_800_000_000, 0), Forks: 1, Overrides: 2, Held: true}
+		},
+		Agenda: func() (agenda.Agenda, error) {
+			es := budget.Who{Country: "ES"}
+			return agenda.Agenda{Approvals: agenda.Ends{Count: 3, Soon: 1}, Permitted: agenda.Ends{Count: 2, Soon: 2}, Operations: agenda.Ends{Count: 4, Soon: 1}, Offered: 1,
+				Retention:   agenda.Kept{Looked: time.Unix(1_700_000_000, 0), Due: 9, Soon: 8, Proposed: 7, Waiting: 6, Since: time.Unix(1_600_000_000, 0)},
+				Budgets:     []budget.Spent{{Who: es, What: "trace", Purpose: "missing-persons", Used: 20, Limit: 20, Asked: 33, Total: 11}, {Who: es, What: "scan", Used: 1, Limit: 50, Asked: 1}},
+				PeopleSpent: map[string]int{"firearm:search": 2}}, nil
 		},
 		Waiting: func() (int, error) { return 5, nil },
 		Refused: func() map[string]uint64 { return map[string]uint64{"forged": 2} },
@@ -92,6 +101,11 @@ func TestFigures(t *testing.T) {
 		`proofmark_queue_documents{channel="bulk",peer="FR"} 7`, `proofmark_unacknowledged_messages{channel="bulk",peer="FR"} 3`, `proofmark_audit_entries 42`,
 		`proofmark_roster_version 7`, `proofmark_roster_valid_until_timestamp_seconds 1.8e+09`, `proofmark_roster_forks 1`, `proofmark_roster_overrides 2`, `proofmark_roster_held 1`,
 		`proofmark_signatures_held{region="breech-face"} 100`, `proofmark_correlations_waiting 5`, `proofmark_refused_total{ground="forged"} 2`, `proofmark_ready 0`,
+		`proofmark_budget_questions_total{asks="trace",outcome="answered",peer="ES",purpose="missing-persons"} 22`, `proofmark_budget_questions_total{asks="trace",outcome="refused",peer="ES",purpose="missing-persons"} 11`,
+		`proofmark_budget_left{asks="trace",peer="ES",purpose="missing-persons"} 0`, `proofmark_budget_left{asks="scan",peer="ES",purpose="any other"} 49`, `proofmark_budget_limit{asks="scan",peer="ES",purpose="any other"} 50`,
+		`proofmark_budget_people_used_up{action="firearm:search"} 2`, `proofmark_approvals_waiting 3`, `proofmark_approvals_lapsing 1`, `proofmark_permissions_standing{by="others"} 2`, `proofmark_permissions_ending{by="others"} 2`,
+		`proofmark_permissions_standing{by="this country"} 0`, `proofmark_operations_standing 4`, `proofmark_operations_ending 1`, `proofmark_operations_offered 1`, `proofmark_retention_due 9`, `proofmark_retention_due_soon 8`,
+		`proofmark_purges_proposed 7`, `proofmark_purges_unfinished 6`, `proofmark_purges_unfinished_since_timestamp_seconds 1.6e+09`,
 		`proofmark_figure_failed{figure="disk"} 1`, `proofmark_store_acts_total 9`, `proofmark_store_bytes{part="tables"} 1.048576e+06`, "go_goroutines ", "process_resident_memory_bytes ",
 	} {
 		if !strings.Contains(page, want+"\n") && !strings.Contains(page, want) {

@@ -76,6 +76,9 @@ func (s *Service) Proof(ctx context.Context, who desk.Actor, ref string) (*Proof
 	return out, nil
 }
 
+// listed bounds a list of purges.
+const listed = 1000
+
 // Purges carries purges on at once, as far as they go, and lists them all.
 func (s *Service) Purges(ctx context.Context, who desk.Actor) ([]*Review, error) {
 	act := desk.Act{Actor: who, Action: policy.RetentionPurge, TwoPeople: true, Resource: policy.Resource{Type: policy.KindRetention}} // who approved each stands with it

@@ -72,6 +72,7 @@ func (s *Service) Purge(ctx context.Context, who desk.Actor, key, ref, reason st
 		}
 		if two {
 			tx.Audit(s.entry(n, protocol.ActAlter, who, "purge proposed: "+reason))
+			tx.OnCommit(s.decided)
 			return n, reviews.Put(tx, n.ID, n)
 		}
 		tx.Audit(s.entry(n, protocol.ActAlter, who, "purge begun: "+reason))
@@ -102,6 +103,7 @@ func (s *Service) begin(tx *store.Tx, who desk.Actor, v *Review, plan Plan) erro
 			return err
 		}
 	}
+	tx.OnCommit(s.decided)
 	tx.OnCommit(s.carrySoon)
 	return reviews.Put(tx, v.ID, v)
 }
@@ -118,6 +120,9 @@ func (s *Service) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := s.Continue(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("purge own records", "error", err)
+		}
+		if err := s.count(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("count own records that are due", "error", err)
 		}
 		timer := time.NewTimer(time.Minute)
 		select {
@@ -266,6 +271,7 @@ func (s *Service) finish(tx *store.Tx, v *Review) {
 	e.Details = map[string]string{"kind": v.Kind, "documents": fmt.Sprint(v.Purged.Documents), "bodies": fmt.Sprint(len(v.Purged.Bodies)), "proposed_by": v.By}
 	tx.Audit(e)
 	tx.OnCommit(s.out.NoteErased)
+	tx.OnCommit(s.decided)
 }
 
 // bodies finds some entries about the record whose bodies are still there, but for the entries of the purge itself.

@@ -4,12 +4,9 @@
 package retention
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +24,7 @@ type Record struct {
 	ID        string    `json:"id"`
 	Reference string    `json:"reference"` // what people call it
 	Changed   time.Time `json:"changed"`   // when something last happened to it: the retention counts from here
+	Last      string    `json:"last"`      // what that was, in words: "an exhibit was scanned"
 }
 
 // Plan is everything that a record consists of, for its purge.
@@ -133,71 +131,12 @@ type Service struct {
 	log     *slog.Logger
 	wake    chan struct{}
 	prove   func(ctx context.Context, index int64) ([]byte, error)
+	counted counted
 }
 
 // New returns the service for the records of some workflows.
 func New(o Options) *Service {
 	return &Service{desk: o.Desk, out: o.Dispatch, keepers: o.Keepers, periods: o.Periods, prove: o.Prove, log: o.Desk.Log, wake: make(chan struct{}, 1)}
-}
-
-// Item is a record with its retention.
-type Item struct {
-	Record
-	Due    time.Time `json:"due"`
-	Period string    `json:"period"`           // where Due comes from
-	Review *Review   `json:"review,omitempty"` // what people decided
-}
-
-// listed bounds a list.
-const listed = 1000
-
-// Due lists the records whose retention ends until a time, the longest overdue first, and the purges under way.
-func (s *Service) Due(ctx context.Context, who desk.Actor, within time.Duration) ([]Item, error) {
-	act := desk.Act{Actor: who, Action: policy.RetentionReview, Resource: policy.Resource{Type: policy.KindRetention}}
-	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindRetention, Event: "own records due listed"}}
-	return desk.Read(ctx, s.desk, act, entry, func(tx *store.Tx) ([]Item, error) {
-		out := []Item{}
-		until := tx.Now().Add(max(0, within))
-		var fault error
-		for _, k := range s.keepers {
-			if err := k.Kept(tx, func(r Record) bool {
-				item, err := s.item(tx, r)
-				if err != nil {
-					fault = err
-					return false
-				}
-				if !item.Due.After(until) || item.Review != nil && item.Review.State != kept {
-					out = append(out, item)
-				}
-				return ctx.Err() == nil
-			}); err != nil {
-				return nil, err
-			}
-			if err := errors.Join(fault, ctx.Err()); err != nil {
-				return nil, err
-			}
-		}
-		slices.SortFunc(out, func(a, b Item) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
-		return out[:min(len(out), listed)], tx.Err()
-	})
-}
-
-// item says when a record is due.
-func (s *Service) item(tx *store.Tx, r Record) (Item, error) {
-	period := s.periods[r.Rule]
-	i := Item{Record: r, Due: r.Changed.Add(period), Period: fmt.Sprintf("%d days after it last changed (%s)", int(period.Hours()/24), r.Rule)}
-	review, err := reviews.Get(tx, id(r))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return i, nil
-	case err != nil:
-		return i, err
-	}
-	i.Review = review
-	if review.KeepUntil.After(i.Due) || !review.KeepUntil.IsZero() && review.At.After(r.Changed) {
-		i.Due, i.Period = review.KeepUntil, "by review of "+review.By
-	}
-	return i, nil
 }
 
 func id(r Record) string { return r.Kind + "/" + r.ID }
@@ -294,6 +233,7 @@ func (s *Service) Keep(ctx context.Context, who desk.Actor, key, ref string, unt
 			tx.Audit(s.entry(n, protocol.ActAlter, who, "proposal to purge of "+v.By+" ended: it is kept"))
 		}
 		tx.Audit(s.entry(n, protocol.ActAlter, who, "kept until "+until.UTC().Format(time.DateOnly)+": "+reason))
+		tx.OnCommit(s.decided)
 		return n, reviews.Put(tx, n.ID, n)
 	})
 }

@@ -27,12 +27,12 @@ func (s *Service) Retained(inUse func(tx *store.Tx, reference string) (string, e
 func (Retained) Kinds() []string { return []string{policy.KindFirearm, policy.KindTrace} }
 
 func firearmRecord(f *Firearm) retention.Record {
-	r := retention.Record{Kind: policy.KindFirearm, Rule: "firearm", ID: f.ID, Reference: f.Reference, Changed: f.Created}
+	r := retention.Record{Kind: policy.KindFirearm, Rule: "firearm", ID: f.ID, Reference: f.Reference, Changed: f.Created, Last: "the record was made"}
 	if f.Status == "registered" { // a record of manufacture, sale or ownership
 		r.Rule = "registered"
 	}
 	if f.StatusDate.After(r.Changed) {
-		r.Changed = f.StatusDate
+		r.Changed, r.Last = f.StatusDate, "the firearm became "+f.Status
 	}
 	return r
 }
@@ -40,9 +40,9 @@ func firearmRecord(f *Firearm) retention.Record {
 // traceRecord describes an own trace: one that this country asked for, or what it answered. A request of another country that nobody answered ends by its
 // owner's terms.
 func traceRecord(t *Trace) (retention.Record, bool) {
-	r := retention.Record{Kind: policy.KindTrace, Rule: "trace", ID: t.ID, Reference: t.Number, Changed: t.Created}
+	r := retention.Record{Kind: policy.KindTrace, Rule: "trace", ID: t.ID, Reference: t.Number, Changed: t.Created, Last: "the trace was begun"}
 	if t.Changed.After(r.Changed) {
-		r.Changed = t.Changed
+		r.Changed, r.Last = t.Changed, "its last step"
 	}
 	return r, t.Direction == Outgoing || t.Answer != nil
 }

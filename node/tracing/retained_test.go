@@ -53,7 +53,7 @@ func TestFirearmRecordsAndTracesArePurged(t *testing.T) {
 	tr := ok[*Trace](t)(pt.NewTrace(t.Context(), investigator, "", q))
 	deliver(t, pt, es)
 	ok[*Trace](t)(es.Acknowledge(t.Context(), operator, "", tr.Number, ""))
-	if list := ok[[]retention.Item](t)(es.keeping("").Due(t.Context(), operator, 100*365*24*time.Hour)); len(list) != 1 || list[0].Kind != policy.KindFirearm {
+	if list := ok[*retention.List](t)(es.keeping("").Due(t.Context(), operator, retention.Page{Within: 100 * 365 * 24 * time.Hour})).Items; len(list) != 1 || list[0].Kind != policy.KindFirearm {
 		t.Errorf("what another country asked and nobody answered is not an own record: %+v", list)
 	}
 	ok[*Trace](t)(es.Answer(t.Context(), operator, "", tr.ID, Answer{Record: f.Reference}))
@@ -63,7 +63,7 @@ func TestFirearmRecordsAndTracesArePurged(t *testing.T) {
 	if f.Status == "registered" {
 		rule = "registered"
 	}
-	for _, i := range ok[[]retention.Item](t)(es.keeping("").Due(t.Context(), operator, 100*365*24*time.Hour)) {
+	for _, i := range ok[*retention.List](t)(es.keeping("").Due(t.Context(), operator, retention.Page{Within: 100 * 365 * 24 * time.Hour})).Items {
 		if years := i.Due.Sub(i.Changed).Hours() / 24 / 365; i.Kind == policy.KindTrace && years != 20 || i.Kind == policy.KindFirearm && (i.Rule != rule || years != map[string]float64{"firearm": 20, "registered": 30}[rule]) {
 			t.Errorf("%+v: %v years", i, years)
 		}
