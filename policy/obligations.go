@@ -53,6 +53,11 @@ var redactable = map[string]string{
 	"note":             "note",
 }
 
+// Withholdable lists what @redact withholds, each thing by its one name, sorted.
+func Withholdable() []string {
+	return slices.Compact(slices.Sorted(maps.Values(redactable)))
+}
+
 // obligationsOf reads the annotations of one policy, key to text.
 func obligationsOf(annotations map[string]string) (Obligations, error) {
 	var o Obligations

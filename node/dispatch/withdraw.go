@@ -18,7 +18,7 @@ const groundWithdrawal = "withdrawal"
 
 // duty tells the documents that no policy decides on: whoever gave something away may always take it back, and is always told what became of it.
 func duty(t protocol.Type) bool {
-	return t == protocol.TypeWithdrawal || t == protocol.TypeWithdrawalConfirmation
+	return !protocol.Asked(t)
 }
 
 // withdrawnBy says whose act the withdrawal of a document is: that of whoever may issue one of its type.
@@ -31,6 +31,7 @@ var withdrawnBy = map[protocol.Type]policy.Action{
 	protocol.TypeTraceRequest: policy.TraceNew,
 	protocol.TypeTraceAnswer:  policy.TraceRespond,
 	protocol.TypeScanRelease:  policy.ScanRefuse,
+	protocol.TypePermission:   policy.PermissionGrant,
 }
 
 // WithdrawActions are the permissions of which withdrawing a document needs one.
