@@ -53,6 +53,7 @@ type lab struct {
 	store   *store.Store
 	out     *dispatch.Dispatch
 	tracing *tracing.Service
+	engine  *policy.Engine
 	*Service
 }
 
@@ -91,8 +92,8 @@ func labs(t *testing.T, clk *clock, countries ...protocol.Country) []*lab {
 		all = append(all, &lab{t: t, country: c, keys: keys})
 	}
 	members = doc.Roster()
-	engine := policy.Default()
 	for _, l := range all {
+		l.engine = policy.Default()
 		signer, err := l.keys.LogSigner("proofmark." + string(l.country))
 		if err != nil {
 			t.Fatal(err)
@@ -103,7 +104,7 @@ func labs(t *testing.T, clk *clock, countries ...protocol.Country) []*lab {
 		}
 		t.Cleanup(func() { l.store.Close() })
 		log := slog.New(slog.NewTextHandler(io.Discard, nil))
-		current := func() *policy.Engine { return engine }
+		current := func() *policy.Engine { return l.engine }
 		d := &desk.Desk{Store: l.store, Policy: current, Country: l.country, Log: log}
 		l.out = dispatch.New(dispatch.Options{Country: l.country, Store: l.store, Signer: l.keys.Signer(), Policy: current, Roster: func() *roster.Roster { return members },
 			Now: clk.Now, Random: rand.Reader, Log: log})
