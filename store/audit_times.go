@@ -98,7 +98,17 @@ func (tx *Tx) AuditPeriod(since, until time.Time) (first, end int64, err error) 
 			first, end = min(first, block*timeBlock), (block+1)*timeBlock
 		}
 	}
-	if whole*timeBlock < head.size {
+	rest := newBlockIndex() // what comes behind the last whole block
+	for index := whole * timeBlock; index < head.size; index++ {
+		r, err := tx.auditRecord(index)
+		if err == nil {
+			err = rest.add(&r)
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	if whole*timeBlock < head.size && rest.span().overlaps(since, until) {
 		first, end = min(first, whole*timeBlock), head.size
 	}
 	return first, max(first, end), nil

@@ -122,6 +122,7 @@ func (s *Store) makeIndexes(tx *Tx, from int64) error {
 		if d.end%(upgradeParts*auditPart) != 0 && d.end != size/timeBlock*timeBlock {
 			return nil
 		}
+		s.ease()
 		err := batch.Flush()
 		if err == nil {
 			batch = s.db.NewWriteBatch()

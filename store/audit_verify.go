@@ -236,6 +236,9 @@ func (c *auditCheck) take(p *partCheck) error {
 			return err
 		}
 	}
+	if p.end%mappedLook == 0 {
+		c.tx.s.ease()
+	}
 	if p.end < c.total {
 		c.progress(p.end, c.total)
 	}

@@ -75,6 +75,7 @@ func (c *auditCheck) indexes(ctx context.Context) error {
 			for i := range p.sums {
 				found[i].add(p.sums[i])
 			}
+			c.tx.s.ease()
 			return p.err
 		})
 		if err != nil {

@@ -39,6 +39,9 @@ func (tx *Tx) WalkAudit(ctx context.Context, q AuditQuery, progress func(done, t
 				progress(index, way.size)
 			}
 		}
+		if index%mappedLook == 0 {
+			tx.s.ease()
+		}
 		if marked[index/64]&(1<<(index%64)) == 0 {
 			continue
 		}
@@ -69,6 +72,9 @@ func (tx *Tx) AuditLeaves(first, end int64) iter.Seq2[protocol.AuditLeaf, error]
 	return func(yield func(protocol.AuditLeaf, error) bool) {
 		leaves := leafReader{tx: tx, rising: true, last: -2}
 		for index := first; index < end; index++ {
+			if index%mappedLook == 0 {
+				tx.s.ease()
+			}
 			var leaf protocol.AuditLeaf
 			stored, err := leaves.stored(index)
 			if err == nil {

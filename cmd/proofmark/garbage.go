@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"proofmark/store"
 )
 
 // What the daemon may hold beyond what lives: Go's own rule, as much again, would double a large index.
@@ -43,11 +45,11 @@ func boundGarbage(ctx context.Context, folder string, log *slog.Logger) {
 		if sample[1].Value.Uint64()+sample[2].Value.Uint64()+sample[3].Value.Uint64() > live+garbageFree {
 			debug.FreeOSMemory()
 		}
-		if m.idle(mappedBytes()) {
-			if err := letGoOfTables(folder); err != nil {
+		if m.idle(store.MappedBytes()) {
+			if err := store.LetGoOfTables(folder); err != nil {
 				log.Debug("the database's tables stay in memory", "error", err)
 			}
-			m.left = mappedBytes()
+			m.left = store.MappedBytes()
 		}
 		select {
 		case <-ctx.Done():

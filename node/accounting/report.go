@@ -2,10 +2,13 @@ package accounting
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
+	"proofmark/crypto"
 	"proofmark/crypto/proof"
 	"proofmark/node/desk"
 	"proofmark/policy"
@@ -43,37 +46,57 @@ func (s *Service) Report(ctx context.Context, who desk.Actor, r ReportRequest, l
 	if err := s.read(ctx, who, policy.AuditReport, protocol.AuditEntry{AuditBody: protocol.AuditBody{Event: "transparency report made", Details: map[string]string{"from": r.From, "to": r.To}}}); err != nil {
 		return nil, err
 	}
-	out := &Reported{}
-	err = s.o.Desk.Store.View(func(tx *store.Tx) error {
-		first, end, err := period(tx, r, since, until)
-		if err != nil {
-			return err
-		}
-		checkpoint, size, err := s.checkpoint(tx, end-1)
-		if err != nil {
-			return err
-		}
-		m, err := proof.NewReportMaker(proof.Report{Country: s.o.Desk.Country, From: r.From, To: r.To, Made: s.o.Now().UTC(), First: first}, tx.AuditHashes(), leaves)
-		if err != nil {
-			return err
-		}
-		for index := first; index < end; index++ {
-			leaf, err := tx.AuditLeaf(index)
-			if err == nil {
-				err = m.Add(leaf)
-			}
-			if err == nil && index%leavesBetweenLooks == 0 {
-				err = ctx.Err()
-			}
-			if err != nil {
-				return errors.Join(err, m.Close())
-			}
-		}
-		out.Entries = end - first
-		out.Report, err = m.Finish(size, tx.AuditHashes(), checkpoint, s.o.Signer())
+	var out *Reported
+	err = s.o.Desk.Store.View(func(tx *store.Tx) (err error) {
+		out, err = WriteReport(ctx, tx, ReportOn{Country: s.o.Desk.Country, Since: since, Until: until, Made: s.o.Now(), Signer: s.o.Signer(), Checkpoint: s.checkpoint}, leaves)
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ReportOn says what a report is on and who signs it.
+type ReportOn struct {
+	Country      protocol.Country
+	Since, Until time.Time // midnights in UTC
+	Made         time.Time
+	Signer       *crypto.Signer
+
+	// Checkpoint chooses the signed note that covers an entry, and says of how many entries it is.
+	Checkpoint func(tx *store.Tx, index int64) (note []byte, size int64, err error)
+}
+
+// WriteReport reads the log from the period's first entry to its last and writes their leaves; its memory depends on the number of kinds of entries alone.
+func WriteReport(ctx context.Context, tx *store.Tx, on ReportOn, leaves io.Writer) (*Reported, error) {
+	days := ReportRequest{From: on.Since.UTC().Format(time.DateOnly), To: on.Until.UTC().Format(time.DateOnly)}
+	first, end, err := period(tx, days, on.Since, on.Until)
+	if err != nil {
+		return nil, err
+	}
+	checkpoint, size, err := on.Checkpoint(tx, end-1)
+	if err != nil {
+		return nil, err
+	}
+	m, err := proof.NewReportMaker(proof.Report{Country: on.Country, From: days.From, To: days.To, Made: on.Made.UTC(), First: first}, tx.AuditHashes(), leaves)
+	if err != nil {
+		return nil, err
+	}
+	out := &Reported{}
+	for leaf, err := range tx.AuditLeaves(first, end) {
+		if err == nil {
+			err = m.Add(leaf)
+		}
+		if err == nil && out.Entries%leavesBetweenLooks == 0 {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
+		out.Entries++
+	}
+	if out.Report, err = m.Finish(size, tx.AuditHashes(), checkpoint, on.Signer); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -116,6 +139,9 @@ func within(tx *store.Tx, index int64, r ReportRequest) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	e, err := leaf.Entry()
-	return e.Day >= r.From && e.Day < r.To, err
+	var h protocol.AuditHeader
+	if err := json.Unmarshal(leaf.Header, &h); err != nil {
+		return false, fmt.Errorf("audit entry %d: header: %w", index, err)
+	}
+	return h.Day >= r.From && h.Day < r.To, nil
 }

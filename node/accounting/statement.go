@@ -222,7 +222,8 @@ func (s *Service) rows(tx *store.Tx, p *proof.Page) error {
 	return nil
 }
 
-// window lists entries with a country from one on, ascending, and up to before which they were looked for: at least a page's worth, or to the log's end.
+// window lists entries with a country from one on, ascending, and up to before which they were looked for: a page's worth and more if there are as many, or to
+// the log's end. It keeps the oldest only, however many there are.
 func window(tx *store.Tx, with string, after, size int64) (list []int64, end int64, err error) {
 	for width := int64(pageWindow); ; width *= 8 {
 		list, end = list[:0], min(after+width, size)
@@ -230,7 +231,9 @@ func window(tx *store.Tx, with string, after, size int64) (list []int64, end int
 			if err != nil {
 				return nil, 0, err
 			}
-			list = append(list, index)
+			if list = append(list, index); len(list) == 4*pageEntries {
+				list = slices.Delete(list, 0, 2*pageEntries)
+			}
 		}
 		if end == size || len(list) >= pageEntries {
 			slices.Reverse(list)

@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func TestTablesAreLetGo(t *testing.T) {
 	}
 	content := bytes.Repeat([]byte("striae"), 1<<20)
 	var maps [][]byte
-	unread := mappedBytes()
+	unread := MappedBytes()
 	for _, name := range []string{"1.sst", "1.mem"} {
 		path := filepath.Join(folder, "store", name)
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -65,12 +65,12 @@ func TestTablesAreLetGo(t *testing.T) {
 			t.Fatal("not what was written")
 		}
 	}
-	whole := mappedBytes()
-	if err := letGoOfTables(folder); err != nil {
+	whole := MappedBytes()
+	if err := LetGoOfTables(folder); err != nil {
 		t.Fatal(err)
 	}
 	// A file system in memory has nowhere to let its pages go to, and counts them elsewhere.
-	if left := mappedBytes(); whole > unread+uint64(len(content)) && left+uint64(len(content))/2 > whole {
+	if left := MappedBytes(); whole > unread+uint64(len(content)) && left+uint64(len(content))/2 > whole {
 		t.Errorf("of %d bytes mapped, %d before they were read, %d are left", whole, unread, left)
 	}
 	for _, m := range maps {
@@ -81,28 +81,7 @@ func TestTablesAreLetGo(t *testing.T) {
 	// A private copy is not the file's: advice that reaches it must leave it whole.
 	private := make([]byte, len(content))
 	copy(private, content)
-	if err := letGoOfTables(folder); err != nil || !bytes.Equal(private, content) {
+	if err := LetGoOfTables(folder); err != nil || !bytes.Equal(private, content) {
 		t.Errorf("other memory was changed, %v", err)
-	}
-}
-
-func TestMappedFilesAreLetGoWhenNobodyReads(t *testing.T) {
-	const mb = 1 << 20
-	var m mapped
-	for i, step := range []struct {
-		now  uint64
-		want bool
-	}{
-		{40 * mb, false}, {40 * mb, true}, // the program itself is let go of once: nothing of it goes
-		{41 * mb, false}, {300 * mb, false}, {320 * mb, false}, {320 * mb, true},
-		{50 * mb, false}, {50 * mb, false}, {50*mb + 1, false},
-	} {
-		got := m.idle(step.now)
-		if got != step.want {
-			t.Errorf("step %d, %d MB: %v, want %v", i, step.now/mb, got, step.want)
-		}
-		if got {
-			m.left = min(step.now, 40*mb)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"bufio"
@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mappedBytes is how much of files the process has in memory as its own; 0 where the system does not tell.
-func mappedBytes() uint64 {
+// MappedBytes is how much of files the process has in memory as its own; 0 where the system does not tell.
+func MappedBytes() uint64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
@@ -28,9 +28,9 @@ func mappedBytes() uint64 {
 	return 0
 }
 
-// letGoOfTables gives back the memory of the database's tables, which are read again from the disk when they are needed. The advice changes no content,
+// LetGoOfTables gives back the memory of the database's tables, which are read again from the disk when they are needed. The advice changes no content,
 // whatever lies at an address when it is given: a table that is closed meanwhile, and other memory in its place, do no harm.
-func letGoOfTables(folder string) error {
+func LetGoOfTables(folder string) error {
 	folder, err := filepath.EvalSymlinks(folder)
 	if err == nil {
 		folder, err = filepath.Abs(folder)
