@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,8 +19,8 @@ import (
 	"proofmark/store"
 )
 
-// hideEntry takes an audit entry out of the index by counterpart of a node that is stopped, behind the program's back: what is asked about that country
-// does not find it any more. The entry itself may hold a hash that the tree's root needs; without it the node would append, and show, nothing at all.
+// hideEntry writes another country into an audit entry of a node that is stopped, behind the program's back: what is asked about that country does not find it
+// any more. The entry itself may hold a hash that the tree's root needs; without it the node would append, and show, nothing at all.
 func (b *bureau) hideEntry(index int64, with string) {
 	b.t.Helper()
 	n := &Node{dir: b.dir}
@@ -32,25 +33,23 @@ func (b *bureau) hideEntry(index int64, with string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	end := binary.BigEndian.AppendUint64(nil, ^uint64(index))
-	var keys [][]byte
+	key, named := binary.BigEndian.AppendUint64([]byte("l"), uint64(index)), []byte(`"counterpart":"`+with+`"`)
 	err = db.Update(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte("xk" + with)})
-		for it.Rewind(); it.Valid(); it.Next() {
-			if key := it.Item().KeyCopy(nil); bytes.HasSuffix(key, end) {
-				keys = append(keys, key)
-			}
+		item, err := txn.Get(key)
+		if err != nil {
+			return err
 		}
-		it.Close()
-		for _, key := range keys {
-			if err := txn.Delete(key); err != nil {
-				return err
-			}
+		stored, err := item.ValueCopy(nil)
+		if err == nil && !bytes.Contains(stored, named) {
+			err = errors.New("it names another country")
 		}
-		return nil
+		if err != nil {
+			return err
+		}
+		return txn.Set(key, bytes.Replace(stored, named, []byte(`"counterpart":"XX"`), 1))
 	})
-	if err != nil || len(keys) != 1 {
-		b.t.Fatalf("%d index keys of entry %d with %s, %v", len(keys), index, with, err)
+	if err != nil {
+		b.t.Fatalf("entry %d with %s: %v", index, with, err)
 	}
 	if err := db.Close(); err != nil {
 		b.t.Fatal(err)

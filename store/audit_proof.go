@@ -1,9 +1,12 @@
 package store
 
-import "iter"
+import (
+	"errors"
+	"iter"
+)
 
 // AuditWith yields the indexes of the entries with a counterpart, from `from` to before `before`, the newest first. Entries are read behind the last whole
-// block only.
+// block only; one that is missing there may be among them.
 func (tx *Tx) AuditWith(counterpart string, from, before int64) iter.Seq2[int64, error] {
 	return func(yield func(int64, error) bool) {
 		q := AuditQuery{Counterpart: counterpart}
@@ -17,6 +20,9 @@ func (tx *Tx) AuditWith(counterpart string, from, before int64) iter.Seq2[int64,
 				var r AuditRecord
 				if r, err = tx.auditRecord(at); err == nil && r.Counterpart != counterpart {
 					continue
+				}
+				if errors.Is(err, ErrNotFound) {
+					err = nil
 				}
 			}
 			if err == nil && at < from || !yield(at, err) || err != nil {

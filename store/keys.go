@@ -15,11 +15,11 @@ import (
 //	n collection                              number of records
 //	b hash / B hash                           a blob's bytes / number of references
 //	l number                                  audit entries with the tree's hashes that they completed
-//	x kind esc(value) ^number                 audit indexes, newest first
+//	x kind esc(value) ^number                 audit entries by object and case, newest first
 //	p                                         the signed checkpoint
 //	k                                         nothing: see writeOutMemory
-//	t block / T era                           earliest and latest time within a block of audit entries / within many blocks
-//	y kind esc(value) ^block                  blocks in which a value occurs, newest first
+//	t block / T era                           earliest and latest time within a whole block of audit entries / within many of them
+//	y kind esc(value) ^block                  which entries of a whole block have a value, newest first: see blockSet
 //	u                                         form of the audit log's indexes
 //	q peer 0 channel 0 number                 intents
 //	d peer 0 channel 0 document               the intent of a document

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -25,6 +27,9 @@ import (
 
 // largeKey encrypts a log that holds nothing but made-up entries, and seeds the key that signs it, so that a kept folder can be opened again.
 var largeKey = sha256.Sum256([]byte("a log of a benchmark"))
+
+// folder is the database's.
+var folder string
 
 const (
 	since  = 100_000 // entries after the checkpoint that is saved
@@ -53,7 +58,8 @@ func measureLarge(parent, keep string, size int64) (err error) {
 	if err != nil {
 		return err
 	}
-	opt := store.Options{Dir: filepath.Join(dir, "store"), Key: largeKey[:], Now: time.Now, Random: mathrand.NewChaCha8(largeKey), Signer: signer}
+	folder = filepath.Join(dir, "store")
+	opt := store.Options{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Dir: folder, Key: largeKey[:], Now: time.Now, Random: mathrand.NewChaCha8(largeKey), Signer: signer}
 	saved, err := fill(opt, filepath.Join(dir, "checkpoint"), size)
 	if err != nil {
 		return fmt.Errorf("fill: %w", err)
@@ -74,7 +80,11 @@ func measureLarge(parent, keep string, size int64) (err error) {
 		return err
 	}
 	return report("verify everything", func() error {
-		_, err := s.VerifyAudit(context.Background(), verifier, nil)
+		_, err := s.VerifyAudit(context.Background(), verifier, func(done, total int64) {
+			if done%(1<<18) == 0 || done == total {
+				fmt.Fprintf(os.Stderr, "\r%d of %d entries", done, total)
+			}
+		})
 		return err
 	})
 }
@@ -145,8 +155,11 @@ func fill(opt store.Options, path string, size int64) ([]byte, error) {
 			return err
 		}
 		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // compacted meanwhile
+		}
 		if err == nil {
-			disk += info.Size()
+			disk += info.Sys().(*syscall.Stat_t).Blocks * 512 // what is taken: logs are files of full size with little in them
 		}
 		return err
 	})
@@ -171,9 +184,13 @@ func askLarge(s *store.Store, size int64) error {
 		{"query: person, 50 entries", func() store.AuditQuery {
 			return store.AuditQuery{Actor: fmt.Sprintf("person%02d", r.IntN(40)), Limit: 50}
 		}},
-		{"query: an hour somewhere", func() store.AuditQuery {
+		{"query: an hour somewhere, all of it", func() store.AuditQuery {
 			at := day()
 			return store.AuditQuery{Since: at, Until: at.Add(time.Hour), Limit: 1200}
+		}},
+		{"query: an hour somewhere, page of 50", func() store.AuditQuery {
+			at := day()
+			return store.AuditQuery{Since: at, Until: at.Add(time.Hour), Limit: 50}
 		}},
 		{"query: policy and country, page of 50", func() store.AuditQuery {
 			return store.AuditQuery{Policy: fmt.Sprintf("signatures-to-members-%d", r.IntN(20)), Counterpart: countries[r.IntN(12)], Limit: 50}
@@ -181,10 +198,14 @@ func askLarge(s *store.Store, size int64) error {
 		{"query: rare purpose, all", func() store.AuditQuery { return store.AuditQuery{Purpose: "humanitarian identification", Limit: 50} }},
 		{"query: handling code, page of 50", func() store.AuditQuery { return store.AuditQuery{Handling: "H1", Limit: 50} }},
 		{"query: a code that nobody used", func() store.AuditQuery { return store.AuditQuery{Handling: "H3", Purpose: "trace", Counterpart: "FR"} }},
+		{"query: person and country that never meet", func() store.AuditQuery {
+			return store.AuditQuery{Actor: "person07", Counterpart: countries[0]} // one page goes through a part of the indexes only
+		}},
 		{"query: text, one look of 2,048 entries", func() store.AuditQuery { return store.AuditQuery{Text: "no such words"} }},
 	} {
 		times := make([]time.Duration, asks)
 		found, before := 0, processor()
+		forgetPeak()
 		for i := range times {
 			q, at := kind.q(), time.Now()
 			page, err := s.FindAudit(context.Background(), q)
@@ -197,6 +218,7 @@ func askLarge(s *store.Store, size int64) error {
 		show(kind.name, times, fmt.Sprintf("processor %6.2f ms   %.1f entries found", ms(processor()-before)/asks, float64(found)/asks))
 	}
 	times, before := make([]time.Duration, asks), processor()
+	forgetPeak()
 	for i := range times {
 		n, at := r.Int64N(size), time.Now()
 		if err := prove(s, n); err != nil {
@@ -238,6 +260,7 @@ func show(name string, times []time.Duration, more string) {
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func report(name string, fn func() error) error {
+	forgetPeak()
 	at, before := time.Now(), processor()
 	if err := fn(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -255,16 +278,31 @@ func processor() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// memory is what this process holds itself, without the database's files that the system maps for it, from proc(5).
+// forgetPeak begins the peak that memory tells anew, see proc_pid_clear_refs(5), and lets go of what was mapped before, as the node does when it has nothing
+// to do.
+func forgetPeak() {
+	if err := store.LetGoOfTables(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+// memory is what this process holds itself, and the most that it held since forgetPeak together with the pages of the database's files that the system maps
+// for it, from proc_pid_status(5).
 func memory() string {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return err.Error()
 	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
-			return strings.TrimSpace(rest)
+	kb := func(name string) (n int) {
+		for line := range strings.Lines(string(b)) {
+			if rest, ok := strings.CutPrefix(line, name+":"); ok {
+				_, _ = fmt.Sscan(rest, &n) // 0 where it is not told
+			}
 		}
+		return n
 	}
-	return "unknown"
+	return fmt.Sprintf("%d MB, at most %d MB with files", kb("RssAnon")>>10, kb("VmHWM")>>10)
 }
