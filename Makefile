@@ -6,11 +6,9 @@ BIN   := bin/proofmark
 # Arithmetic that shares nothing takes ten times as long under the race detector: elsewhere it runs without, and the galleries are raced by themselves.
 PLAIN = $(foreach p,correlate correlate/bullet correlate/shear correlate/synth correlate/exact correlate/x3p,-gcflags=proofmark/$(p)=-race=false)
 
-# What decides, and whole days of several nodes: in full without the race detector, under which they take ten times as long. `make race` spares nothing.
-CALM = ./crypto ./crypto/extract ./crypto/proof ./crypto/roster ./crypto/stream ./crypto/witness ./policy ./protocol ./node ./node/ballistics ./node/tracing ./node/retention ./node/people ./node/sharing ./node/accounting ./node/operations ./node/permission
-
-empty :=
-space := $(empty) $(empty)
+# Under the race detector tests take ten times as long. `make test` runs the exchange with it, and of the other parts what happens at the same time in them; everything
+# else once without. `make race` spares nothing.
+CROWDED = AtOnce|Kill|Busy|Beside|Folded|Moment|Prepare|Straight|Urgent|Together|Resume|Automatic|Cosign|Prove|Transfers|Ticks|Cancel|Rotate|CrossesBorder|BothSidesFind|Snapshot
 
 .PHONY: race all build demo test soak portable bench bench-exchange bench-audit lint fuzz clean help
 
@@ -25,21 +23,21 @@ build: ## one static binary in bin/
 demo: build ## three bureaus on this machine do the main job; Ctrl-C ends it
 	@$(BIN) demo $(DEMO)
 
-test: ## every test: what runs side by side with the race detector, decisions, computation and whole days without it
+test: ## every test, and what happens at the same time once more under the race detector
 	@scripts/need-gcc
 	@scripts/need-xmllint
 	$(GO) vet ./...
-	$(GO) test -timeout 14m ./correlate/... ./cmd/... ./bench/...
+	$(GO) test -timeout 14m $$($(GO) list ./... | grep -vx proofmark/node/exchange)
 	@scripts/portable
 	@GO=$(GO) scripts/soak 1
 	@GO=$(GO) scripts/networks
-	$(GO) test -timeout 14m $(CALM)
-	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m $$($(GO) list ./store ./node/... | grep -vxE '$(subst $(space),|,$(CALM:./%=proofmark/%))')
-	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -run 'CrossesBorder|BothSidesFind|Snapshot' ./node ./node/ballistics
+	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m ./node/exchange
+	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m -run '$(CROWDED)' ./store ./node/...
 	CGO_ENABLED=1 $(GO) test -race -run 'Gallery|Snapshot' ./correlate ./correlate/bullet ./correlate/shear
 
-race: ## everything but the command line and the calculations under the race detector: before a release
+race: ## everything but the command line and the calculations, and their galleries, under the race detector: before a release
 	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 60m ./crypto/... ./policy/... ./protocol/... ./store/... ./node/...
+	CGO_ENABLED=1 $(GO) test -race -run 'Gallery|Snapshot' ./correlate ./correlate/bullet ./correlate/shear
 
 soak: ## MINUTES (10) of kills, cuts, tampering, full disks and wrong clocks; then both ends of each channel are compared
 	@GO=$(GO) scripts/soak $(or $(MINUTES),10) $(or $(SEED),0) $(or $(NODES),5)
