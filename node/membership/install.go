@@ -43,7 +43,7 @@ func (s *Service) Install(ctx context.Context, actor desk.Actor, key string, doc
 	if err := s.MayInstall(ctx, actor); err != nil {
 		return nil, err
 	}
-	docs, err := parse(documents)
+	docs, err := parse(documents, s.now.Load().roster)
 	if err != nil {
 		return nil, err
 	}

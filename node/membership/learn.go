@@ -26,7 +26,7 @@ var ErrNotJoined = errors.New("this node has joined no federation: proofmark joi
 // Learn takes in rosters that a member sent, or that the members' table holds: versions that follow the one in force come into force, what was
 // signed beside it is kept as evidence, and everything else is refused. from says where they came from.
 func (s *Service) Learn(ctx context.Context, from string, documents [][]byte) (Learned, error) {
-	docs, err := parse(documents)
+	docs, err := parse(documents, s.now.Load().roster)
 	if err != nil {
 		return Learned{}, err
 	}
@@ -88,7 +88,7 @@ const (
 
 // Judge tells which version a roster says it is, and what it is beside those in force; it changes nothing.
 func (s *Service) Judge(raw []byte) (version, verdict int, err error) {
-	d, err := s.judged.read(raw)
+	d, err := s.judged.read(raw, s.now.Load().roster)
 	if err != nil {
 		return 0, Foreign, err
 	}
@@ -186,7 +186,7 @@ func (s *Service) Resolve(ctx context.Context, actor desk.Actor, key string, doc
 		return nil, err
 	}
 	act := desk.Act{Actor: actor, Key: key, Action: policy.RosterManage, Resource: policy.Resource{Type: policy.KindRoster}}
-	docs, err := parse(documents)
+	docs, err := parse(documents, s.now.Load().roster)
 	if err != nil {
 		return nil, err
 	}
@@ -315,7 +315,7 @@ func (st *state) leave(tx *store.Tx, first int) (*state, error) {
 		if err != nil {
 			return nil, fmt.Errorf("version %d: %w", v.Version, err)
 		}
-		docs, err := parse([][]byte{raw})
+		docs, err := parse([][]byte{raw}, st.roster)
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,7 @@ type document struct {
 }
 
 // parse reads the documents and puts them in the order of their versions. The same content twice counts once.
-func parse(documents [][]byte) ([]document, error) {
+func parse(documents [][]byte, known *roster.Roster) ([]document, error) {
 	if len(documents) == 0 {
 		return nil, desk.Invalid("no roster given: name the roster's file")
 	}
@@ -36,10 +36,11 @@ func parse(documents [][]byte) ([]document, error) {
 	}
 	docs := make([]document, 0, len(documents))
 	for i, raw := range documents {
-		d, err := roster.Parse(raw)
+		d, err := roster.ParseBeside(raw, known)
 		if err != nil {
 			return nil, desk.Invalid("document %d of %d is not a roster that can be read: %v. Ask its sender for the file again", i+1, len(documents), err)
 		}
+		known = d.Roster()
 		docs = append(docs, document{Document: d, raw: slices.Clone(raw), version: d.Roster().Version, hash: d.Hash()})
 	}
 	slices.SortStableFunc(docs, func(a, b document) int { return a.version - b.version })

@@ -3,6 +3,8 @@ package membership
 import (
 	"crypto/sha256"
 	"sync"
+
+	"proofmark/crypto/roster"
 )
 
 // readings keeps the last rosters that were read, by the hash of their bytes. The members' table shows the same few versions again and again, and to read
@@ -21,7 +23,7 @@ type reading struct {
 const maxReadings = 4
 
 // read does as parse with one roster. What it returns is shared and must not be changed.
-func (r *readings) read(raw []byte) (document, error) {
+func (r *readings) read(raw []byte, known *roster.Roster) (document, error) {
 	sum := sha256.Sum256(raw)
 	r.mu.Lock()
 	for _, k := range r.last {
@@ -31,7 +33,7 @@ func (r *readings) read(raw []byte) (document, error) {
 		}
 	}
 	r.mu.Unlock()
-	docs, err := parse([][]byte{raw})
+	docs, err := parse([][]byte{raw}, known)
 	if err != nil {
 		return document{}, err
 	}
