@@ -109,6 +109,9 @@ type Exchange struct {
 	end   context.CancelFunc
 	works sync.WaitGroup // links and stream handlers
 
+	rumours rumours
+	fetches chan struct{} // one fetch of rosters or announcements at a time
+	giving  chan struct{} // members that are given rosters
 	tidings chan struct{} // there is news about rosters or addresses to tell
 	lookups *rate.Limiter // of addresses, in the members' table
 
@@ -149,7 +152,7 @@ func New(o Options) (*Exchange, error) {
 		return nil, errors.Join(err, h.Close())
 	}
 	life, end := context.WithCancel(context.Background())
-	x := &Exchange{o: o, relay: served, pace: defaultPace, gate: gate, tidings: make(chan struct{}, 1), lookups: rate.NewLimiter(rate.Every(5*time.Second), 10),
+	x := &Exchange{o: o, relay: served, pace: defaultPace, gate: gate, tidings: make(chan struct{}, 1), fetches: make(chan struct{}, 1), giving: make(chan struct{}, givers), lookups: rate.NewLimiter(rate.Every(5*time.Second), 10),
 		dialling: make(chan struct{}, 8), redialling: make(chan struct{}, 8), host: h, dht: table, dir: dir, lanes: newLanes(), life: life, end: end, links: map[protocol.Country]*link{}}
 	held.x.Store(x)
 	h.Network().Notify(&network.NotifyBundle{

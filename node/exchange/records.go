@@ -3,9 +3,9 @@ package exchange
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,10 +22,11 @@ const (
 	addressesRecord = "/" + namespace + "/addresses/" // and a country
 )
 
-// How much is put into the table, and by whom: a version is kept by the twenty members nearest to its key, and about twenty members put it there.
+// How much is put into the table, and by whom: a version is kept by the twenty members nearest to its key, and these few of all put it there, those whose
+// countries come first by a hash with the version's. So a version costs the table a hundred copies, however many members there are.
 const (
 	versionsKept = 8
-	putters      = 20
+	putters      = 5
 )
 
 // records decides what the members' table holds on this node: versions of the chain in force and the one that follows, and announcements that verify.
@@ -161,7 +162,7 @@ func (x *Exchange) spread() {
 
 // news identifies what there is to tell.
 func (x *Exchange) news() string {
-	return x.o.RosterHash() + strings.Join(x.o.Rosters.Announcements(), "\n")
+	return x.o.RosterHash() + digest(marks(x.o.Rosters.Announcements()))
 }
 
 func (x *Exchange) all() []*link {
@@ -201,7 +202,6 @@ func (x *Exchange) findAddresses(ctx context.Context, c protocol.Country) {
 // publish puts the last versions and the announcements in force into the table, each as often as it is forgotten there. Of many members only some do it for
 // rosters; announcements are their member's own.
 func (x *Exchange) publish(published map[string]time.Time) {
-	members := len(x.all())
 	put := func(key, mark string, value func() ([]byte, error)) {
 		if at, ok := published[key+mark]; ok && time.Since(at) < x.pace.publish {
 			return
@@ -221,7 +221,7 @@ func (x *Exchange) publish(published map[string]time.Time) {
 	hashes := x.o.Rosters.Hashes()
 	for v := max(1, len(hashes)-versionsKept+1); v <= len(hashes); v++ {
 		put(rosterRecord+strconv.Itoa(v), hashes[v-1], func() ([]byte, error) {
-			if rand.Float64()*float64(members) > putters {
+			if !x.puts(hashes[v-1]) {
 				return nil, nil
 			}
 			docs, err := x.o.Rosters.After(v - 1)
@@ -240,3 +240,18 @@ func (x *Exchange) publish(published map[string]time.Time) {
 
 // roomInTable bounds a version in the table, whose messages have 4 MiB at most; larger ones travel between members alone.
 const roomInTable = 3 << 20
+
+// puts tells whether this node is one of those that put a version into the table.
+func (x *Exchange) puts(hash string) bool {
+	place := func(c protocol.Country) string {
+		sum := sha256.Sum256([]byte(hash + string(c)))
+		return string(sum[:])
+	}
+	ours, before := place(x.o.Country), 0
+	for _, l := range x.all() {
+		if place(l.country) < ours {
+			before++
+		}
+	}
+	return before < putters
+}

@@ -2,10 +2,12 @@ package exchange
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -20,7 +22,8 @@ import (
 )
 
 // RosterProtocol is the libp2p protocol by which members tell each other of rosters and announced addresses. Whoever opens a stream says which
-// version it has and what it knows of addresses; the answer is the same of the other side, and the versions that were asked for.
+// version it has, and a digest of the announcements that it knows; the answer says the same of the other side. Versions and announcements themselves travel
+// only when they are asked for, and a node asks one member at a time: what is new costs everybody a small message to everybody else, and one fetch.
 const RosterProtocol p2pprotocol.ID = "/proofmark/roster/1.0.0"
 
 // Rosters are where the exchange takes rosters and announcements from, and where it brings what it hears of. Nothing in it trusts the network:
@@ -48,62 +51,6 @@ const (
 	Beside                 // signed by enough holders, beside the chain in force: a fork
 )
 
-// Limits of one exchange about rosters.
-const (
-	maxAsk       = 1 << 20                // bytes of a request's or an answer's head
-	maxHashes    = 256                    // versions that an answer names
-	roomRosters  = 2 * roster.MaxDocument // bytes of documents in one answer, or one document
-	roomRecords  = 512 << 10              // bytes of announcements in a head
-	maxRounds    = 64                     // answers in one go
-	rosterServed = 2                      // streams of one member at once
-)
-
-// ask opens an exchange about rosters.
-type ask struct {
-	Version   int      `json:"version"` // in force at the asker, 0: none
-	Hash      string   `json:"hash"`    // of that version
-	After     int      `json:"after"`   // versions after this one are wanted
-	Addresses []string `json:"addresses,omitempty"`
-}
-
-// tell answers; Count documents follow, a frame each.
-type tell struct {
-	Version   int      `json:"version"`
-	Hashes    []string `json:"hashes"` // of the versions in force up to Version, the last ones
-	Addresses []string `json:"addresses,omitempty"`
-	Count     int      `json:"count"`
-}
-
-var errRosters = errors.New("malformed exchange about rosters")
-
-func decodeHead[T any](b []byte) (v T, err error) {
-	if err := protocol.CheckJSON(b, maxAsk, 3); err != nil {
-		return v, fmt.Errorf("%w: %w", errRosters, err)
-	}
-	if err := json.Unmarshal(b, &v); err != nil {
-		return v, fmt.Errorf("%w: %w", errRosters, err)
-	}
-	return v, nil
-}
-
-func (t tell) check() error {
-	if t.Version < 0 || len(t.Hashes) > maxHashes || len(t.Hashes) > t.Version || t.Version > 0 && len(t.Hashes) == 0 || t.Count < 0 || t.Count > 64 {
-		return fmt.Errorf("%w: version %d with %d hashes and %d documents", errRosters, t.Version, len(t.Hashes), t.Count)
-	}
-	return nil
-}
-
-// divergence is the first version that both sides have and that is not the same, 0 if there is none.
-func (t tell) divergence(ours []string) int {
-	first := t.Version - len(t.Hashes) + 1
-	for i, h := range t.Hashes {
-		if v := first + i; v <= len(ours) && ours[v-1] != h {
-			return v
-		}
-	}
-	return 0
-}
-
 // tidings is what a link remembers of exchanges about rosters.
 type tidings struct {
 	due     chan struct{}
@@ -112,6 +59,16 @@ type tidings struct {
 	mu     sync.Mutex // one exchange at a time
 	served chan struct{}
 	tried  string // heads of both sides at the last exchange that went well
+
+	theirs atomic.Value // string: what the member said last that it has
+}
+
+// heard notes what the member has; knows tells whether it is what this side has.
+func (t *tidings) heard(state string) { t.theirs.Store(state) }
+
+func (t *tidings) knows(state string) bool {
+	theirs, ok := t.theirs.Load().(string)
+	return ok && theirs == state
 }
 
 func (t *tidings) init() {
@@ -138,6 +95,10 @@ func (l *link) tend() {
 		if c == nil {
 			continue // the next connection brings it up again
 		}
+		if l.tidings.knows(l.x.o.RosterHash() + digest(marks(l.x.o.Rosters.Announcements()))) {
+			failures = 0
+			continue // it has said so itself: there is nothing to tell, and nothing to learn
+		}
 		err := contained(func() error {
 			ctx, cancel := context.WithTimeout(l.life, l.x.pace.answer)
 			defer cancel()
@@ -145,6 +106,10 @@ func (l *link) tend() {
 		})
 		if err == nil {
 			failures = 0
+			continue
+		}
+		if errors.Is(err, errGivesOthers) {
+			again = time.After(l.x.pace.retryMin * time.Duration(1+rand.IntN(8)))
 			continue
 		}
 		failures++
@@ -177,54 +142,133 @@ func (l *link) catchUp(theirs string) {
 	}
 }
 
+// errGivesOthers: the member has what is wanted, and gives it to others first. They will have it in a moment too.
+var errGivesOthers = errors.New("the member is giving rosters to others")
+
 // exchangeRosters tells the member what this side has, and learns what the member has beyond it.
 func (l *link) exchangeRosters(ctx context.Context, c network.Conn) error {
 	l.tidings.mu.Lock()
 	defer l.tidings.mu.Unlock()
-	r := l.x.o.Rosters
-	from := string(l.country)
-	after := -1
+	r, x := l.x.o.Rosters, l.x
+	claim := math.MaxInt
 	for range maxRounds {
-		ours := r.Hashes()
-		if after < 0 {
-			after = len(ours)
-		}
-		t, docs, err := l.x.askRosters(ctx, c, after)
+		t, _, err := x.askRosters(ctx, c, claim, ask{After: -1})
 		if err != nil {
 			return err
 		}
-		if err := r.LearnAddresses(ctx, from, t.Addresses); err != nil {
-			l.x.o.Log.Info("announced addresses refused", "peer", l.country, "err", err)
+		if err := l.swapAddresses(ctx, c, t); err != nil {
+			return err
 		}
-		head := ""
-		if len(t.Hashes) > 0 {
-			head = t.Hashes[len(t.Hashes)-1]
-		}
-		if len(docs) > 0 {
-			learned, err := r.Learn(ctx, from, docs)
-			if err != nil {
-				l.x.o.Log.Info("roster refused", "peer", l.country, "err", err)
-			}
-			ours = r.Hashes()
-			if err != nil || learned == 0 || t.Version <= len(ours) {
-				l.tidings.tried = l.x.o.RosterHash() + head
-				return nil
-			}
-			after = len(ours)
-			continue
-		}
+		l.tidings.heard(t.state())
+		ours := r.Hashes()
 		fork := t.divergence(ours)
-		if fork == 0 || after < fork {
-			l.tidings.tried = l.x.o.RosterHash() + head
+		switch {
+		case fork > 0 && len(t.Hashes) < min(t.Version, maxHashes):
+			claim = t.Version // and it names all of its versions
+			continue
+		case fork == 0 && t.Version <= len(ours):
+			l.tried(t)
 			return nil
 		}
-		after = fork - 1
+		after, done := len(ours), false
+		if fork > 0 {
+			after = fork - 1
+		}
+		if done, err = l.fetch(ctx, c, t, after); err != nil || done {
+			if err == nil {
+				l.tried(t)
+			}
+			return err
+		}
 	}
 	return fmt.Errorf("%w: no end after %d answers", errRosters, maxRounds)
 }
 
-// askRosters has one exchange on a connection.
-func (x *Exchange) askRosters(ctx context.Context, c network.Conn, after int) (tell, [][]byte, error) {
+func (l *link) tried(t tell) {
+	head := ""
+	if len(t.Hashes) > 0 {
+		head = t.Hashes[len(t.Hashes)-1]
+	}
+	l.tidings.tried = l.x.o.RosterHash() + head
+}
+
+// fetch learns the versions after one, unless they have come from another member while this one was waited for. It tells whether there is an end to it.
+func (l *link) fetch(ctx context.Context, c network.Conn, t tell, after int) (done bool, err error) {
+	r := l.x.o.Rosters
+	defer l.x.fetching(ctx)()
+	if now := r.Hashes(); len(now) >= t.Version && t.divergence(now) == 0 {
+		return true, nil
+	}
+	said, docs, err := l.x.askRosters(ctx, c, math.MaxInt, ask{After: after})
+	if err != nil {
+		return false, err
+	}
+	if said.Busy {
+		return false, errGivesOthers
+	}
+	learned, err := r.Learn(ctx, string(l.country), docs)
+	if err != nil {
+		l.x.o.Log.Info("roster refused", "peer", l.country, "err", err)
+	}
+	return err != nil || learned == 0 || said.Version <= len(r.Hashes()), nil
+}
+
+// fetching waits until nothing is being fetched from another member, but not for ever: that one may be slow.
+func (x *Exchange) fetching(ctx context.Context) (done func()) {
+	select {
+	case x.fetches <- struct{}{}:
+		return func() { <-x.fetches }
+	case <-ctx.Done():
+	case <-time.After(x.pace.hello):
+	}
+	return func() {}
+}
+
+// swapAddresses learns the announcements that the member knows and this side does not, and gives it those that it lacks.
+func (l *link) swapAddresses(ctx context.Context, c network.Conn, t tell) error {
+	if len(t.Marks) == 0 && t.Digest == "" {
+		return nil
+	}
+	r := l.x.o.Rosters
+	if t.Digest == digest(marks(r.Announcements())) {
+		return nil
+	}
+	defer l.x.fetching(ctx)()
+	theirs := map[string]bool{}
+	for _, m := range t.Marks {
+		theirs[m] = true
+	}
+	q := ask{After: -1}
+	known := map[string]bool{}
+	records := r.Announcements()
+	for i, m := range marks(records) {
+		known[m] = true
+		if !theirs[m] {
+			q.Addresses = append(q.Addresses, records[i])
+		}
+	}
+	for _, m := range t.Marks {
+		if !known[m] {
+			q.Want = append(q.Want, m)
+		}
+	}
+	if len(q.Want) == 0 && len(q.Addresses) == 0 {
+		return nil
+	}
+	q.Addresses = fitting(q.Addresses)
+	t, _, err := l.x.askRosters(ctx, c, math.MaxInt, q)
+	if err != nil {
+		return err
+	}
+	if err := r.LearnAddresses(ctx, string(l.country), t.Addresses); err != nil {
+		l.x.o.Log.Info("announced addresses refused", "peer", l.country, "err", err)
+	}
+	l.tidings.heard(t.state())
+	return nil
+}
+
+// askRosters has one exchange on a connection. claim bounds the version that this side says it has.
+func (x *Exchange) askRosters(ctx context.Context, c network.Conn, claim int, q ask) (tell, [][]byte, error) {
 	s, err := c.NewStream(ctx)
 	if err != nil {
 		return tell{}, nil, fmt.Errorf("open stream: %w", err)
@@ -237,11 +281,11 @@ func (x *Exchange) askRosters(ctx context.Context, c network.Conn, after int) (t
 	}
 	p := patient{pipe: lazily(s, RosterProtocol), progress: x.pace.progress, until: time.Now().Add(x.pace.answer)}
 	ours := x.o.Rosters.Hashes()
-	q := ask{Version: len(ours), After: after, Addresses: fitting(x.o.Rosters.Announcements())}
-	if len(ours) > 0 {
-		q.Hash = ours[len(ours)-1]
+	q.Version, q.Digest = min(len(ours), claim), digest(marks(x.o.Rosters.Announcements()))
+	if q.Version > 0 {
+		q.Hash = ours[q.Version-1]
 	}
-	if err := writeJSON(p, q); err != nil {
+	if err := x.rumours.head(p, q); err != nil {
 		return tell{}, nil, fmt.Errorf("ask for rosters: %w", err)
 	}
 	b, err := protocol.ReadFrame(p, maxAsk)
@@ -271,82 +315,6 @@ func (x *Exchange) askRosters(ctx context.Context, c network.Conn, after int) (t
 		docs, room = append(docs, d), room-len(d)
 	}
 	return t, docs, nil
-}
-
-// fitting cuts announcements to what fits into a head.
-func fitting(records []string) []string {
-	room := roomRecords
-	for i, r := range records {
-		if room -= len(r) + 3; room < 0 {
-			return records[:i]
-		}
-	}
-	return records
-}
-
-// serveRosters answers a member.
-func (x *Exchange) serveRosters(s network.Stream) {
-	if x.o.Rosters == nil {
-		_ = s.Reset()
-		return
-	}
-	x.attend(s, "rosters", (*link).tellRosters)
-}
-
-func (l *link) tellRosters(s network.Stream) error {
-	select {
-	case l.tidings.served <- struct{}{}:
-		defer func() { <-l.tidings.served }()
-	default:
-		return errTooMany
-	}
-	r, pace := l.x.o.Rosters, l.x.pace
-	p := within(s, pace.hello)
-	b, err := protocol.ReadFrame(p, maxAsk)
-	if err != nil {
-		return fmt.Errorf("wait for a question: %w", noEOF(err))
-	}
-	if !l.tidings.allowed.Allow() {
-		return errBusy
-	}
-	q, err := decodeHead[ask](b)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(l.life, pace.answer)
-	defer cancel()
-	if err := r.LearnAddresses(ctx, string(l.country), q.Addresses); err != nil {
-		l.x.o.Log.Info("announced addresses refused", "peer", l.country, "err", err)
-	}
-	ours := r.Hashes()
-	t := tell{Version: len(ours), Hashes: ours[max(0, len(ours)-maxHashes):], Addresses: fitting(r.Announcements())}
-	var docs [][]byte
-	if q.After >= 0 && q.After < len(ours) {
-		if docs, err = r.After(q.After); err != nil {
-			return err
-		}
-		room := roomRosters
-		for i, d := range docs {
-			if room -= len(d); room < 0 || i == 64 {
-				docs = docs[:i]
-				break
-			}
-		}
-	}
-	t.Count = len(docs)
-	p = patient{pipe: s, progress: pace.progress, until: time.Now().Add(pace.answer)}
-	if err := writeJSON(p, t); err != nil {
-		return err
-	}
-	for _, d := range docs {
-		if err := protocol.WriteFrame(p, d); err != nil {
-			return err
-		}
-	}
-	if q.Version > len(ours) || q.Version > 0 && q.Version <= len(ours) && ours[q.Version-1] != q.Hash {
-		signal(l.tidings.due) // the member has something that this side does not
-	}
-	return nil
 }
 
 func (x *Exchange) announced() map[protocol.Country][]string {
@@ -389,9 +357,12 @@ func (x *Exchange) Visit(ctx context.Context, address string, after int) (docume
 	if x.dir.Load().member(info.ID) == nil {
 		defer func() { _ = c.Close() }()
 	}
-	t, docs, err := x.askRosters(ctx, c, after)
+	t, docs, err := x.askRosters(ctx, c, math.MaxInt, ask{After: after})
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: %w", plain(err), err)
+	}
+	if t.Busy {
+		return nil, 0, errors.New("it is giving the roster to others at this moment: try again")
 	}
 	return docs, t.Version, nil
 }

@@ -406,7 +406,7 @@ func TestHeldUntilTheNextRoster(t *testing.T) {
 }
 
 func FuzzRosterHeads(f *testing.F) {
-	for _, s := range []string{`{"version":3,"hash":"x","after":2}`, `{"version":2,"hashes":["a","b"],"count":1}`, `{"version":-1}`, `{"version":9,"hashes":[],"count":65}`, `[[[[`, ``} {
+	for _, s := range []string{`{"version":3,"hash":"x","after":2}`, `{"version":2,"hashes":["a","b"],"count":1}`, `{"version":-1}`, `{"version":9,"hashes":[],"count":65}`, `{"version":2,"hash":"x","after":-1,"digest":"d","want":["a"]}`, `{"version":1,"hashes":["a"],"digest":"d","marks":["m"],"busy":true}`, `[[[[`, ``} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -84,6 +84,11 @@ func check(t testing.TB, err error) {
 }
 
 func newFederation(t testing.TB, dir string, countries ...protocol.Country) *federation {
+	return federationOf(t, dir, func(protocol.Country) bool { return true }, countries...)
+}
+
+// federationOf has bureaus of some members only; the others stand in the roster and are never connected.
+func federationOf(t testing.TB, dir string, has func(protocol.Country) bool, countries ...protocol.Country) *federation {
 	t.Helper()
 	f := &federation{t: t, bureaus: map[protocol.Country]*bureau{}, clock: begin, away: map[protocol.Country]bool{}}
 	holder, err := crypto.GenerateKeys(mathrand.NewChaCha8([32]byte{9}))
@@ -100,6 +105,9 @@ func newFederation(t testing.TB, dir string, countries ...protocol.Country) *fed
 			ValidFrom: begin.Add(-time.Hour), ValidUntil: begin.Add(1000 * time.Hour)}, keys.Signer())
 		check(t, err)
 		check(t, d.Add(entry, begin))
+		if !has(c) {
+			continue
+		}
 		f.bureaus[c] = &bureau{f: f, c: c, keys: keys, dir: filepath.Join(dir, string(c))}
 	}
 	f.ro = d.Roster()
