@@ -78,7 +78,7 @@ func Examine(dir string, now time.Time, running bool) []Finding {
 	} else {
 		add("sharing policy", Good, "", "It loads and fits the schema.")
 	}
-	out = append(out, examineDisk(dir, c), examineClock(dir, now), examineEntry(dir, c, now))
+	out = append(out, examineApproval(c), examineDisk(dir, c), examineClock(dir, now), examineEntry(dir, c, now))
 	if !running {
 		out = append(out, examinePorts(c)...)
 	}

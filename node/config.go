@@ -30,6 +30,7 @@ type Config struct {
 	Witness  Witness  `toml:"witness,omitempty"`
 
 	Retention Retention `toml:"retention,omitempty"`
+	Approval  Approval  `toml:"approval,omitempty"`
 }
 
 // Custody says for which countries the node keeps sealed copies of backups.
@@ -151,6 +152,9 @@ func (c Config) Check() error {
 		return err
 	}
 	if _, err := c.periods(); err != nil {
+		return err
+	}
+	if _, err := c.approvalTime(); err != nil {
 		return err
 	}
 	_, err := c.grants()

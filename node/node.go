@@ -184,7 +184,11 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 		KeysPath: filepath.Join(n.dir, keysFile), MemberPath: MemberPath(n.dir), Name: n.Config.Name, LogOrigin: LogOrigin(n.Config.Country),
 		Addresses: func() ([]string, error) { return announcedAddresses(n.Config) }, Roster: n.membership.Current, Now: o.Now, Random: rand.Reader})
 	n.hostKey = n.identity.HostKey()
-	n.dispatch = dispatch.New(dispatch.Options{Country: country, Store: n.store, Signing: n.identity.Signer, Policy: n.policy.Load, Roster: n.membership.Current,
+	lapse, err := n.Config.approvalTime()
+	if err != nil {
+		return err
+	}
+	n.dispatch = dispatch.New(dispatch.Options{ApprovalTime: lapse, Country: country, Store: n.store, Signing: n.identity.Signer, Policy: n.policy.Load, Roster: n.membership.Current,
 		Operations: func(tx *store.Tx, with protocol.Country) ([]policy.Operation, error) {
 			return n.operations.Running(tx, with)
 		},

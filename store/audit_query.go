@@ -38,6 +38,12 @@ type AuditRecord struct {
 	Index  int64 `json:"index"`
 	Erased bool  `json:"erased,omitempty"`
 	protocol.AuditEntry
+	protocol.Said
+}
+
+// Marks implements protocol.Marked: the log is told the codes without their owners.
+func (r *AuditRecord) Marks() (protocol.Handling, []string) {
+	return protocol.MarkedBy("", r.Handling...), append(slices.Clone(r.Documents), r.Object)
 }
 
 // AuditPage is what one look into the log found, newest first.

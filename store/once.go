@@ -29,7 +29,7 @@ func (tx *Tx) Once(actor, key string, request []byte, run func() ([]byte, error)
 	if len(actor) > 1024 || len(key) > 1024 {
 		return nil, false, fmt.Errorf("idempotency key: %w: actor and key may have 1024 bytes each", ErrTooLarge)
 	}
-	at := escape(actor) + key
+	at := CommandOf(actor, key)
 	hash := sha256.Sum256(request)
 	switch stored, err := tx.get(spaceOnce + at); {
 	case err == nil:
@@ -47,7 +47,10 @@ func (tx *Tx) Once(actor, key string, request []byte, run func() ([]byte, error)
 	if err := tx.writable(); err != nil {
 		return nil, false, err
 	}
-	if result, err = run(); err != nil {
+	tx.command = at
+	result, err = run()
+	tx.command = ""
+	if err != nil {
 		return nil, false, err
 	}
 	stored, err := json.Marshal(onceRecord{Request: hash, Result: result, At: tx.now})
@@ -57,6 +60,12 @@ func (tx *Tx) Once(actor, key string, request []byte, run func() ([]byte, error)
 	err = errors.Join(tx.put(spaceOnce+at, stored), tx.put(spaceOnceTime+sortableTime(tx.now)+at, present))
 	return result, false, err
 }
+
+// Command names the command that Once runs at this moment, so that what it makes can be found when the command is repeated; "" outside of one.
+func (tx *Tx) Command() string { return tx.command }
+
+// CommandOf is the name that Command gives a command.
+func CommandOf(actor, key string) string { return escape(actor) + key }
 
 // sortableTime is a time as eight bytes that sort like it, for all times that time.Time.Unix can tell apart.
 func sortableTime(t time.Time) string { return number(uint64(t.Unix()) ^ 1<<63) }

@@ -28,6 +28,8 @@ type Tx struct {
 	now   time.Time
 	last  lastState
 
+	command string // that Once runs
+
 	entries  []protocol.AuditEntry
 	complete func(*protocol.AuditEntry)
 	hooks    []func()

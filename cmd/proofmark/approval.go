@@ -21,6 +21,24 @@ type approvalCmd struct {
 	Refuse  approvalRefuseCmd  `cmd:"" help:"Refuse it: it never goes."`
 }
 
+// held is what the commands of this process issued that waits for two people.
+func (a *app) held() []*dispatch.Waiting {
+	if a.client == nil {
+		return nil
+	}
+	return a.client.Held
+}
+
+// printHeld tells whoever issued something that it has not gone, who must approve it until when, and what shows it.
+func printHeld(w io.Writer, d *dispatch.Waiting) {
+	who := "two people other than you"
+	if len(d.Roles) > 0 {
+		who += " (" + strings.Join(d.Roles, " or ") + ")"
+	}
+	fmt.Fprintf(w, "Not sent yet: this %s (document %s) for %s waits until %s have approved it, and lapses on %s.\n", d.Type, d.Document, countries(waitsFor(d)), who, stamp(d.Until))
+	fmt.Fprintf(w, "proofmark approval list shows what waits;  proofmark approval show %s  what would be sent.\n", d.Document)
+}
+
 type approvalListCmd struct{}
 
 func (c *approvalListCmd) Run(a *app) error {
@@ -99,7 +117,7 @@ func printWaiting(w io.Writer, d *dispatch.Waiting) {
 		if m.Sent == nil {
 			continue
 		}
-		facts(w, "Handling", handling(m.Sent.Handling), "Withheld", orDash(strings.Join(m.Sent.Withheld, ", ")))
+		facts(w, "Handling", codes(m.Sent.Handling), "Withheld", orDash(strings.Join(m.Sent.Withheld, ", ")))
 		if m.Sent.Terms != nil {
 			facts(w, "Held until", day(m.Sent.Terms.RetainUntil))
 		}

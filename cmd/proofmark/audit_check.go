@@ -8,7 +8,6 @@ import (
 
 	proofs "proofmark/crypto/proof"
 	"proofmark/crypto/roster"
-	"proofmark/protocol"
 )
 
 // trustFlags say whom a checker believes.
@@ -68,6 +67,8 @@ func (c *auditCheckCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("%s PROVES NOTHING: %w", c.Bundle, err)
 	}
+	h, _ := f.Marks()
+	f.Say(h, nil) // what was permitted since, only a node knows
 	return a.show(f, func(w io.Writer) { printFinding(w, f) })
 }
 
@@ -75,7 +76,7 @@ func printFinding(w io.Writer, f *proofs.Finding) {
 	e := f.Entry
 	facts(w, "Log", fmt.Sprintf("%s, %d entries, root %s", f.Origin, f.Size, f.Root), "Entry", fmt.Sprint(f.Index),
 		"Day", e.Day, "Time", stamp(e.Time), "Actor", e.Actor, "Action", string(e.Action), "With", e.Counterpart, "Decision", e.Decision, "Ground", e.Ground,
-		"Event", e.Event, "About", strings.TrimSpace(e.Type+" "+e.Object), "Case", e.Case, "Purpose", e.Purpose, "Handling", handling(protocol.MarkedBy("", e.Handling...)),
+		"Event", e.Event, "About", strings.TrimSpace(e.Type+" "+e.Object), "Case", e.Case, "Purpose", e.Purpose, "Handling", strings.Join(e.Handling, " "),
 		"Withheld", strings.Join(e.Withheld, ", "), "Policies", strings.Join(e.Policies, ", "))
 	printProved(w, f.Proved, f.NotProved)
 }

@@ -17,7 +17,7 @@ func printCandidate(w io.Writer, v *ballistics.CandidateView, me string) {
 	score, pose := foundWords(v)
 	told := append([]string{"Pair", v.Pair, "Region", string(v.ROI), "State", stateWords(v), "Lead", v.Lead, "Score", score}, lrFacts(v.LikelihoodRatio)...)
 	facts(w, append(told, "Rank", fmt.Sprintf("%d in the list of %s, %d in the list of %s", v.Rank, sideName(&v.Own), v.RankRev, sideName(&v.Other)), "Pose", pose,
-		"Handling", handling(v.Handling), "Found", stamp(v.Found), "First viewed", stamp(v.Viewed))...)
+		"Handling", codes(v.Handling), "Found", stamp(v.Found), "First viewed", stamp(v.Viewed))...)
 	printLimits(w, v.LikelihoodRatio)
 	fmt.Fprintln(w)
 	printSides(w, &v.Own, &v.Other)

@@ -57,11 +57,6 @@ func candidateTable(w io.Writer, empty string, list []ballistics.CandidateView) 
 		rows[i] = candidateRow(&list[i])
 	}
 	table(w, empty, []string{"PAIR", "SCORE", "RANK", "AGREEMENT", "LOG10 LR", "OWN EXHIBIT", "CASE", "OTHER", "EXHIBIT", "CALIBRE", "PLACE", "STATE"}, rows)
-	var all []protocol.Handling
-	for i := range list {
-		all = append(all, list[i].Handling)
-	}
-	printHandling(w, all...)
 }
 
 func candidateRow(v *ballistics.CandidateView) []string {

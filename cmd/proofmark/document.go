@@ -80,9 +80,9 @@ func printDocument(w io.Writer, d *dispatch.Shown) {
 		pairs = append(pairs, "Issued", stamp(h.Issued), "Schema", fmt.Sprint(h.Schema), "Purpose", orDash(h.Purpose))
 	}
 	if t := d.Terms; t != nil {
-		pairs = append(pairs, "Handling", handling(d.Handling), "Held until", day(t.RetainUntil))
+		pairs = append(pairs, "Handling", codes(d.Handling), "Held until", day(t.RetainUntil))
 	} else {
-		pairs = append(pairs, "Handling", handling(d.Handling), "Held until", day(d.Until))
+		pairs = append(pairs, "Handling", codes(d.Handling), "Held until", day(d.Until))
 	}
 	withheld := ""
 	if len(d.Withheld) > 0 {
@@ -129,18 +129,24 @@ func (c *documentSaveCmd) Run(a *app) error {
 		return err
 	}
 	if err := createFiles(append([]newFile{{c.File, []byte(d.JWS + "\n"), 0o600}, {c.File + ".jwk", append(d.Key, '\n'), 0o644},
-		{c.File + ".disclosures", append(disclosures, '\n'), 0o600}}, handlingFile(c.File, d.Handling)...)...); err != nil {
+		{c.File + ".disclosures", append(disclosures, '\n'), 0o600}}, handlingFile(c.File, &d)...)...); err != nil {
 		return err
 	}
-	made := struct {
-		ID          string            `json:"id"`
-		File        string            `json:"file"`
-		Disclosures int               `json:"disclosures"`
-		Handling    protocol.Handling `json:"handling"`
-	}{d.ID, c.File, len(d.Disclosures), d.Handling}
+	made := savedDocument{d.ID, c.File, len(d.Disclosures), d.Handling, d.Said}
 	return a.show(made, func(w io.Writer) {
 		name := printable(filepath.Base(c.File))
 		fmt.Fprintf(w, "%s is a signed document (JWS, EdDSA); beside it, %s.jwk is its issuer's key, %s.disclosures what was disclosed of it (%d).\n", printable(c.File), name, name, made.Disclosures)
-		printHandling(w, d.Handling)
 	})
 }
+
+// savedDocument says what was written of a document.
+type savedDocument struct {
+	ID          string            `json:"id"`
+	File        string            `json:"file"`
+	Disclosures int               `json:"disclosures"`
+	Handling    protocol.Handling `json:"handling"`
+	protocol.Said
+}
+
+// Marks implements protocol.Marked.
+func (s *savedDocument) Marks() (protocol.Handling, []string) { return s.Handling, []string{s.ID} }

@@ -88,7 +88,7 @@ func (c *exhibitShowCmd) Run(a *app) error {
 	}
 	return a.show(e, func(w io.Writer) {
 		facts(w, "Exhibit", e.Number, "Id", e.ID, "Case", e.Case, "Kind", e.Kind, "Origin", e.Origin, "Incident", e.Incident, "Firearm", e.Firearm, "Calibre", e.Calibre,
-			"Firing pin", e.FiringPin, "Breech face", e.Pattern, "Handling", handling(e.Handling), "Operations", strings.Join(e.Operations, " "))
+			"Firing pin", e.FiringPin, "Breech face", e.Pattern, "Handling", codes(e.Handling), "Operations", strings.Join(e.Operations, " "))
 		fmt.Fprintln(w)
 		events := []event{{"received by the laboratory", e.Received, ""}, {"entered into this node", e.Entered, e.By}}
 		for _, q := range e.Acquisitions {

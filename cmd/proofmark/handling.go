@@ -1,33 +1,49 @@
 package main
 
 import (
-	"fmt"
-	"io"
+	"reflect"
 	"strings"
 
+	"proofmark/node/control"
 	"proofmark/protocol"
 )
 
-// handling says what the owners of information demand, in words: nobody has to know the codes by heart. It stands on every page that shows the
-// information.
-func handling(h protocol.Handling) string { return strings.Join(h.Sentences(), " ") }
-
-// printHandling ends a list with what binds whoever reads it.
-func printHandling(w io.Writer, lists ...protocol.Handling) {
-	for i, sentence := range protocol.UnionHandling(lists...).Sentences() {
-		if i == 0 {
-			fmt.Fprintln(w)
-		}
-		fmt.Fprintln(w, printable(sentence))
+// codes names what the owners of information demand, such as H1/PT. What the codes mean stands at the end of the page, see show.
+func codes(h protocol.Handling) string {
+	out := make([]string, len(h))
+	for i, m := range h {
+		out[i] = m.String()
 	}
+	return strings.Join(out, " ")
+}
+
+// restrictions say in words what the handling codes of everything in a result demand, and what their owners permit.
+func restrictions(result any) []string {
+	v := reflect.ValueOf(result)
+	if v.Kind() != reflect.Pointer && v.IsValid() {
+		at := reflect.New(v.Type())
+		at.Elem().Set(v)
+		v = at
+	}
+	if !v.IsValid() {
+		return nil
+	}
+	var all protocol.Handling
+	var court []protocol.Court
+	control.EachMarked(v.Interface(), func(m protocol.Marked) {
+		h, _ := m.Marks()
+		all, court = append(all, h...), append(court, m.Uses()...)
+	})
+	return protocol.HandlingWords(protocol.UnionHandling(all), court)
 }
 
 // handlingFile is what lies beside a saved file, so that the restrictions go where the file goes; none where nothing is demanded.
-func handlingFile(file string, h protocol.Handling) []newFile {
-	if len(h) == 0 {
+func handlingFile(file string, saved protocol.Marked) []newFile {
+	lines := restrictions(saved)
+	if len(lines) == 0 {
 		return nil
 	}
-	return []newFile{{file + ".handling", []byte(strings.Join(h.Sentences(), "\n") + "\n"), 0o600}}
+	return []newFile{{file + ".handling", []byte(strings.Join(lines, "\n") + "\n"), 0o600}}
 }
 
 // argument writes a value so that a shell takes it for one argument.

@@ -29,7 +29,6 @@ func (c *leadListCmd) Run(a *app) error {
 	}
 	return a.show(list, func(w io.Writer) {
 		rows := make([][]string, len(list))
-		var all []protocol.Handling
 		for i := range list {
 			l := &list[i]
 			own, other, withheld := leadSides(l)
@@ -44,10 +43,6 @@ func (c *leadListCmd) Run(a *app) error {
 		table(w, "There are no leads.", []string{"PAIR", "LEAD", "COUNTRY", "STATE", "OWN EXHIBIT", "CASE", "THEIR EXHIBIT", "CASE", "LAST EVENT", "TIME"}, rows)
 		if len(rows) > 0 {
 			fmt.Fprintln(w, "\n"+protocol.Caveat)
-			for _, l := range list {
-				all = append(all, l.Handling)
-			}
-			printHandling(w, all...)
 		}
 	})
 }
@@ -92,7 +87,7 @@ func (c *leadShowCmd) Run(a *app) error {
 
 func printLead(w io.Writer, l *ballistics.Lead) {
 	fmt.Fprintf(w, "%s\n\n", protocol.Caveat)
-	facts(w, "Lead", leadNumbers(l), "Pair", l.Pair, "Country", string(l.Counterpart), "State", string(l.State), "Handling", handling(l.Handling), "Source withdrawn", stamp(l.SourceWithdrawn))
+	facts(w, "Lead", leadNumbers(l), "Pair", l.Pair, "Country", string(l.Counterpart), "State", string(l.State), "Handling", codes(l.Handling), "Source withdrawn", stamp(l.SourceWithdrawn))
 	fmt.Fprintln(w)
 	own, other, withheld := leadSides(l)
 	theirs := func(value, field string) string { return orDash(told(value, field, withheld, l.Counterpart)) }
@@ -186,7 +181,6 @@ func (a *app) showLead(l *ballistics.Lead, done string) error {
 	return a.show(l, func(w io.Writer) {
 		fmt.Fprintln(w, printable(done))
 		fmt.Fprintln(w, protocol.Caveat)
-		printHandling(w, l.Handling)
 		fmt.Fprintf(w, "\nNext:  proofmark lead show %s\n", short(l.Pair))
 	})
 }

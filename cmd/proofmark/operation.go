@@ -139,7 +139,7 @@ func (a *app) showOperation(o *operations.View, err error) error {
 	}
 	return a.show(*o, func(w io.Writer) {
 		facts(w, "Operation", o.Number, "Name", o.Body.Name, "State", o.Phase, "Founded by", string(o.Founder), "From", stamp(o.Body.From), "Until", stamp(o.Body.Until),
-			"Purpose", o.Body.Purpose, "Legal basis", o.Body.LegalBasis, "Handling", handling(protocol.ReadHandling(o.Body.Handling, o.Founder)), "Id", o.ID)
+			"Purpose", o.Body.Purpose, "Legal basis", o.Body.LegalBasis, "Handling", codes(o.Handling), "Id", o.ID)
 		if o.Ended != nil {
 			facts(w, "Ended", stamp(o.Ended.At), "Reason", o.Ended.Reason)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,15 +11,47 @@ import (
 	"unicode"
 )
 
-// show prints a result: as JSON with --json, otherwise as text.
+// show prints a result: as JSON with --json, otherwise as text. What its handling codes demand ends every page, here and nowhere else.
 func (a *app) show(v any, text func(w io.Writer)) error {
 	if a.JSON {
-		enc := json.NewEncoder(a.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
+		return a.showJSON(v)
 	}
 	text(a.out)
+	for i, line := range restrictions(v) {
+		if i == 0 {
+			fmt.Fprintln(a.out)
+		}
+		fmt.Fprintln(a.out, printable(line))
+	}
+	for _, w := range a.held() {
+		fmt.Fprintln(a.out)
+		printHeld(a.out, w)
+	}
 	return nil
+}
+
+// showJSON prints a result. Where the command issued something that waits for two people, an object says so in a field of its own; beside a list it is said
+// to people.
+func (a *app) showJSON(v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	if held := a.held(); len(held) > 0 {
+		more, err := json.MarshalIndent(held, "  ", "  ")
+		if err != nil {
+			return err
+		}
+		if body, ok := bytes.CutSuffix(b, []byte("\n}")); ok {
+			b = fmt.Appendf(body, ",\n  \"waits_for_approval\": %s\n}", more)
+		} else {
+			for _, w := range held {
+				printHeld(a.err, w)
+			}
+		}
+	}
+	_, err = a.out.Write(append(b, '\n'))
+	return err
 }
 
 // table prints rows under headings, columns aligned; empty says what to print where there are none.

@@ -38,7 +38,7 @@ func printExplained(w io.Writer, e *dispatch.Explained) {
 	}
 	pairs = append(pairs, "Policies", refs(e.Policies), "On its way", orDash(e.State))
 	if e.Terms != nil {
-		pairs = append(pairs, "Handling", handling(e.Handling), "Held until", day(e.Terms.RetainUntil), "Withheld", orDash(strings.Join(e.Withheld, ", ")))
+		pairs = append(pairs, "Handling", codes(e.Handling), "Held until", day(e.Terms.RetainUntil), "Withheld", orDash(strings.Join(e.Withheld, ", ")))
 	}
 	facts(w, pairs...)
 	if len(e.Sources) > 0 {
@@ -137,9 +137,13 @@ func printDifference(w io.Writer, d *policyDifference) {
 	}
 	table(w, "", []string{"TO", "TYPE", "WOULD BE", "DOCUMENTS"}, rows)
 	rows = rows[:0]
-	sent := false
+	sent, waiting := false, 0
 	for _, c := range d.Changes {
 		note := strings.Join(c.More, "; ")
+		if c.State != "" {
+			note = strings.TrimPrefix(note+"; "+c.State+" now", "; ")
+			waiting++
+		}
 		if c.What == dispatch.KeptBack && c.Sent {
 			sent = true
 			note = "sent already"
@@ -150,6 +154,9 @@ func printDifference(w io.Writer, d *policyDifference) {
 	table(w, "", []string{"DOCUMENT", "TO", "WOULD BE", "DECIDED BY", "WOULD BE DECIDED BY", ""}, rows)
 	if d.Left > 0 {
 		fmt.Fprintf(w, "\n%d more; --most N names them.\n", d.Left)
+	}
+	if waiting > 0 {
+		fmt.Fprintf(w, "\nNOW marks what has not left yet (%d here): the other policy would reach it.\n", waiting)
 	}
 	if sent {
 		fmt.Fprintln(w, "\nA policy takes back nothing that was sent.")

@@ -46,14 +46,11 @@ func (c *scanRequestsCmd) Run(a *app) error {
 	}
 	return a.show(list, func(w io.Writer) {
 		rows := make([][]string, len(list))
-		var all []protocol.Handling
 		for i := range list {
 			r := &list[i]
-			all = append(all, r.Handling)
 			rows[i] = []string{r.Number, r.Direction, string(r.Counterpart), string(r.State), orDash(r.Exhibit), r.Signature, stamp(r.Created), nextForScan(r)}
 		}
 		table(w, "There are no requests for scans.", []string{"REQUEST", "DIRECTION", "COUNTRY", "STATE", "EXHIBIT", "SIGNATURE", "MADE", "NEXT"}, rows)
-		printHandling(w, all...)
 	})
 }
 
@@ -94,7 +91,7 @@ func (c *scanShowCmd) Run(a *app) error {
 
 func printScanRequest(w io.Writer, r *release.Request) {
 	facts(w, "Request", r.Number, "Direction", r.Direction, "Country", string(r.Counterpart), "State", string(r.State), "Signature", r.Signature, "Exhibit", r.Exhibit, "Case", r.Case,
-		"Purpose", r.Purpose, "Reason", r.Reason, "Handling", handling(r.Handling), "Erased on", day(r.RetainUntil))
+		"Purpose", r.Purpose, "Reason", r.Reason, "Handling", codes(r.Handling), "Erased on", day(r.RetainUntil))
 	if r.Refusal != nil {
 		fmt.Fprintln(w)
 		facts(w, "Refused", r.Refusal.Code, "Note", told(r.Refusal.Note, "note", r.Refusal.Withheld, r.Counterpart), "By", r.Refusal.By, "Leaves at", stamp(r.Due))
@@ -201,13 +198,13 @@ func (c *scanSaveCmd) Run(a *app) error {
 		return err
 	}
 	content := s.Content
-	if err := createFiles(append([]newFile{{c.File, content, 0o600}}, handlingFile(c.File, s.Handling)...)...); err != nil {
+	if err := createFiles(append([]newFile{{c.File, content, 0o600}}, handlingFile(c.File, &s)...)...); err != nil {
 		return err
 	}
 	s.Content, s.File = nil, c.File
 	return a.show(s, func(w io.Writer) {
 		fmt.Fprintf(w, "%s holds the scan of request %s (%d bytes, SHA-256 %s).\n", printable(c.File), s.Request, len(content), s.SHA256)
-		facts(w, "Handling", handling(s.Handling), "Erase by", day(s.RetainUntil))
+		facts(w, "Handling", codes(s.Handling), "Erase by", day(s.RetainUntil))
 		fmt.Fprintf(w, "\nNext:  proofmark compare OWN.x3p %s\n", argument(c.File))
 	})
 }

@@ -62,22 +62,14 @@ func (c *traceNewCmd) Run(a *app) error {
 	}
 	a.tellBudget("trace:new", "")
 	return a.show(t, func(w io.Writer) {
-		if waits := waitOf(&t); waits != "" {
-			fmt.Fprintf(w, "Trace %s to %s waits until two other people approve it:  %s\n", t.Number, t.Counterpart, waits)
+		if len(a.held()) > 0 {
+			fmt.Fprintf(w, "Trace %s to %s is made, and has not gone yet.\n", t.Number, t.Counterpart)
 		} else {
 			fmt.Fprintf(w, "Trace %s is submitted to %s. It is delivered as soon as that country can be reached.\n", t.Number, t.Counterpart)
 		}
 		printAdvice(w, t.Advice)
 		fmt.Fprintf(w, "\nNext:  proofmark trace show %s\n", t.Number)
 	})
-}
-
-// waitOf is the command that shows what waits for people, where the last act on a trace does.
-func waitOf(t *tracing.Trace) string {
-	if last := t.Timeline[len(t.Timeline)-1]; last.Event == tracing.Waits {
-		return last.Note
-	}
-	return ""
 }
 
 func printAdvice(w io.Writer, advice []string) {
@@ -102,10 +94,8 @@ func (c *traceListCmd) Run(a *app) error {
 	}
 	return a.show(list, func(w io.Writer) {
 		rows := make([][]string, len(list))
-		var all []protocol.Handling
 		for i := range list {
 			t := &list[i]
-			all = append(all, t.Handling)
 			state := string(t.State)
 			if !t.SourceWithdrawn.IsZero() {
 				state += ", source withdrawn"
@@ -113,7 +103,6 @@ func (c *traceListCmd) Run(a *app) error {
 			rows[i] = []string{t.Number, t.Direction, string(t.Counterpart), state, t.Request.Priority, describeFirearm(&t.Request.Firearm), stamp(t.Created), stamp(t.Changed)}
 		}
 		table(w, "No trace fits.", []string{"TRACE", "DIRECTION", "COUNTRY", "STATE", "PRIORITY", "FIREARM", "MADE", "CHANGED"}, rows)
-		printHandling(w, all...)
 	})
 }
 
@@ -152,9 +141,6 @@ func (c *traceAnswerCmd) Run(a *app) error {
 	}
 	return a.show(t, func(w io.Writer) {
 		fmt.Fprintf(w, "Trace %s of %s is answered: %s.\n", printable(t.Number), t.Counterpart, t.Answer.Outcome)
-		if waits := waitOf(&t); waits != "" {
-			fmt.Fprintf(w, "The answer waits until two other people approve it:  %s\n", waits)
-		}
 		printAnswer(w, &t)
 	})
 }

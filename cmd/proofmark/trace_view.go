@@ -35,7 +35,7 @@ func printTrace(w io.Writer, t *tracing.Trace) {
 	facts(w, "Trace", t.Number+" "+direction, "Id", t.ID, "State", string(t.State), "Source withdrawn", stamp(t.SourceWithdrawn), "Case", t.Case, "Own record", t.Firearm, "Priority", r.Priority, "Reason", r.PriorityReason,
 		"Agency", of(r.Agency, "agency"), "Officer", of(r.Officer, "officer"), "Justification", r.LegalJustification, "Circumstances", r.Circumstances, "Intended use", r.IntendedUse,
 		"Recovered", strings.TrimSpace(strings.Join(recovered, " ")), "Possessor", of(r.Possessor, "possessor"), "Narrative", of(r.Narrative, "narrative"),
-		"Handling", handling(t.Handling), "Keep until", day(t.RetainUntil))
+		"Handling", codes(t.Handling), "Keep until", day(t.RetainUntil))
 	fmt.Fprintln(w, "\nFirearm")
 	printDescription(w, &r.Firearm)
 	printAdvice(w, t.Advice)

@@ -59,15 +59,6 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-func TestHandlingCodesAreWords(t *testing.T) {
-	if got := handling(protocol.MarkedBy("PT", "H1", "H9")); got != "H1: not to be used in court without the permission of PT. H9: a restriction of PT." {
-		t.Error(got)
-	}
-	if got := handling(nil); got != "" {
-		t.Error(got)
-	}
-}
-
 func TestCustodySteps(t *testing.T) {
 	step, err := parseCustody("retailer DE 2019-03-01 Waffen Huber")
 	want := protocol.CustodyStep{Role: "retailer", Country: "DE", Date: time.Date(2019, 3, 1, 0, 0, 0, 0, time.UTC), Name: "Waffen Huber"}

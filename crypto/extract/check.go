@@ -95,7 +95,18 @@ func (c *checker) line(b []byte) error {
 	if err := decode(b, &r); err != nil {
 		return err
 	}
-	return c.row(row{r.Entry, r.Before, protocol.AuditLeaf{Header: r.Header, Salt: r.Salt, Body: r.Body, BodyHash: r.BodyHash}})
+	at := row{r.Entry, r.Before, protocol.AuditLeaf{Header: r.Header, Salt: r.Salt, Body: r.Body, BodyHash: r.BodyHash}}
+	if err := c.row(at); err != nil {
+		return err
+	}
+	e, err := at.leaf.Entry()
+	if err != nil {
+		return wrong("entry %d: %v", r.Entry, err)
+	}
+	if want := says(&e); !slices.Equal(want, r.Says) {
+		return wrong("entry %d: its handling is put into the words %.80q, the entry that the log holds says %.80q", r.Entry, r.Says, want)
+	}
+	return nil
 }
 
 func decode(b []byte, v any) error {

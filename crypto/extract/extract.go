@@ -139,6 +139,6 @@ type row struct {
 
 // Columns are the readable cells of a row, in their order; those that prove it follow.
 var Columns = []string{"entry", "time", "day", "actor", "action", "decision", "ground", "counterpart", "type", "kind", "object", "case", "event", "purpose", "justification",
-	"policies", "policy_version", "handling", "withheld", "documents", "channel", "seq", "details"}
+	"policies", "policy_version", "handling", "handling_says", "withheld", "documents", "channel", "seq", "details"}
 
 var proving = []string{"header", "salt", "body", "body_hash", "before"}

@@ -32,6 +32,7 @@ type (
 		Salt     []byte          `json:"salt,omitempty"`
 		BodyHash []byte          `json:"body_hash"`
 		Before   string          `json:"before,omitempty"`
+		Says     []string        `json:"handling_says,omitempty"` // what the entry's handling codes mean; a reader checks it like a readable cell
 	}
 	jsonEnd struct {
 		End  bool   `json:"end"`
@@ -49,6 +50,8 @@ type Writer struct {
 	next   int64
 	rows   int64
 	note   string
+
+	handling protocol.Handling
 }
 
 // NewWriter begins an extract of a log with the given checkpoint, of size entries, whose hashes are at hand. query says in JSON what was chosen. asCSV
@@ -73,8 +76,13 @@ func (x *Writer) Add(index int64, leaf protocol.AuditLeaf) error {
 	}
 	x.next, x.rows = index+1, x.rows+1
 	r := row{index, spell(gap), leaf}
+	e, err := leaf.Entry()
+	if err != nil {
+		return fmt.Errorf("extract: entry %d: %w", index, err)
+	}
+	x.handling = protocol.UnionHandling(x.handling, protocol.MarkedBy("", e.Handling...))
 	if x.csv == nil {
-		return x.line(jsonRow{r.index, leaf.Header, leaf.Body, leaf.Salt, leaf.BodyHash, r.gap})
+		return x.line(jsonRow{r.index, leaf.Header, leaf.Body, leaf.Salt, leaf.BodyHash, r.gap, says(&e)})
 	}
 	cells, err := r.cells()
 	if err != nil {
@@ -82,6 +90,12 @@ func (x *Writer) Add(index int64, leaf protocol.AuditLeaf) error {
 	}
 	return x.record(cells)
 }
+
+// says are the sentences of an entry's handling codes. The log is told the codes without their owners.
+func says(e *protocol.AuditEntry) []string { return protocol.MarkedBy("", e.Handling...).Sentences() }
+
+// Handling unites the codes of the entries so far.
+func (x *Writer) Handling() protocol.Handling { return x.handling }
 
 // Rows is the number of entries so far.
 func (x *Writer) Rows() int64 { return x.rows }
@@ -148,7 +162,7 @@ func (r *row) readable() ([]string, error) {
 		details = append(details, key+"="+e.Details[key])
 	}
 	cells := []string{strconv.FormatInt(r.index, 10), at, e.Day, e.Actor, string(e.Action), e.Decision, e.Ground, e.Counterpart, e.Type, e.Kind, e.Object, e.Case, e.Event, e.Purpose,
-		e.Justification, strings.Join(e.Policies, "; "), e.PolicyVer, strings.Join(e.Handling, " "), strings.Join(e.Withheld, " "), strings.Join(e.Documents, " "), e.Channel, seq,
+		e.Justification, strings.Join(e.Policies, "; "), e.PolicyVer, strings.Join(e.Handling, " "), strings.Join(says(&e), " "), strings.Join(e.Withheld, " "), strings.Join(e.Documents, " "), e.Channel, seq,
 		strings.Join(details, "; ")}
 	for i := range cells {
 		cells[i] = guard(cells[i])

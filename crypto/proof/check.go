@@ -27,6 +27,16 @@ type Finding struct {
 
 	Proved    []string `json:"proved"`     // in plain words
 	NotProved []string `json:"not_proved"` // what a reader might take for proved
+
+	protocol.Said
+}
+
+// Marks implements protocol.Marked. The log is told the codes without their owners; where the message is shown, its terms name them.
+func (f *Finding) Marks() (protocol.Handling, []string) {
+	if f.Message != nil {
+		return protocol.ReadHandling(f.Message.Terms.Handling, f.Country), f.Entry.Documents
+	}
+	return protocol.MarkedBy("", f.Entry.Handling...), f.Entry.Documents
 }
 
 // MessageFound is the message of a disclosure, whose hash the log holds.

@@ -41,6 +41,13 @@ type CandidateView struct {
 	State   string `json:"state"`      // awaits-primary, awaits-secondary, awaits-third, decided
 	Hidden  int    `json:"hidden_reviews,omitempty"`
 	Lead    string `json:"lead,omitempty"` // state of the lead, where there is one
+
+	protocol.Said
+}
+
+// Marks implements protocol.Marked.
+func (v *CandidateView) Marks() (protocol.Handling, []string) {
+	return v.Handling, []string{v.Other.Signature, v.Own.Signature}
 }
 
 // CandidateFilter chooses candidates.

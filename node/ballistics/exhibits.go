@@ -146,6 +146,15 @@ type ExhibitView struct {
 	Acquisitions []*Acquisition `json:"acquisitions"`
 }
 
+// Marks implements protocol.Marked.
+func (v *ExhibitView) Marks() (protocol.Handling, []string) {
+	about := []string{}
+	for _, a := range v.Acquisitions {
+		about = append(about, a.Signature)
+	}
+	return v.Handling, append(about, v.ID)
+}
+
 // Exhibits lists the exhibits with their acquisitions, the oldest first.
 func (s *Service) Exhibits(ctx context.Context, who desk.Actor, caseRef string) ([]*ExhibitView, error) {
 	act := desk.Act{Actor: who, Action: policy.ExhibitView, Resource: policy.Resource{Type: policy.KindExhibit, ID: caseRef}}

@@ -32,6 +32,12 @@ type FusedExhibit struct {
 
 	// Handling is what the owners of everything that was fused demand: both exhibits' regions, and those of the query's firearm.
 	Handling protocol.Handling `json:"handling"`
+	protocol.Said
+}
+
+// Marks implements protocol.Marked.
+func (f *FusedExhibit) Marks() (protocol.Handling, []string) {
+	return f.Handling, []string{f.Other.Signature}
 }
 
 // BestPair is the pair of the strongest region, or one that people decided where none weighs; "" where there is no pair.

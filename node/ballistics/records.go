@@ -63,7 +63,12 @@ type Exhibit struct {
 	Received time.Time `json:"received"` // stamp: receipt in the laboratory
 	Entered  time.Time `json:"entered"`  // stamp: entry into this node
 	By       string    `json:"by"`
+
+	protocol.Said
 }
+
+// Marks implements protocol.Marked.
+func (e *Exhibit) Marks() (protocol.Handling, []string) { return e.Handling, []string{e.ID} }
 
 // Acquisition is the scans of one region of an exhibit, and the signature that was made of them.
 type Acquisition struct {
@@ -195,6 +200,17 @@ type Lead struct {
 
 	// SourceWithdrawn: the other country withdrew the signature, the notification or the report of the hit that this record rests on.
 	SourceWithdrawn time.Time `json:"source_withdrawn,omitzero"`
+
+	protocol.Said
+}
+
+// Marks implements protocol.Marked.
+func (l *Lead) Marks() (protocol.Handling, []string) {
+	about := leadDocuments(l)
+	if l.Hit != nil {
+		about = append(about, l.Hit.Document)
+	}
+	return l.Handling, append(about, leadSignatures(l)...)
 }
 
 // LeadState is where a lead stands.

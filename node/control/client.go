@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"proofmark/node/desk"
+	"proofmark/node/dispatch"
 )
 
 // Client calls the daemon of one data folder.
@@ -23,6 +24,7 @@ type Client struct {
 	Token    string                  // of the session; empty before login
 	Why      string                  // why the person acts, for the log; where policy wants it, it must be said
 	Progress func(done, total int64) // told of the progress of long commands; may be nil
+	Held     []*dispatch.Waiting     // what the commands issued that waits for two people
 	dir      string
 	http     *http.Client
 }
@@ -104,6 +106,7 @@ func send[Resp any](ctx context.Context, c *Client, name, key string, body io.Re
 		case m.Error != nil:
 			return zero, fromWire(*m.Error)
 		case m.Result != nil:
+			c.Held = append(c.Held, m.Held...)
 			return *m.Result, nil
 		case c.Progress != nil:
 			c.Progress(m.Done, m.Total)

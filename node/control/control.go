@@ -88,6 +88,8 @@ type reply[T any] struct {
 	Total  int64     `json:"total,omitempty"`
 	Result *T        `json:"result,omitempty"`
 	Error  *errorMsg `json:"error,omitempty"`
+
+	Held []*dispatch.Waiting `json:"held,omitempty"` // what the command issued that waits for two people
 }
 
 type errorMsg struct {

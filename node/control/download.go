@@ -19,6 +19,7 @@ const (
 
 // handleDownload registers a command whose result is bytes of any number, written as they come, and then a reply.
 func handleDownload[Req, Resp any](s *Server, mux *http.ServeMux, name string, fn func(ctx context.Context, c call, req Req, w io.Writer) (Resp, error)) {
+	answers[Resp](s, name)
 	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 		body := &downloadBody{w: w}
 		defer func() {
@@ -36,6 +37,9 @@ func handleDownload[Req, Resp any](s *Server, mux *http.ServeMux, name string, f
 			return
 		}
 		resp, err := fn(r.Context(), c, req, body)
+		if err == nil {
+			err = s.say(&resp)
+		}
 		if err != nil && !body.begun {
 			s.fail(w, name, err)
 			return

@@ -52,6 +52,20 @@ func (s *Server) decision(c call, r dispatch.ApprovalRef, what string) desk.Act 
 		}}
 }
 
+// held finds what a command issued that waits for two people. The command is done: where this cannot be read, that is logged and fails nothing.
+func (s *Server) held(c call) (out []*dispatch.Waiting) {
+	if c.key == "" {
+		return nil
+	}
+	if err := s.services.Store.View(func(tx *store.Tx) (err error) {
+		out, err = s.services.Dispatch.HeldOf(tx, c.actor.Name, c.key)
+		return err
+	}); err != nil {
+		s.services.Log.Error("find what waits for two people", "error", err)
+	}
+	return out
+}
+
 // readApprovals shows what waits, to whoever may approve it.
 func readApprovals[T any](ctx context.Context, s *Server, c call, id string, fn func(tx *store.Tx) (T, error)) (T, error) {
 	act := desk.Act{Actor: c.actor, Action: policy.DocumentApprove, Resource: policy.Resource{Type: policy.KindDocument, ID: id}}

@@ -24,7 +24,13 @@ type Exported struct {
 	Rows    int64  `json:"rows"`
 	Entries int64  `json:"entries"` // of the log that its checkpoint covers
 	Root    string `json:"root"`
+
+	Handling protocol.Handling `json:"handling,omitempty"` // of all rows, each of which says its own
+	protocol.Said
 }
+
+// Marks implements protocol.Marked.
+func (e *Exported) Marks() (protocol.Handling, []string) { return e.Handling, nil }
 
 func (s *Server) routeAuditExport(mux *http.ServeMux) {
 	handleDownload(s, mux, "audit.export", s.auditExport)
@@ -55,6 +61,6 @@ func (s *Server) auditExport(ctx context.Context, c call, r ExportRequest, w io.
 		if err := tx.WalkAudit(ctx, r.query(), nil, x.Add); err != nil {
 			return nil, err
 		}
-		return &Exported{Rows: x.Rows(), Entries: size, Root: root.String()}, x.Close()
+		return &Exported{Rows: x.Rows(), Entries: size, Root: root.String(), Handling: x.Handling()}, x.Close()
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"reflect"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -29,6 +30,8 @@ type Server struct {
 	http     *http.Server
 
 	bodyWithin, uploadWithin time.Duration // how long a command's body may take to arrive
+
+	answers map[string]reflect.Type // of each command; nil unless somebody asks
 }
 
 // How long a body may take. Nothing but a local process is at the other end of the socket; the upload's limit is for a machine that is busy.
@@ -93,12 +96,14 @@ type call struct {
 
 // handle registers a command. open commands need no session.
 func handle[Req, Resp any](s *Server, mux *http.ServeMux, name string, fn func(ctx context.Context, c call, req Req) (Resp, error)) {
+	answers[Resp](s, name)
 	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 		serve(s, w, r, name, true, fn)
 	})
 }
 
 func handleOpen[Req, Resp any](s *Server, mux *http.ServeMux, name string, fn func(ctx context.Context, c call, req Req) (Resp, error)) {
+	answers[Resp](s, name)
 	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 		serve(s, w, r, name, false, fn)
 	})
@@ -126,6 +131,9 @@ func serve[Req, Resp any](s *Server, w http.ResponseWriter, r *http.Request, nam
 		}
 	}
 	resp, err := fn(r.Context(), c, req)
+	if err == nil {
+		err = s.say(&resp)
+	}
 	if err != nil {
 		if started {
 			word, _ := classify(err)
@@ -138,7 +146,7 @@ func serve[Req, Resp any](s *Server, w http.ResponseWriter, r *http.Request, nam
 	if !started {
 		w.Header().Set("Content-Type", "application/json")
 	}
-	_ = json.NewEncoder(w).Encode(reply[Resp]{Result: &resp})
+	_ = json.NewEncoder(w).Encode(reply[Resp]{Result: &resp, Held: s.held(c)})
 }
 
 // receive authenticates twice: before the body, so that a stranger's costs nothing, and after it, because a body may take minutes in which the account

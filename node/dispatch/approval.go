@@ -32,6 +32,9 @@ type Wait struct {
 	Approvals []Approval `json:"approvals,omitempty"`
 	Ended     string     `json:"ended,omitempty"` // why it never goes
 	By        string     `json:"by,omitempty"`    // who ended it
+
+	// Command that made the document, see store.Tx.Command: whoever gave it is told that it waits, also when the command is repeated.
+	Command string `json:"command,omitempty"`
 }
 
 // Approval is one person's consent.
@@ -43,6 +46,9 @@ type Approval struct {
 
 // awaitingApproval finds deliveries that wait, by the time when they expire.
 const awaitingApproval = "approval"
+
+// byCommand finds deliveries that wait by the command that made their documents.
+const byCommand = "command"
 
 func approvalKey(until time.Time) string { return until.UTC().Format(time.RFC3339) }
 
@@ -87,7 +93,7 @@ func (d *Dispatch) hold(tx *store.Tx, rec *Record, peer protocol.Country, dec po
 	if err != nil {
 		return err
 	}
-	wait := &Wait{Proposer: rec.Facts.Actor, Since: tx.Now(), Until: tx.Now().Add(d.approvalFor()), Policies: desk.PolicyRefs(dec), Manner: manner}
+	wait := &Wait{Proposer: rec.Facts.Actor, Since: tx.Now(), Until: tx.Now().Add(d.approvalFor()), Policies: desk.PolicyRefs(dec), Manner: manner, Command: tx.Command()}
 	event := "held: two people are to approve it"
 	if known != nil && known.Wait != nil && known.State != Denied {
 		if known.State == Awaiting && known.Wait.Manner == manner {

@@ -177,3 +177,50 @@ func TestWaitsThatEnd(t *testing.T) {
 		return nil
 	})
 }
+
+// How long a document waits is configured; what waits already keeps the day that people were told. Whoever's command made it is told that it waits, also when
+// the command is repeated.
+func TestWaitsAreAsLongAsConfigured(t *testing.T) {
+	f := newFederation(t, "PT", "ES")
+	pt := f.bureaus["PT"]
+	pt.rules(careful)
+	pt.ApprovalTime = 3 * 24 * time.Hour
+	var id string
+	issue := func(tx *store.Tx) ([]byte, error) {
+		var err error
+		id, err = pt.Issue(tx, protocol.TypeSignature, signature("x"), Facts{Attributes: attributes(), Actor: "tina"})
+		return []byte("{}"), err
+	}
+	for range 2 {
+		pt.update(func(tx *store.Tx) error {
+			_, _, err := tx.Once("tina", "key-1", nil, func() ([]byte, error) { return issue(tx) })
+			return err
+		})
+	}
+	held := func(who, key string) (list []*Waiting) {
+		pt.view(func(tx *store.Tx) (err error) {
+			list, err = pt.HeldOf(tx, who, key)
+			return err
+		})
+		return list
+	}
+	list := held("tina", "key-1")
+	if len(list) != 1 || list[0].Document != id || !list[0].Until.Equal(f.clock.now().Add(3*24*time.Hour)) {
+		t.Fatalf("%+v", list)
+	}
+	if more := append(held("tina", "key-2"), held("edgar", "key-1")...); len(more) != 0 {
+		t.Errorf("others are told: %+v", more)
+	}
+	pt.ApprovalTime = 30 * 24 * time.Hour
+	f.clock.add(3*24*time.Hour - time.Second)
+	if err := pt.ExpireApprovals(t.Context()); err != nil || pt.delivery(id, "ES").State != Awaiting {
+		t.Fatalf("%+v, %v", pt.delivery(id, "ES"), err)
+	}
+	f.clock.add(time.Second)
+	if err := pt.ExpireApprovals(t.Context()); err != nil || pt.delivery(id, "ES").State != Disapproved {
+		t.Fatalf("%+v, %v", pt.delivery(id, "ES"), err)
+	}
+	if list := held("tina", "key-1"); len(list) != 0 {
+		t.Errorf("what lapsed still waits: %+v", list)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -18,6 +19,22 @@ type Waiting struct {
 	Proposer string        `json:"proposer"`
 	Until    time.Time     `json:"until,omitzero"` // the first that expires
 	Manners  []Manner      `json:"manners"`
+
+	Roles    []string          `json:"may_approve"` // roles that policy lets approve it, to other people than its proposer
+	Handling protocol.Handling `json:"handling,omitempty"`
+	Based    []string          `json:"based_on,omitempty"`
+	protocol.Said
+}
+
+// Marks implements protocol.Marked; where it is shown what would be sent, the terms of that count too.
+func (w *Waiting) Marks() (protocol.Handling, []string) {
+	all := w.Handling
+	for _, m := range w.Manners {
+		if m.Sent != nil {
+			all = protocol.UnionHandling(all, m.Sent.Handling)
+		}
+	}
+	return all, append([]string{w.Document}, w.Based...)
 }
 
 // Manner is what goes to some countries in the same way.
@@ -36,7 +53,11 @@ type Manner struct {
 
 // waitingOf gathers what waits or waited of a document.
 func (d *Dispatch) waitingOf(tx *store.Tx, rec *Record) (*Waiting, error) {
-	out := &Waiting{Document: rec.ID, Type: rec.Type, Manners: []Manner{}}
+	handling, err := d.markings(tx, rec)
+	if err != nil {
+		return nil, err
+	}
+	out := &Waiting{Document: rec.ID, Type: rec.Type, Manners: []Manner{}, Roles: d.approvers(rec), Handling: handling, Based: rec.based()}
 	if f := rec.Facts; f != nil {
 		out.Kind, out.Object, out.Case, out.Proposer = f.Kind, f.Object, f.Case, f.Actor
 	}
@@ -60,6 +81,22 @@ func (d *Dispatch) waitingOf(tx *store.Tx, rec *Record) (*Waiting, error) {
 	return out, tx.Err()
 }
 
+// approvers are the roles in which policy lets people approve a document whose proposer they are not.
+func (d *Dispatch) approvers(rec *Record) []string {
+	out := []string{}
+	if rec.Facts == nil {
+		return out
+	}
+	for _, role := range policy.Roles() {
+		dec := d.Policy().Decide(policy.Request{Principal: policy.Principal{User: "another person", Roles: []string{role}, Country: string(d.Country)}, Action: policy.DocumentApprove,
+			Resource: policy.Resource{Type: policy.KindDocument, ID: rec.ID, Attributes: map[string]any{"reviewers": []string{rec.Facts.Actor}, "owner": string(d.Country)}}, Now: d.Now()})
+		if dec.Allow {
+			out = append(out, role)
+		}
+	}
+	return out
+}
+
 func sameApproval(a, b Approval) bool { return a.By == b.By && a.At.Equal(b.At) && a.Note == b.Note }
 
 // listedApprovals bounds a list.
@@ -81,6 +118,26 @@ func (d *Dispatch) Approvals(tx *store.Tx) ([]*Waiting, error) {
 			continue
 		}
 		seen[dl.Document] = true
+		rec, err := Documents.Get(tx, dl.Document)
+		if err != nil {
+			return nil, err
+		}
+		w, err := d.waitingOf(tx, rec)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, w)
+	}
+	return out, tx.Err()
+}
+
+// HeldOf lists what a person's command issued that waits for other people now.
+func (d *Dispatch) HeldOf(tx *store.Tx, who, key string) ([]*Waiting, error) {
+	var out []*Waiting
+	for _, dl := range Deliveries.By(tx, byCommand, store.CommandOf(who, key)) {
+		if slices.ContainsFunc(out, func(w *Waiting) bool { return w.Document == dl.Document }) {
+			continue
+		}
 		rec, err := Documents.Get(tx, dl.Document)
 		if err != nil {
 			return nil, err

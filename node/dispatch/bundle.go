@@ -18,7 +18,13 @@ type Bundled struct {
 	Batches  int  `json:"batches"`
 	Messages int  `json:"messages"`
 	More     bool `json:"more"` // something still waits: it goes into a bundle made after the peer's receipt, or over the wire
+
+	Handling protocol.Handling `json:"handling,omitempty"` // of everything in it, united
+	protocol.Said
 }
+
+// Marks implements protocol.Marked.
+func (b *Bundled) Marks() (protocol.Handling, []string) { return b.Handling, nil }
 
 // Bundle collects what a peer has not acknowledged on both channels, the urgent one first, and the receipts for what it sent: what the wire would carry,
 // for a medium. Intents become messages, policy is asked again. Bundles overlap until a receipt comes back, so that any of them may be lost, and they
@@ -73,6 +79,13 @@ func (d *Dispatch) bundleChannel(ctx context.Context, b *protocol.Bundle, ch pro
 		b.Batches = append(b.Batches, protocol.SealedBatch{Manifest: batch.Manifest, Payload: batch.Payload})
 		*room -= len(batch.Manifest) + len(batch.Payload)
 		what.Messages += len(msgs)
+		for _, m := range msgs {
+			carried, err := protocol.DecodeMessage(m.Bytes)
+			if err != nil {
+				return err
+			}
+			what.Handling = protocol.UnionHandling(what.Handling, protocol.ReadHandling(carried.Terms.Handling, d.Country))
+		}
 		after = batch.Last
 	}
 }

@@ -61,6 +61,7 @@ type Dispatch struct {
 	erased   atomic.Int64 // documents, since the start
 
 	permissions Permissions
+	court       CourtPermissions
 
 	bundleRoom int // bytes of batches in one bundle
 	quota      quota

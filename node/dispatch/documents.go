@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"proofmark/crypto"
@@ -32,6 +33,16 @@ type Listed struct {
 	At       time.Time        `json:"at"`
 	Until    time.Time        `json:"until,omitzero"` // of a foreign document: erased then, unless held
 	Held     bool             `json:"held,omitempty"` // under a legal hold
+
+	// Handling is what the owners of its information demand, with the owner of each code; Based are the documents that an own one was made of.
+	Handling protocol.Handling `json:"handling,omitempty"`
+	Based    []string          `json:"based_on,omitempty"`
+	protocol.Said
+}
+
+// Marks implements protocol.Marked.
+func (l *Listed) Marks() (protocol.Handling, []string) {
+	return l.Handling, append([]string{l.ID}, l.Based...)
 }
 
 // Shown is a document as it is held here: what this country may know of it, and how far it went.
@@ -42,12 +53,11 @@ type Shown struct {
 	Withheld []string         `json:"withheld,omitempty"` // of a foreign document: fields of the body that its country's policy withholds
 	Closed   int              `json:"closed"`             // digests without a disclosure, decoys among them
 	Terms    *protocol.Terms  `json:"terms,omitempty"`
-	// Handling is what the owners of its information demand, with the owner of each code.
-	Handling   protocol.Handling `json:"handling"`
-	Deliveries []*Delivery       `json:"deliveries,omitempty"`
-	Hold       *Hold             `json:"hold,omitempty"`
-	Withdrawn  *Withdrawn        `json:"withdrawn,omitempty"`
-	Holders    []Holder          `json:"holders,omitempty"` // of an own document that was withdrawn: how far each holder is
+
+	Deliveries []*Delivery `json:"deliveries,omitempty"`
+	Hold       *Hold       `json:"hold,omitempty"`
+	Withdrawn  *Withdrawn  `json:"withdrawn,omitempty"`
+	Holders    []Holder    `json:"holders,omitempty"` // of an own document that was withdrawn: how far each holder is
 }
 
 // Saved is a document for a file, with all that verifying it takes.
@@ -56,7 +66,14 @@ type Saved struct {
 	JWS         string                `json:"jws"`
 	Disclosures []protocol.Disclosure `json:"disclosures"`
 	Handling    protocol.Handling     `json:"handling"`
+	Based       []string              `json:"based_on,omitempty"`
 	Key         json.RawMessage       `json:"key"` // the issuer's public key (JWK), from the roster in force or this node's own
+	protocol.Said
+}
+
+// Marks implements protocol.Marked.
+func (s *Saved) Marks() (protocol.Handling, []string) {
+	return s.Handling, append([]string{s.ID}, s.Based...)
 }
 
 const (
@@ -82,14 +99,32 @@ func (d *Dispatch) List(tx *store.Tx, f DocumentFilter) ([]Listed, error) {
 			break
 		}
 		if (f.Status == "" || r.Status == f.Status) && (f.Type == "" || r.Type == f.Type) {
-			out = append(out, listed(r))
+			l, err := d.listed(tx, r)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, l)
 		}
 	}
 	return out, tx.Err()
 }
 
-func listed(r *Record) Listed {
-	return Listed{ID: r.ID, Document: r.Document, Type: r.Type, Issuer: r.Issuer, Status: r.Status, Reason: r.Reason, At: r.At, Until: r.retention(), Held: r.Hold != nil}
+func (d *Dispatch) listed(tx *store.Tx, r *Record) (Listed, error) {
+	handling, err := d.markings(tx, r)
+	return Listed{ID: r.ID, Document: r.Document, Type: r.Type, Issuer: r.Issuer, Status: r.Status, Reason: r.Reason, At: r.At, Until: r.retention(), Held: r.Hold != nil,
+		Handling: handling, Based: r.based()}, err
+}
+
+// based are what an owner's permission may name beside a document itself: what it is about, and what it was made of.
+func (r *Record) based() []string {
+	if r.Facts == nil {
+		return nil
+	}
+	out := slices.Clone(r.Facts.Based)
+	if _, err := protocol.IssuerOf(r.Facts.Object); err == nil && r.Facts.Object != r.ID {
+		out = append(out, r.Facts.Object)
+	}
+	return out
 }
 
 func find(tx *store.Tx, id string) (*Record, error) {
@@ -112,11 +147,11 @@ func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {
 	if err != nil {
 		return nil, err
 	}
-	handling, err := d.markings(tx, r)
+	l, err := d.listed(tx, r)
 	if err != nil {
 		return nil, err
 	}
-	out := &Shown{Listed: listed(r), Terms: r.Terms, Handling: handling, Hold: r.Hold, Withdrawn: r.Withdrawn}
+	out := &Shown{Listed: l, Terms: r.Terms, Hold: r.Hold, Withdrawn: r.Withdrawn}
 	if payload, _, err := crypto.Unverified(r.JWS, crypto.TypeDocument, 2*protocol.MaxDocument); err == nil { // verified when it came
 		doc, err := protocol.Open(payload, r.Disclosures)
 		if doc != nil {
@@ -152,7 +187,7 @@ func (d *Dispatch) Save(tx *store.Tx, id string) (*Saved, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Saved{ID: r.ID, JWS: r.JWS, Disclosures: append([]protocol.Disclosure{}, r.Disclosures...), Handling: handling, Key: key}, nil
+	return &Saved{ID: r.ID, JWS: r.JWS, Disclosures: append([]protocol.Disclosure{}, r.Disclosures...), Handling: handling, Based: r.based(), Key: key}, nil
 }
 
 // keyFor finds the key under which a document verifies.

@@ -2,8 +2,11 @@ package dispatch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"proofmark/crypto"
 	"proofmark/node/desk"
@@ -29,6 +32,94 @@ type Explained struct {
 	Body     json.RawMessage     `json:"body,omitempty"`     // as that country would read it
 	Version  string              `json:"policy_version"`
 	State    string              `json:"state,omitempty"` // how far the document is on its way there
+	Based    []string            `json:"based_on,omitempty"`
+	protocol.Said
+}
+
+// Marks implements protocol.Marked.
+func (e *Explained) Marks() (protocol.Handling, []string) {
+	return e.Handling, append([]string{e.ID}, e.Based...)
+}
+
+// owed is why what no policy is asked about goes.
+const owed = "withdrawals and their confirmations are owed to whoever holds the thing, whatever policy says (built in)"
+
+// consider decides about an own document and a country as it is decided when a message is formed: with what two people have approved. It changes nothing.
+func (d *Dispatch) consider(tx *store.Tx, engine *policy.Engine, rec *Record, to protocol.Country) (dec policy.Decision, q policy.Request, known *Delivery, err error) {
+	if known, err = Deliveries.Get(tx, deliveryID(rec.ID, to)); errors.Is(err, store.ErrNotFound) {
+		known, err = nil, nil
+	}
+	if err != nil {
+		return dec, q, nil, err
+	}
+	if duty(rec.Type) {
+		return policy.Decision{Allow: true}, q, known, nil
+	}
+	if q, err = d.question(tx, rec, to); err != nil {
+		return dec, q, nil, err
+	}
+	dec, err = d.lift(tx, rec, known, judge(engine, rec, q))
+	return dec, q, known, err
+}
+
+// wayless says why a document goes to no such country, whatever policy decides; "" where it may.
+func (d *Dispatch) wayless(tx *store.Tx, rec *Record, to protocol.Country, known *Delivery) string {
+	f := rec.Facts
+	switch {
+	case !d.isMember(to, tx.Now()):
+		return fmt.Sprintf("%s is not an active member of the roster in force", to)
+	case f.To != "" && f.To != to:
+		return fmt.Sprintf("it is for %s alone", f.To)
+	case f.To == "" && !f.isFor(to):
+		return fmt.Sprintf("it is for %s alone", spelled(f.Among))
+	case known != nil && known.State == Disapproved:
+		return fmt.Sprintf("it was not approved (%s), and never goes: `proofmark approval show %s`", known.Wait.Ended, rec.ID)
+	}
+	return ""
+}
+
+func spelled(list []protocol.Country) string {
+	out := make([]string, len(list))
+	for i, c := range list {
+		out[i] = string(c)
+	}
+	return strings.Join(out, ", ")
+}
+
+// sources names for each restriction who imposes it: policies with file and line, and for codes that stand on the document itself where they came from.
+func (d *Dispatch) sources(tx *store.Tx, rec *Record, dec policy.Decision) (map[string][]string, error) {
+	out := map[string][]string{}
+	for what, refs := range dec.Sources {
+		for _, ref := range refs {
+			out[what] = append(out[what], ref.String())
+		}
+	}
+	if duty(rec.Type) {
+		out["duty"] = []string{owed}
+	}
+	for _, m := range rec.Handling(d.Country) {
+		from := "the document, as it was issued"
+		if m.Owner != d.Country {
+			from = "what it was made of, of " + string(m.Owner)
+		}
+		out["handling:"+m.String()] = append(out["handling:"+m.String()], from)
+	}
+	for _, id := range rec.Facts.Based {
+		source, err := Documents.Get(tx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range source.Handling(d.Country) {
+			out["handling:"+m.String()] = append(out["handling:"+m.String()], fmt.Sprintf("document %s of %s", id, source.Issuer))
+		}
+	}
+	if rec.Facts.NeedsTwo {
+		out["approval:"+policy.TwoPerson] = append(out["approval:"+policy.TwoPerson], "the decision on answering at all")
+	}
+	return out, nil
 }
 
 // Explain asks policy about an own document and a country, as it is asked when a message is formed, and changes nothing.
@@ -37,36 +128,33 @@ func (d *Dispatch) Explain(tx *store.Tx, id string, to protocol.Country) (*Expla
 	if err != nil {
 		return nil, err
 	}
-	if rec.Status != Own || rec.Facts == nil {
+	switch {
+	case rec.Status == Recalled:
+		return nil, desk.Invalid("%.80s was withdrawn on %s (%s): it goes to nobody any more, and `proofmark document show %s` says how far its holders are", id,
+			rec.Withdrawn.At.UTC().Format(time.DateOnly), rec.Withdrawn.Reason, rec.ID)
+	case rec.Status != Own || rec.Facts == nil:
 		return nil, desk.Invalid("%.80s was issued by %s: the policy here decides on documents of %s alone", id, rec.Issuer, d.Country)
-	}
-	if to == d.Country {
+	case to == d.Country:
 		return nil, desk.Invalid("%s is this country: name the member that would receive the document", to)
 	}
 	engine := d.Policy()
-	q, err := d.question(tx, rec, to)
+	dec, q, known, err := d.consider(tx, engine, rec, to)
 	if err != nil {
 		return nil, err
 	}
-	dec := judge(engine, rec, q)
 	out := &Explained{ID: rec.ID, Type: rec.Type, To: to, Allow: dec.Allow, Policies: desk.PolicyRefs(dec), Errors: slices.Concat(dec.Errors, dec.Owners), Known: q.Resource.Attributes,
-		Running: numbersOf(q.Principal.Operations), Version: engine.Version()}
-	if !d.isMember(to, tx.Now()) {
-		out.Allow = false
-		out.Errors = append(out.Errors, fmt.Sprintf("%s is not an active member of the roster in force", to))
+		Running: numbersOf(q.Principal.Operations), Version: engine.Version(), Based: rec.based()}
+	if out.Sources, err = d.sources(tx, rec, dec); err != nil {
+		return nil, err
 	}
-	for what, refs := range dec.Sources {
-		if out.Sources == nil {
-			out.Sources = map[string][]string{}
-		}
-		for _, ref := range refs {
-			out.Sources[what] = append(out.Sources[what], ref.String())
-		}
+	if known != nil {
+		out.State = known.State
 	}
-	if dl, err := Deliveries.Get(tx, deliveryID(rec.ID, to)); err == nil {
-		out.State = dl.State
+	if no := d.wayless(tx, rec, to, known); no != "" {
+		out.Allow, out.Errors = false, append(out.Errors, no)
+		return out, nil
 	}
-	if !out.Allow && !held(dec) { // what waits for people is shown as it would go
+	if !dec.Allow && !held(dec) { // what waits for people is shown as it would go
 		return out, nil
 	}
 	kept, missing, withheld, err := chosen(rec, dec)
@@ -111,6 +199,9 @@ type ShareChange struct {
 	Now  []string         `json:"now"`            // of the new policy
 	More []string         `json:"more,omitempty"` // other terms: what changes in them
 	Sent bool             `json:"sent"`           // the country has it already: a policy takes nothing back, a withdrawal does
+
+	// State of what waits here for that country: queued, or awaiting approval; a change of policy reaches it.
+	State string `json:"state,omitempty"`
 }
 
 // What changes.
@@ -118,6 +209,7 @@ const (
 	NewlyShared = "shared"
 	KeptBack    = "kept back"
 	OtherTerms  = "other terms"
+	WouldWait   = "held for two people"
 )
 
 // comparedAtOnce bounds the work of one page, in decisions.
@@ -137,23 +229,32 @@ func (d *Dispatch) ComparePolicies(tx *store.Tx, was, now *policy.Engine, after 
 			continue
 		}
 		out.Documents++
-		to := members
-		if rec.Facts.To != "" {
-			to = []protocol.Country{rec.Facts.To}
+		if duty(rec.Type) {
+			continue // policy is not asked
 		}
-		for _, peer := range to {
+		for _, peer := range members {
+			if rec.Facts.To != "" && rec.Facts.To != peer || !rec.Facts.isFor(peer) {
+				continue
+			}
 			out.Decisions++
-			q, err := d.question(tx, rec, peer)
+			before, _, known, err := d.consider(tx, was, rec, peer)
 			if err != nil {
 				return nil, err
 			}
-			c := compareDecisions(judge(was, rec, q), judge(now, rec, q))
-			if c.What == "" {
+			after, _, _, err := d.consider(tx, now, rec, peer)
+			if err != nil {
+				return nil, err
+			}
+			c := compareDecisions(before, after)
+			if c.What == "" || known != nil && known.State == Disapproved {
 				continue
 			}
 			c.ID, c.Type, c.To = rec.ID, rec.Type, peer
-			if dl, err := Deliveries.Get(tx, deliveryID(rec.ID, peer)); err == nil {
-				c.Sent = dl.State == Sent || dl.State == Delivered
+			if known != nil {
+				c.Sent = known.State == Sent || known.State == Delivered
+				if known.State == Queued || known.State == Awaiting {
+					c.State = known.State
+				}
 			}
 			out.Changes = append(out.Changes, c)
 		}
@@ -165,11 +266,13 @@ func (d *Dispatch) ComparePolicies(tx *store.Tx, was, now *policy.Engine, after 
 func compareDecisions(was, now policy.Decision) ShareChange {
 	c := ShareChange{Was: desk.PolicyRefs(was), Now: desk.PolicyRefs(now)}
 	switch {
+	case held(now) && !held(was):
+		c.What = WouldWait
 	case !was.Allow && now.Allow:
 		c.What = NewlyShared
-	case was.Allow && !now.Allow:
+	case (was.Allow || held(was)) && !now.Allow && !held(now):
 		c.What = KeptBack
-	case was.Allow && now.Allow:
+	case was.Allow && now.Allow, held(was) && held(now):
 		a, b := was.Obligations, now.Obligations
 		differ := func(name string, a, b []string) {
 			if !slices.Equal(a, b) {

@@ -59,7 +59,11 @@ func (d *Dispatch) Release(tx *store.Tx, who desk.Actor, id string) (*Shown, err
 	if err != nil {
 		return nil, err
 	}
-	shown := &Shown{Listed: listed(rec), Withdrawn: rec.Withdrawn}
+	l, err := d.listed(tx, rec)
+	if err != nil {
+		return nil, err
+	}
+	shown := &Shown{Listed: l, Withdrawn: rec.Withdrawn}
 	if err := Documents.Put(tx, rec.ID, rec); err != nil { // without its hold: erasing takes what is stored
 		return nil, err
 	}

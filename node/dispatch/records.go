@@ -177,6 +177,12 @@ var Deliveries = store.NewCollection("delivery",
 		}
 		return []string{approvalKey(d.Wait.Until)}
 	}},
+	store.Index[Delivery]{Name: byCommand, Keys: func(d *Delivery) []string {
+		if d.State != Awaiting || d.Wait == nil || d.Wait.Command == "" {
+			return nil
+		}
+		return []string{d.Wait.Command}
+	}},
 	store.Index[Delivery]{Name: "awaiting", Keys: func(d *Delivery) []string {
 		if d.State != Sent {
 			return nil

@@ -83,10 +83,18 @@ type View struct {
 	Members []Member               `json:"members"`
 	Pending *Pending               `json:"pending,omitempty"`
 	Ended   *Ended                 `json:"ended,omitempty"`
+
+	// Handling is under which codes everything travels that is shared for it, with their owner.
+	Handling protocol.Handling `json:"handling,omitempty"`
+	protocol.Said
 }
 
+// Marks implements protocol.Marked.
+func (v *View) Marks() (protocol.Handling, []string) { return v.Handling, []string{v.ID} }
+
 func (o *Operation) look(now time.Time, own protocol.Country) *View {
-	v := &View{ID: o.ID, Number: o.Number, Founder: o.Founder, Phase: o.Phase(now, own), Body: *o.Body, Pending: o.Pending, Ended: o.Ended}
+	v := &View{ID: o.ID, Number: o.Number, Founder: o.Founder, Phase: o.Phase(now, own), Body: *o.Body, Pending: o.Pending, Ended: o.Ended,
+		Handling: protocol.ReadHandling(o.Body.Handling, o.Founder)}
 	for _, c := range o.Body.Members {
 		m := Member{Country: c, State: "invited"}
 		if p := o.Parts[c]; p != nil {

@@ -30,7 +30,7 @@ type Permission struct {
 	Note      string             `json:"note,omitempty"`
 	Withheld  []string           `json:"withheld,omitempty"` // fields of a foreign one that its country's policy withholds
 	By        string             `json:"by,omitempty"`       // who granted an own one
-	At        time.Time          `json:"at"`                 // granted, or received
+	At        time.Time          `json:"at"`                 // granted, as its owner says
 	Withdrawn time.Time          `json:"withdrawn,omitzero"`
 }
 
@@ -49,6 +49,7 @@ func New(d *desk.Desk, out *dispatch.Dispatch) *Service {
 	out.Handle(protocol.TypePermission, s.receive)
 	out.HandleEnding(protocol.TypePermission, s.end)
 	out.UsePermissions(s.Onward)
+	out.UseCourtPermissions(s.Court)
 	return s
 }
 
@@ -110,7 +111,7 @@ func (s *Service) receive(tx *store.Tx, in dispatch.Received) error {
 	}
 	p, err := permissions.Get(tx, in.Document.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		p, err = &Permission{ID: in.Document.ID, At: tx.Now()}, nil
+		p, err = &Permission{ID: in.Document.ID, At: in.Document.Issued}, nil
 	}
 	if err != nil {
 		return err
@@ -153,9 +154,26 @@ func (s *Service) Onward(tx *store.Tx, owner, to protocol.Country, about []strin
 	return "", tx.Err()
 }
 
+// Court finds the permission of an owner that what is about one of the documents named is used in court by this country now; nil where there is none.
+func (s *Service) Court(tx *store.Tx, owner protocol.Country, about []string) (*protocol.Court, error) {
+	for _, document := range about {
+		for _, p := range permissions.By(tx, "about", string(owner)+"/"+document) {
+			if p.Use == protocol.UseCourt && p.holds(owner, s.desk.Country, tx.Now()) {
+				return &protocol.Court{Owner: owner, Holder: p.For, Document: document, Permission: p.ID, Granted: p.At, Until: p.Until}, tx.Err()
+			}
+		}
+	}
+	return nil, tx.Err()
+}
+
+// holds tells whether a permission of an owner for a holder is in force at a time.
+func (p *Permission) holds(owner, holder protocol.Country, now time.Time) bool {
+	return p.From == owner && p.For == holder && p.Withdrawn.IsZero() && now.Before(p.Until)
+}
+
 // covers tells whether a permission of an owner lets a holder pass something on to a country at a time.
 func (p *Permission) covers(owner, holder, to protocol.Country, now time.Time) bool {
-	return p.Use == protocol.UseOnward && p.From == owner && p.For == holder && p.Withdrawn.IsZero() && now.Before(p.Until) && slices.Contains(p.To, to)
+	return p.Use == protocol.UseOnward && p.holds(owner, holder, now) && slices.Contains(p.To, to)
 }
 
 // List shows the permissions of both directions, the newest last.

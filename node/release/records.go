@@ -65,6 +65,17 @@ type Request struct {
 	RetainUntil time.Time         `json:"retain_until,omitzero"` // of received scans: they are erased then
 	Sooner      bool              `json:"sooner,omitempty"`      // that is before the release's own terms end, with which they are erased otherwise
 	Timeline    []Step            `json:"timeline"`
+
+	protocol.Said
+}
+
+// Marks implements protocol.Marked.
+func (r *Request) Marks() (protocol.Handling, []string) {
+	about := []string{r.Signature, r.ID}
+	if r.Release != nil {
+		about = append([]string{r.Release.Document}, about...)
+	}
+	return r.Handling, about
 }
 
 // Approval is one person's consent to a release.

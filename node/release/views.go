@@ -76,7 +76,13 @@ type Saved struct {
 	RetainUntil time.Time         `json:"retain_until,omitzero"`
 	Content     []byte            `json:"content,omitempty"`
 	File        string            `json:"file,omitempty"` // where the command line put it
+
+	Of []string `json:"of"` // the documents that released it and that it was asked for
+	protocol.Said
 }
+
+// Marks implements protocol.Marked.
+func (s *Saved) Marks() (protocol.Handling, []string) { return s.Handling, s.Of }
 
 // Save hands out a received scan; land says which of a bullet's, 0 where there is one scan. The entry in the log is durable before a byte is read.
 func (s *Service) Save(ctx context.Context, who desk.Actor, ref string, land int) (*Saved, error) {
@@ -102,7 +108,8 @@ func (s *Service) Save(ctx context.Context, who desk.Actor, ref string, land int
 		if err != nil {
 			return nil, err
 		}
-		return &Saved{Request: r.Number, Land: f.Land, SHA256: f.SHA256, Handling: r.Handling, RetainUntil: r.RetainUntil, Content: b}, nil
+		_, about := r.Marks()
+		return &Saved{Request: r.Number, Land: f.Land, SHA256: f.SHA256, Handling: r.Handling, RetainUntil: r.RetainUntil, Content: b, Of: about}, nil
 	})
 }
 

@@ -48,6 +48,13 @@ type Trace struct {
 
 	// SourceWithdrawn: the request, or the answer to it, was withdrawn by the country that wrote it.
 	SourceWithdrawn time.Time `json:"source_withdrawn,omitzero"`
+
+	protocol.Said
+}
+
+// Marks implements protocol.Marked.
+func (t *Trace) Marks() (protocol.Handling, []string) {
+	return t.Handling, slices.Concat([]string{t.ID}, t.documents(), t.Based)
 }
 
 // Step is an event in a trace's timeline: who did it, one of the own people or the other country.
