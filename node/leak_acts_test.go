@@ -2,7 +2,9 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
 	"proofmark/node/dispatch"
+	"proofmark/node/permission"
 	"proofmark/node/release"
 	"proofmark/node/tracing"
 	"proofmark/policy"
@@ -28,6 +31,32 @@ type leakExhibit struct {
 	scan       *secret
 }
 
+// hire gives a bureau its people. Those who review and examine have names that stand nowhere else: leads and hits carry them.
+func (w *leakWorld) hire(n *leakNode) {
+	w.t.Helper()
+	n.names = map[string]string{}
+	all := map[string]string{}
+	for _, does := range slices.Sorted(maps.Keys(roles)) { // the same names in every run
+		role := roles[does]
+		if does == "tech" || role == policy.Examiner {
+			n.names[does] = strings.ToLower(w.hide(n.country, "the name of "+does))
+			s := w.secrets[len(w.secrets)-1]
+			s.value = []byte(n.names[does])
+			for _, to := range others(w.codes, n.country) {
+				s.grants = append(s.grants, directed(protocol.TypeLead, "officer", to), directed(protocol.TypeHit, "officer", to))
+			}
+		}
+		all[n.named(does)] = role
+	}
+	n.login(all)
+	for does := range roles {
+		n.people[does] = n.people[n.named(does)]
+	}
+}
+
+// named is the name of the one who does something.
+func (n *leakNode) named(does string) string { return cmp.Or(n.names[does], does) }
+
 // work is what the people of a bureau do of their own accord.
 func (w *leakWorld) work(n *leakNode) {
 	w.t.Helper()
@@ -36,6 +65,11 @@ func (w *leakWorld) work(n *leakNode) {
 	w.trace(n, peers[w.r.IntN(len(peers))])
 	if w.r.IntN(2) == 0 {
 		w.askForScan(n)
+	}
+	if e := n.exhibits[len(n.exhibits)-1]; w.r.IntN(3) == 0 {
+		to := peers[w.r.IntN(len(peers))]
+		try[*permission.Permission](w, n.people["op"], "permission.grant", permission.Grant{Document: e.signature, For: protocol.Country(to), Use: protocol.UseCourt, Until: time.Now().AddDate(1, 0, 0),
+			Note: w.hide(n.country, "note of a permission", directed(protocol.TypePermission, "note", to))})
 	}
 	if len(n.exhibits) > 2 && w.r.IntN(2) == 0 {
 		e := n.exhibits[0]
@@ -224,8 +258,12 @@ func (w *leakWorld) respond(n *leakNode) {
 			})
 			call[*tracing.Firearm](w.t, op, "firearm.add", f)
 			for _, s := range w.secrets[begun:] {
-				// The case stays in the country, and the purchaser's name unless a person says so.
-				if len(s.grants) == 0 && !strings.Contains(s.what, "'s case ") && !strings.Contains(s.what, "purchaser") {
+				// The case stays in the country, and the purchaser's name unless a person says so; the manufacturer's tells the make.
+				switch {
+				case len(s.grants) > 0 || strings.Contains(s.what, "'s case ") || strings.Contains(s.what, "purchaser"):
+				case strings.Contains(s.what, "manufacturer"):
+					s.grants = append(s.grants, directed(protocol.TypeTraceAnswer, "firearm", from))
+				default:
 					s.grants = append(s.grants, directed(protocol.TypeTraceAnswer, "", from))
 				}
 			}
@@ -250,14 +288,30 @@ func (w *leakWorld) respond(n *leakNode) {
 		}
 		try[*ballistics.Lead](w, op, "lead.ack", control.LeadRequest{Pair: l.Pair, Text: w.hide(n.country, "note of an acknowledgement", directed(protocol.TypeLeadAck, "note", from))})
 		try[*ballistics.Lead](w, n.people["inv"], "lead.feedback", control.LeadRequest{Pair: l.Pair, Code: "USEFUL_LINK", Text: w.hide(n.country, "note of feedback", directed(protocol.TypeFeedback, "note", from))})
+		w.confirm(n, l.Pair, from)
 	}
 	for _, q := range call[[]*release.Request](w.t, op, "scan.list", control.None{}) {
 		if q.State != release.Awaiting {
 			continue
 		}
+		if w.r.IntN(3) == 0 {
+			from := string(q.Counterpart)
+			try[*release.Request](w, op, "scan.refuse", control.ScanDecision{Ref: q.Number, Code: protocol.ScanOther, Note: w.hide(n.country, "note of a refusal", directed(protocol.TypeScanRefusal, "note", from))})
+			continue
+		}
 		for _, who := range []string{"exam1", "op"} {
 			try[*release.Request](w, n.people[who], "scan.approve", control.ScanDecision{Ref: q.Number, Note: w.hide(n.country, fmt.Sprintf("note of an approval by %s", who))})
 		}
+	}
+}
+
+// confirm makes a hit of a lead: two examiners at the microscope.
+func (w *leakWorld) confirm(n *leakNode, pair, to string) {
+	w.t.Helper()
+	finding := ballistics.NewConfirmation{Pair: pair, Conclusion: protocol.Identification, Where: w.hide(n.country, "laboratory of a hit", directed(protocol.TypeHit, "place", to)),
+		Items: []string{w.hide(n.country, "item of a hit", directed(protocol.TypeHit, "exhibit_number", to)), w.hide(n.country, "cast of a hit", directed(protocol.TypeHit, "exhibit_number", to))}}
+	if _, found := try[*ballistics.Lead](w, n.people["exam1"], "hit.confirm", finding); found {
+		try[*ballistics.Lead](w, n.people["exam2"], "hit.confirm", ballistics.NewConfirmation{Pair: pair})
 	}
 }
 

@@ -58,9 +58,7 @@ func cedarKind(t protocol.Type) string {
 }
 
 // The Cedar names of what one country writes to one other.
-var directedTypes = []string{"Lead", "LeadAck", "LeadRetraction", "Hit", "Feedback", "TraceRequest", "TraceStatus", "TraceAnswer", "ScanRequest", "ScanRefusal", "Scan"}
-
-var withholdable = []string{"case_reference", "agency", "place", "occurred", "offence", "exhibit_number", "narrative", "firearm", "likelihood_ratio", "officer", "possessor", "note"}
+var directedTypes = []string{"Lead", "LeadAck", "LeadRetraction", "Hit", "Feedback", "TraceRequest", "TraceStatus", "TraceAnswer", "ScanRequest", "ScanRefusal", "Scan", "Permission"}
 
 // randomPolicy is a sharing policy of a country: what people may do, and what is accepted, as in the default; what leaves, drawn at random.
 func randomPolicy(t testing.TB, r *rand.Rand, own string, others []string) (map[string]string, *policy.Engine) {
@@ -80,7 +78,7 @@ func randomPolicy(t testing.TB, r *rand.Rand, own string, others []string) (map[
 	fmt.Fprintf(&out, "@id(\"version-%d\")\nforbid (principal == Country::\"ZZ\", action, resource);\n", r.Uint64()) // no two are the same
 	rule := func(effect, kind, condition string) {
 		if effect == "permit" {
-			if fields := pick(r, withholdable, 0.25); len(fields) > 0 {
+			if fields := pick(r, policy.Withholdable(), 0.25); len(fields) > 0 {
 				fmt.Fprintf(&out, "@redact(%q)\n", strings.Join(fields, " "))
 			}
 			if r.IntN(3) == 0 {

@@ -100,6 +100,7 @@ type leakNode struct {
 	id     peer.ID
 	keys   *crypto.Keys
 
+	names    map[string]string // of people who stand in documents, by what they do
 	exhibits []*leakExhibit
 }
 
@@ -138,7 +139,7 @@ func newLeakWorld(t *testing.T, codes ...string) *leakWorld {
 			}
 		}
 		n.start()
-		n.login(roles)
+		w.hire(n)
 		n.keys = n.node.keys
 		var err error
 		if n.id, err = peer.IDFromPublicKey(n.node.hostKey.GetPublic()); err != nil {
@@ -225,8 +226,9 @@ func (w *leakWorld) leave(n *leakNode) {
 func (w *leakWorld) enter(n *leakNode) {
 	w.t.Helper()
 	n.start()
-	for name := range roles {
-		n.people[name] = n.session(control.LoginRequest{Name: name, Secret: testSecret + " " + name})
+	for does := range roles {
+		name := n.named(does)
+		n.people[does] = n.session(control.LoginRequest{Name: name, Secret: testSecret + " " + name})
 	}
 	w.connected()
 }

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -342,4 +344,38 @@ func TestWhatIsOwedGoesWhole(t *testing.T) {
 			t.Errorf("%s: %+v", typ, d)
 		}
 	}
+}
+
+// TestThePageOnPoliciesIsTrue: docs/policy.md lists for every type what can be withheld, by which words, and what stays open for which reason.
+func TestThePageOnPoliciesIsTrue(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "policy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := withheldTable(); !strings.Contains(string(page), want) {
+		t.Errorf("docs/policy.md should hold this table:\n%s", want)
+	}
+}
+
+// withheldTable is what the registry of types says, for people.
+func withheldTable() string {
+	out := "| Type | Withheld by the word | Stays open |\n|---|---|---|\n"
+	for _, typ := range protocol.Types() {
+		var cells, open []string
+		for _, word := range policy.Withholdable() {
+			if fields := protocol.WithheldBy(typ, []string{word}); len(fields) == 1 && fields[0] == word {
+				cells = append(cells, "`"+word+"`")
+			} else if len(fields) > 0 {
+				cells = append(cells, "`"+word+"` ("+strings.Join(fields, ", ")+")")
+			}
+			if why := protocol.Inseparable(typ)[word]; why != "" {
+				open = append(open, "`"+word+"`: "+why)
+			}
+		}
+		if len(cells) == 0 && len(open) == 0 {
+			continue
+		}
+		out += fmt.Sprintf("| %s | %s | %s |\n", typ, strings.Join(cells, ", "), strings.Join(open, "; "))
+	}
+	return out
 }

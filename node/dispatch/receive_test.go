@@ -79,7 +79,7 @@ func TestDocumentsWithFaults(t *testing.T) {
 		{"issued by another country", change(pt, "issuer", "FR"), nil, nil, Refused, "forged", "issued by FR, sent by PT"},
 		{"issued by another, of an unknown type", stranger, nil, nil, Refused, "forged", "issued by FR, sent by PT"},
 		{"an id of another country", change(pt, "id", idFor(map[string]any{"id": sigID}, "FR")), nil, nil, Refused, "invalid", "is not one of PT"},
-		{"unknown type", change(pt, "type", "weather"), nil, nil, Unread, "unknown-type", "weather"},
+		{"unknown type", change(pt, "type", "weather"), nil, func(m *protocol.Message) { m.Terms.Withheld = []string{"wind"} }, Unread, "unknown-type", "weather"},
 		{"newer schema", change(pt, "schema", 7), nil, nil, Unread, "unknown-type", "newer"},
 		{"broken rules", change(pt, "body", map[string]any{"lead": "x", "pair": "p"}), nil, nil, Refused, "invalid", "lead"},
 		{"a field name of great length", change(pt, "body", map[string]any{strings.Repeat("x", 100<<10): 1}), nil, nil, Refused, "invalid", "unknown field"},
@@ -90,7 +90,7 @@ func TestDocumentsWithFaults(t *testing.T) {
 		{"a careless workflow", ack("careless"), nil, nil, Refused, "workflow", "nowhere"},
 		{"a strange failure", ack("strange"), nil, nil, Refused, "workflow", "strange"},
 		{"a panic", ack("panic"), nil, nil, Refused, "workflow", "panic: in a workflow"},
-		{"good at last", good, nil, nil, Accepted, "policy", ""},
+		{"good at last", good, nil, func(m *protocol.Message) { m.Terms.Withheld = []string{"note", "of_a_newer_version"} }, Accepted, "policy", ""},
 	}
 	var msgs [][]byte
 	for _, k := range cases {

@@ -130,6 +130,11 @@ func (s *Service) receiveRefusal(tx *store.Tx, in dispatch.Received) error {
 	}
 	if r.Refusal != nil && r.Refusal.Document == in.Document.ID {
 		r.Refusal.Note, r.Refusal.Withheld = body.Note, in.Withheld() // a wider release, or the same again
+		for i := range r.Timeline {
+			if r.Timeline[i].Document == in.Document.ID {
+				r.Timeline[i].Note = body.Note
+			}
+		}
 		return requests.Put(tx, r.ID, r)
 	}
 	if r.State != Requested {
