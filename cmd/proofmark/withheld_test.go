@@ -58,7 +58,11 @@ func TestWhatIsWithheldIsShownAsWithheld(t *testing.T) {
 		{"a lead with its hit", func(w io.Writer, is bool) any { l := lead(is); printLead(w, l); return l }, 16},
 		{"a trace request", func(w io.Writer, is bool) any { tr := trace(is); printTrace(w, tr); return tr }, 5}, // place and date on one line
 		{"a trace answer", func(w io.Writer, is bool) any { tr := answer(is); printTrace(w, tr); return tr }, 4},
-		{"a candidate", func(w io.Writer, is bool) any { s := side(is); printSides(w, &ballistics.Side{Country: "PT"}, s); return s }, 6},
+		{"a candidate", func(w io.Writer, is bool) any {
+			s := side(is)
+			printSides(w, &ballistics.Side{Country: "PT"}, s)
+			return s
+		}, 6},
 	} {
 		var out, none bytes.Buffer
 		record := c.print(&out, true)
