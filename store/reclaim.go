@@ -39,6 +39,7 @@ func (s *Store) Reclaim(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := s.db.RunValueLogGC(discardAny)
 		if errors.Is(err, badger.ErrNoRewrite) {
+			s.fitCache() // it may have grown since it was opened
 			return nil
 		}
 		if err != nil {

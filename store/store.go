@@ -55,7 +55,7 @@ type Options struct {
 	// MemTable is Badger's table in memory, in bytes; 15 % of it is the limit of one transaction (values from 32 KiB up count only
 	// with their keys). 0 = 32 MiB, a limit of 4.8 MiB.
 	MemTable int64
-	// Cache is the memory for decrypted blocks and table indexes, in bytes. 0 = 32 MiB.
+	// Cache is the memory for decrypted blocks and table indexes, in bytes; the indexes of a large database get more. 0 = 32 MiB.
 	Cache int64
 
 	plain bool // nothing is encrypted or compressed: a test looks for erased bytes in the files
@@ -130,6 +130,7 @@ func Open(opt Options) (*Store, error) {
 	if err := s.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), db.Close())
 	}
+	s.fitCache()
 	go s.write()
 	return s, nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -59,7 +58,7 @@ func measureLarge(parent, keep string, size int64) (err error) {
 		return err
 	}
 	folder = filepath.Join(dir, "store")
-	opt := store.Options{Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Dir: folder, Key: largeKey[:], Now: time.Now, Random: mathrand.NewChaCha8(largeKey), Signer: signer}
+	opt := store.Options{Dir: folder, Key: largeKey[:], Now: time.Now, Random: mathrand.NewChaCha8(largeKey), Signer: signer}
 	saved, err := fill(opt, filepath.Join(dir, "checkpoint"), size)
 	if err != nil {
 		return fmt.Errorf("fill: %w", err)
@@ -69,6 +68,9 @@ func measureLarge(parent, keep string, size int64) (err error) {
 		return err
 	}
 	defer s.Close()
+	if err := report("compact, as a node does each day", func() error { return s.Reclaim(context.Background()) }); err != nil {
+		return err
+	}
 	debug.FreeOSMemory() // what the filling needed
 	if err := askLarge(s, size); err != nil {
 		return err
