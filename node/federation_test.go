@@ -43,6 +43,7 @@ type bureau struct {
 	scans   scanPace
 	muxer   network.Multiplexer // nil: the usual one
 	log     *slog.Logger
+	now     func() time.Time // nil: the wall clock
 
 	witnessing witness.Pace
 }
@@ -98,7 +99,7 @@ func (b *bureau) start() {
 // open gives the node its database and its ports; it talks to nobody before run.
 func (b *bureau) open() {
 	b.t.Helper()
-	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans, muxer: b.muxer, Log: b.log, witnessing: b.witnessing})
+	n, err := Open(b.dir, []byte(testPassphrase), Options{Cost: crypto.TestCost, scans: b.scans, muxer: b.muxer, Log: b.log, Now: b.now, witnessing: b.witnessing})
 	if err != nil {
 		b.t.Fatal(err)
 	}
