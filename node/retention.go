@@ -39,7 +39,7 @@ func (n *Node) newRetention() (*retention.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	scans := ballistics.Scans{Plan: release.AskedOf, Erase: release.EraseAsked}
+	scans := ballistics.Scans{Plan: release.AskedOf, Erase: n.release.EraseAsked}
 	return retention.New(retention.Options{Desk: n.desk, Dispatch: n.dispatch, Periods: periods, Prove: n.accounting.Bundle,
 		Keepers: []retention.Keeper{n.ballistics.Retained(scans), n.tracing.Retained(ballistics.FirearmInUse)}}), nil
 }

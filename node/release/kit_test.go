@@ -66,6 +66,8 @@ type bureau struct {
 	engine  *policy.Engine
 	store   *store.Store
 	out     *dispatch.Dispatch
+	desk    *desk.Desk
+	lab     *ballistics.Service
 	quota   int
 	steps   []string // of every look, separated by requests
 	line    func(b []byte) ([]byte, error)
@@ -147,7 +149,7 @@ func (b *bureau) open() {
 	b.out = dispatch.New(dispatch.Options{Country: b.country, Store: b.store, Signer: b.keys.Signer(), Policy: engine, Roster: func() *roster.Roster { return b.f.roster },
 		Now: b.f.clock.now, Random: rand.Reader, Log: log})
 	tracing.New(d, b.out)
-	ballistics.New(d, b.out, b.f.clock.now)
+	b.lab, b.desk = ballistics.New(d, b.out, b.f.clock.now), d
 	b.Service = New(Options{Desk: d, Out: b.out, Now: b.f.clock.now, Fetch: b.over, Quota: b.quota, Chunk: protocol.MinScanChunk})
 	b.looked = func(step string) { b.steps = append(b.steps, step) }
 	s := b.store
