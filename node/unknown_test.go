@@ -31,6 +31,7 @@ type asksFor struct {
 	unknown  string // the name that nothing has
 	existing string // one of the real objects below; empty: one and the same refusal for whoever may not is tested without one
 	file     string // of an upload
+	why      string // that the person gives
 	status   int    // of the answer to who; 404 if left out
 }
 
@@ -99,7 +100,9 @@ var unknownAsks = map[string]asksFor{
 	"retention.review": {who: "op", body: `{"item":"REF","keep_until":"2100-01-01T00:00:00Z","reason":"a court asked"}`, unknown: "case/NO-CASE", existing: "retained"},
 	"retention.proof":  {who: "op", body: `{"ref":"REF"}`, unknown: "case/" + nobodys, existing: "retained"},
 
-	"witness.show":    {who: "op", body: `{"country":"REF"}`, unknown: "FR", status: http.StatusNotFound},
+	"witness.show":        {who: "op", body: `{"country":"REF"}`, unknown: "FR", status: http.StatusNotFound},
+	"witness.acknowledge": {who: "aud", why: "a drill", body: `{"country":"REF"}`, unknown: "FR"},
+
 	"bundle.export":   {who: "op", body: `{"to":"REF"}`, unknown: "FR", status: http.StatusNotFound},
 	"custody.begin":   {who: "admin", body: `{"owner":"REF"}`, unknown: "FR"},
 	"custody.fetch":   {who: "admin", body: `{"owner":"REF","id":"` + nobodys + `"}`, unknown: "FR"},
@@ -145,10 +148,11 @@ func TestAskingForWhatIsNotThere(t *testing.T) {
 				t.Fatal(err)
 			}
 			body := strings.ReplaceAll(row.body, "REF", ref)
-			status, text := b.raw("POST", "/v1/"+name, b.people[who].Token, body)
-			if row.file != "" {
-				status, text = b.upload("/v1/"+name, b.people[who].Token, body, row.file)
+			send := func() (int, string) { return b.raw("POST", "/v1/"+name, b.people[who].Token, body) }
+			if row.file != "" || row.why != "" {
+				send = func() (int, string) { return b.upload("/v1/"+name, b.people[who].Token, body, row.file, row.why) }
 			}
+			status, text := send()
 			entries, err := b.node.store.QueryAudit(t.Context(), store.AuditQuery{Actor: who, Limit: 20})
 			if err != nil {
 				t.Fatal(err)
@@ -208,8 +212,8 @@ func realObjects(t *testing.T, b *bureau) map[string]string {
 	return map[string]string{"person": "tech", "case": "PT-1", "exhibit": "PT-E1", "firearm": "PT-ARM-1", "retained": "case/PT-1", "trace": tr.Number, "document": tr.ID}
 }
 
-// upload sends a command with a file.
-func (b *bureau) upload(path, token, request, file string) (int, string) {
+// upload sends a command with a file, or with the reason that a person gives.
+func (b *bureau) upload(path, token, request, file, why string) (int, string) {
 	b.t.Helper()
 	h := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(b.dir, "proofmark.sock"))
@@ -220,6 +224,7 @@ func (b *bureau) upload(path, token, request, file string) (int, string) {
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Proofmark-Request", base64.StdEncoding.EncodeToString([]byte(request)))
+	r.Header.Set("Proofmark-Justification", base64.StdEncoding.EncodeToString([]byte(why)))
 	resp, err := h.Do(r)
 	if err != nil {
 		b.t.Fatal(err)
