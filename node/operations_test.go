@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,12 +15,15 @@ import (
 )
 
 // TestAnOperationBetweenNodes is an operation over real hosts, stores and command sockets: founded and accepted by two people on each side, one exhibit shared
-// for it with its member alone, and ended by its founder, after which no copy is left.
+// for it with its member alone, and ended by the clock while its member is away: what waits for the member is not sent, and no copy is left.
 func TestAnOperationBetweenNodes(t *testing.T) {
 	pt, es, fr := newBureau(t, "PT"), newBureau(t, "ES"), newBureau(t, "FR")
+	var later atomic.Int64 // of the three clocks, beyond the machine's
+	roles := map[string]string{"tech": "technician", "op": "ncb-operator", "op2": "ncb-operator", "aud": "auditor"}
 	for _, b := range []*bureau{pt, es, fr} {
+		b.now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 		b.start()
-		b.login(map[string]string{"tech": "technician", "op": "ncb-operator", "op2": "ncb-operator", "aud": "auditor"})
+		b.login(roles)
 	}
 	federate(t, pt, es, fr)
 	v := call[*operations.View](t, pt.people["op"], "operation.propose", operations.NewOperation{Name: "Converted pistols", Purpose: "find the workshops",
@@ -57,8 +62,44 @@ func TestAnOperationBetweenNodes(t *testing.T) {
 		t.Errorf("explained: %+v", ex)
 	}
 
-	call[*operations.View](t, pt.people["op"], "operation.end", operations.Note{Ref: v.Number, Note: "the workshops were found"})
-	eventually(t, "the end of the copy at ES", func() bool { return !holds(es, shared.Signature) })
+	es.halt()
+	pt.prepare("PT-E3", maker.Firearm(9).Fire(1, synth.Shot{}))
+	call[*ballistics.Exhibit](t, pt.people["tech"], "exhibit.tag", ballistics.TagExhibit{Exhibit: "PT-E3", Operation: v.Number})
+	late := pt.enrol("PT-E3", maker.Firearm(9).Fire(1, synth.Shot{}))
+	toES := func(id string) (state string) {
+		shown := call[*dispatch.Shown](t, pt.people["op"], "document.show", control.Ref{Ref: id})
+		for _, dl := range shown.Deliveries {
+			if dl.Peer == "ES" {
+				state = dl.State
+			}
+		}
+		return state
+	}
+	if state := toES(late.Signature); state != dispatch.Queued {
+		t.Fatalf("what is shared while ES is away: %s", state)
+	}
+	later.Store(int64(40 * 24 * time.Hour))
+	es.start()
+	for _, b := range []*bureau{pt, es} { // sessions are over
+		for name := range roles {
+			b.people[name] = b.session(control.LoginRequest{Name: name, Secret: testSecret + " " + name})
+		}
+	}
+	after := pt.enrol("PT-E4", maker.Firearm(10).Fire(1, synth.Shot{}))
+	eventually(t, "what is shared with all after the end, at ES", func() bool { return holds(es, after.Signature) })
+	eventually(t, "the end of the copy at ES", func() bool {
+		if err := errors.Join(es.node.operations.Tick(t.Context()), es.node.dispatch.Expire(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		return !holds(es, shared.Signature)
+	})
+	eventually(t, "that what waited for ES is kept back", func() bool { return toES(late.Signature) == dispatch.Denied })
+	if holds(es, late.Signature) {
+		t.Error("what waited for ES went out after the operation's end")
+	}
+	if got := call[*operations.View](t, es.people["op"], "operation.show", control.Ref{Ref: v.Number}); got.Phase != operations.PhaseEnded {
+		t.Errorf("the operation is %s", got.Phase)
+	}
 	if !holds(es, open.Signature) {
 		t.Error("ES lost what was not shared for the operation")
 	}
