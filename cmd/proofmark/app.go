@@ -27,6 +27,7 @@ type app struct {
 	client  *control.Client
 	foreign string   // data folder of the node that the session file is for, where it is not this one
 	done    []string // files of keys of commands whose outcome is known
+	says    []string // what the owners of files that were read demand, see carry
 }
 
 // settle forgets the keys of commands whose outcome the person has seen.

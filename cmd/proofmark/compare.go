@@ -29,7 +29,10 @@ func (c *compareCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("--roi: %w", err)
 	}
-	names := overlay.Labels{A: printable(filepath.Base(c.A)), B: printable(filepath.Base(c.B))}
+	if err := a.carry(c.A, c.B); err != nil {
+		return err
+	}
+	names := overlay.Labels{A: printable(filepath.Base(c.A)), B: printable(filepath.Base(c.B)), Note: strings.Join(a.says, "\n")}
 	if roi == correlate.LEA {
 		return c.bullets(a, names)
 	}

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"proofmark/node/control"
@@ -44,6 +48,36 @@ func handlingFile(file string, saved protocol.Marked) []newFile {
 		return nil
 	}
 	return []newFile{{file + ".handling", []byte(strings.Join(lines, "\n") + "\n"), 0o600}}
+}
+
+// maxHandlingFile bounds what lies beside a file: a few lines.
+const maxHandlingFile = 64 << 10
+
+// carry reads what lies beside files, or beside those in a folder, so that what is made of them says what their owners demand too.
+func (a *app) carry(paths ...string) error {
+	for _, path := range paths {
+		beside := []string{path + ".handling"}
+		if st, err := os.Stat(path); err == nil && st.IsDir() {
+			if beside, err = filepath.Glob(filepath.Join(path, "*.handling")); err != nil {
+				return err
+			}
+		}
+		for _, file := range beside {
+			b, err := readFile("handling of "+filepath.Base(path), file, maxHandlingFile)
+			if errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			for line := range strings.Lines(string(b)) {
+				if line = printable(strings.TrimSpace(line)); line != "" && !slices.Contains(a.says, line) {
+					a.says = append(a.says, line)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // argument writes a value so that a shell takes it for one argument.

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,7 +19,7 @@ func (a *app) show(v any, text func(w io.Writer)) error {
 		return a.showJSON(v)
 	}
 	text(a.out)
-	for i, line := range restrictions(v) {
+	for i, line := range slices.Concat(restrictions(v), a.says) {
 		if i == 0 {
 			fmt.Fprintln(a.out)
 		}
@@ -30,27 +32,36 @@ func (a *app) show(v any, text func(w io.Writer)) error {
 	return nil
 }
 
-// showJSON prints a result. Where the command issued something that waits for two people, an object says so in a field of its own; beside a list it is said
-// to people.
+// showJSON prints a result. Where the command issued something that waits for two people, or read files whose owners restrict their use, an object says so in
+// fields of its own; beside a list it is said to people.
 func (a *app) showJSON(v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	if held := a.held(); len(held) > 0 {
-		more, err := json.MarshalIndent(held, "  ", "  ")
-		if err != nil {
-			return err
-		}
-		if body, ok := bytes.CutSuffix(b, []byte("\n}")); ok {
-			b = fmt.Appendf(body, ",\n  \"waits_for_approval\": %s\n}", more)
-		} else {
-			for _, w := range held {
-				printHeld(a.err, w)
-			}
+	held := a.held()
+	body, object := bytes.CutSuffix(b, []byte("\n}"))
+	add := func(name string, value any) {
+		more, merr := json.MarshalIndent(value, "  ", "  ")
+		err = errors.Join(err, merr)
+		body = fmt.Appendf(body, ",\n  %q: %s", name, more)
+	}
+	if object && len(a.says) > 0 {
+		add("handling_says", a.says)
+	}
+	if object && len(held) > 0 {
+		add("waits_for_approval", held)
+	}
+	if b = body; object {
+		b = append(b, "\n}"...)
+	} else {
+		for _, w := range held {
+			printHeld(a.err, w)
 		}
 	}
-	_, err = a.out.Write(append(b, '\n'))
+	if err == nil {
+		_, err = a.out.Write(append(b, '\n'))
+	}
 	return err
 }
 
