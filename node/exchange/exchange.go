@@ -110,10 +110,12 @@ type Exchange struct {
 	works sync.WaitGroup // links and stream handlers
 
 	rumours rumours
-	fetches chan struct{} // one fetch of rosters or announcements at a time
-	giving  chan struct{} // members that are given rosters
-	tidings chan struct{} // there is news about rosters or addresses to tell
-	lookups *rate.Limiter // of addresses, in the members' table
+
+	announcements atomic.Pointer[announcements] // as they were read last
+	fetches       chan struct{}                 // one fetch of rosters or announcements at a time
+	giving        chan struct{}                 // members that are given rosters
+	tidings       chan struct{}                 // there is news about rosters or addresses to tell
+	lookups       *rate.Limiter                 // of addresses, in the members' table
 
 	dialling, redialling chan struct{} // attempts under way, to those who may answer and to those who did not
 

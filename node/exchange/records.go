@@ -162,7 +162,7 @@ func (x *Exchange) spread() {
 
 // news identifies what there is to tell.
 func (x *Exchange) news() string {
-	return x.o.RosterHash() + digest(marks(x.o.Rosters.Announcements()))
+	return x.o.RosterHash() + x.known().digest
 }
 
 func (x *Exchange) all() []*link {

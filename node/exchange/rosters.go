@@ -95,7 +95,7 @@ func (l *link) tend() {
 		if c == nil {
 			continue // the next connection brings it up again
 		}
-		if l.tidings.knows(l.x.o.RosterHash() + digest(marks(l.x.o.Rosters.Announcements()))) {
+		if l.tidings.knows(l.x.news()) {
 			failures = 0
 			continue // it has said so itself: there is nothing to tell, and nothing to learn
 		}
@@ -230,7 +230,7 @@ func (l *link) swapAddresses(ctx context.Context, c network.Conn, t tell) error 
 		return nil
 	}
 	r := l.x.o.Rosters
-	if t.Digest == digest(marks(r.Announcements())) {
+	if t.Digest == l.x.known().digest {
 		return nil
 	}
 	defer l.x.fetching(ctx)()
@@ -240,11 +240,11 @@ func (l *link) swapAddresses(ctx context.Context, c network.Conn, t tell) error 
 	}
 	q := ask{After: -1}
 	known := map[string]bool{}
-	records := r.Announcements()
-	for i, m := range marks(records) {
+	ours := l.x.known()
+	for i, m := range ours.marks {
 		known[m] = true
 		if !theirs[m] {
-			q.Addresses = append(q.Addresses, records[i])
+			q.Addresses = append(q.Addresses, ours.records[i])
 		}
 	}
 	for _, m := range t.Marks {
@@ -281,7 +281,7 @@ func (x *Exchange) askRosters(ctx context.Context, c network.Conn, claim int, q 
 	}
 	p := patient{pipe: lazily(s, RosterProtocol), progress: x.pace.progress, until: time.Now().Add(x.pace.answer)}
 	ours := x.o.Rosters.Hashes()
-	q.Version, q.Digest = min(len(ours), claim), digest(marks(x.o.Rosters.Announcements()))
+	q.Version, q.Digest = min(len(ours), claim), x.known().digest
 	if q.Version > 0 {
 		q.Hash = ours[q.Version-1]
 	}

@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -45,18 +44,23 @@ func (l *link) tellRosters(s network.Stream) error {
 	if err := r.LearnAddresses(ctx, string(l.country), q.Addresses); err != nil {
 		l.x.o.Log.Info("announced addresses refused", "peer", l.country, "err", err)
 	}
-	ours, records := r.Hashes(), r.Announcements()
-	all := marks(records)
-	t := tell{Version: len(ours), Hashes: ours[max(0, len(ours)-maxHashes):], Digest: digest(all)}
+	ours, known := r.Hashes(), l.x.known()
+	t := tell{Version: len(ours), Hashes: ours[max(0, len(ours)-maxHashes):], Digest: known.digest}
 	if q.Version == 0 || q.Version > len(ours) || ours[q.Version-1] == q.Hash {
 		t.Hashes = t.Hashes[max(0, len(t.Hashes)-1):]
 	}
 	if q.Digest != t.Digest {
-		t.Marks = all[:min(len(all), maxMarks)]
+		t.Marks = known.marks[:min(len(known.marks), maxMarks)]
 	}
-	for i, m := range all {
-		if len(q.Want) <= maxMarks && slices.Contains(q.Want, m) {
-			t.Addresses = append(t.Addresses, records[i])
+	if len(q.Want) <= maxMarks {
+		wanted := map[string]bool{}
+		for _, m := range q.Want {
+			wanted[m] = true
+		}
+		for i, m := range known.marks {
+			if wanted[m] {
+				t.Addresses = append(t.Addresses, known.records[i])
+			}
 		}
 	}
 	t.Addresses = fitting(t.Addresses)

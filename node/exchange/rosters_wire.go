@@ -84,6 +84,24 @@ func (t tell) divergence(ours []string) int {
 	return 0
 }
 
+// announcements are those that this side knows, with their marks and the digest of these.
+type announcements struct {
+	records, marks []string
+	digest         string
+}
+
+// known reads the announcements; marks and digest are made anew when they have changed.
+func (x *Exchange) known() *announcements {
+	records := x.o.Rosters.Announcements()
+	if last := x.announcements.Load(); last != nil && slices.Equal(last.records, records) {
+		return last
+	}
+	a := &announcements{records: records, marks: marks(records)}
+	a.digest = digest(a.marks)
+	x.announcements.Store(a)
+	return a
+}
+
 // marks name signed announcements: 96 bits of the SHA-256 of each.
 func marks(records []string) []string {
 	out := make([]string, len(records))
