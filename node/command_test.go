@@ -53,24 +53,9 @@ func (b *bureau) raw(method, path, token, body string) (int, string) {
 	return resp.StatusCode, string(text)
 }
 
-func TestEveryCommandNeedsASession(t *testing.T) {
+func TestTheSocketIsOfTheOwnAccount(t *testing.T) {
 	b := newBureau(t, "PT")
 	b.start()
-	b.login(map[string]string{"tech": "technician"})
-	token := b.people["tech"].Token
-	for _, name := range []string{"whoami", "logout", "user.list", "user.add", "roster.install", "roster.show", "peers", "case.add", "case.list", "incident.add", "incident.list",
-		"exhibit.add", "exhibit.list", "exhibit.show", "acquire", "candidates.list", "candidates.fused", "candidates.show", "candidates.picture", "candidates.review", "lead.release", "lead.list", "lead.show",
-		"lead.ack", "lead.retract", "lead.feedback", "hit.confirm", "firearm.add", "firearm.import", "firearm.search", "firearm.list", "firearm.show",
-		"scan.request", "scan.list", "scan.show", "scan.approve", "scan.refuse", "scan.fetch", "scan.save", "trace.new", "trace.list", "trace.show", "trace.ack", "trace.answer", "audit.verify", "audit.query", "audit.reconcile", "audit.report", "audit.statement", "audit.prove", "bundle.export", "bundle.import", "document.list", "document.show", "document.save", "recovery.set", "recovery.show", "backup.create", "custody.send", "custody.status", "custody.ready", "custody.check", "custody.list", "custody.begin", "custody.fetch"} {
-		for _, bad := range []string{"", "made-up", token + "x", strings.ToUpper(token)} {
-			if status, text := b.raw("POST", "/v1/"+name, bad, "{}"); status != http.StatusUnauthorized && status != http.StatusForbidden || strings.Contains(text, `"result"`) {
-				t.Errorf("%s with the token %q: %d %s", name, bad, status, text)
-			}
-		}
-	}
-	if status, _ := b.raw("POST", "/v1/whoami", token, "{}"); status != http.StatusOK {
-		t.Errorf("a good token: %d", status)
-	}
 	if st, err := os.Stat(filepath.Join(b.dir, "proofmark.sock")); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("the socket has mode %v, %v; want 0600", st.Mode(), err)
 	}

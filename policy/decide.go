@@ -124,7 +124,7 @@ func (e *Engine) ask(q Request) Decision {
 		}
 		for _, failed := range diagnostic.Errors {
 			r := e.byID[failed.PolicyID]
-			d.Errors = append(d.Errors, fmt.Sprintf("%s:%d: policy %s could not be evaluated: %s", r.ref.File, r.ref.Line, r.ref.ID, failed.Message))
+			d.Errors = append(d.Errors, r.failure(failed.Message))
 			deciding = append(deciding, r)
 		}
 		allow = cedar.Deny
@@ -138,4 +138,9 @@ func (e *Engine) ask(q Request) Decision {
 		bind(&d, deciding, q)
 	}
 	return d
+}
+
+// failure says where a policy is that could not be evaluated.
+func (r *rule) failure(message string) string {
+	return fmt.Sprintf("%s:%d: policy %s could not be evaluated: %s", r.ref.File, r.ref.Line, r.ref.ID, message)
 }

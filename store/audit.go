@@ -23,6 +23,9 @@ func (tx *Tx) Audit(e protocol.AuditEntry) {
 	tx.entries = append(tx.entries, e)
 }
 
+// Audited counts the entries that this act appended so far.
+func (tx *Tx) Audited() int { return len(tx.entries) }
+
 // Complete has f fill in what the entries of this act leave open, before they are written: who did it under which decision is known where the act is
 // authorised, not where it is described.
 func (tx *Tx) Complete(f func(*protocol.AuditEntry)) { tx.complete = f }

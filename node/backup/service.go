@@ -244,7 +244,7 @@ func (s *Service) head(jwk json.RawMessage, parent *Made, key crypto.MasterKey) 
 func (s *Service) record(ctx context.Context, m *Made) error {
 	err := s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
 		tx.Audit(protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: protocol.ActAdminister, Decision: "permit", Ground: "policy"},
-			AuditBody: protocol.AuditBody{Actor: m.By, Kind: "backup", Object: m.ID, Event: "backup made", Details: map[string]string{"chain": m.Chain, "number": strconv.Itoa(m.Number),
+			AuditBody: protocol.AuditBody{Actor: m.By, Kind: "backup", Object: m.ID, Event: "backup made", PolicyVer: s.o.Desk.Policy().Version(), Details: map[string]string{"chain": m.Chain, "number": strconv.Itoa(m.Number),
 				"sha256": m.SHA256, "bytes": strconv.FormatInt(m.Size, 10), "recovery": m.Recovery, "entries": strconv.FormatInt(m.Entries, 10)}}})
 		return Backups.Put(tx, m.ID, m)
 	})

@@ -54,7 +54,7 @@ func (s *Service) ConfirmHit(ctx context.Context, who desk.Actor, key string, n 
 			if same(lead.Confirmation, n) {
 				return nil // a command that was retried
 			}
-			return desk.Forbidden("you examined this pair yourself: the verification is another examiner's own act, in that person's session")
+			return desk.SamePerson("you examined this pair yourself: the verification is another examiner's own act, in that person's session")
 		}
 		return s.verify(tx, who, lead, n)
 	})

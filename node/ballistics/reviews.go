@@ -82,8 +82,7 @@ func (s *Service) Review(ctx context.Context, who desk.Actor, key string, n NewR
 	}
 	act := onCandidate(desk.Act{Actor: who, Key: key, Action: action, Request: n}, n.Pair)
 	act.Hidden.Any = []policy.Action{policy.ReviewPrimary, policy.ReviewSecondary} // the round says which
-	var twice bool
-	v, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*CandidateView, error) {
+	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*CandidateView, error) {
 		c, err := findCandidate(tx, n.Pair)
 		if err != nil {
 			return nil, err
@@ -92,8 +91,7 @@ func (s *Service) Review(ctx context.Context, who desk.Actor, key string, n NewR
 			if c.Reviews[i].Verdict == n.Verdict && c.Reviews[i].Note == n.Note {
 				return view(tx, c, who, "") // the same review again: a command that was retried
 			}
-			twice = true
-			return nil, desk.Forbidden("you made the %s review of this candidate yourself: the next one is another person's own act, in that person's session", c.Reviews[i].Round)
+			return nil, desk.SamePerson("you made the %s review of this candidate yourself: the next one is another person's own act, in that person's session", c.Reviews[i].Round)
 		}
 		decided, round := outcome(c.Reviews)
 		if decided != "" {
@@ -121,10 +119,6 @@ func (s *Service) Review(ctx context.Context, who desk.Actor, key string, n NewR
 		}
 		return view(tx, c, who, "")
 	})
-	if twice {
-		return nil, s.desk.Refuse(ctx, act, "same-person", err)
-	}
-	return v, err
 }
 
 // reviewAction finds out which round is due, and so which permission the review needs. Somebody who reviewed already is judged by the round of that

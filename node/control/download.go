@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
+
+	"proofmark/node/desk"
 )
 
 const (
@@ -20,6 +22,7 @@ const (
 // handleDownload registers a command whose result is bytes of any number, written as they come, and then a reply.
 func handleDownload[Req, Resp any](s *Server, mux *http.ServeMux, name string, fn func(ctx context.Context, c call, req Req, w io.Writer) (Resp, error)) {
 	answers[Resp](s, name)
+	s.register(name, true)
 	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 		body := &downloadBody{w: w}
 		defer func() {
@@ -31,12 +34,14 @@ func handleDownload[Req, Resp any](s *Server, mux *http.ServeMux, name string, f
 				s.fail(w, name, errors.New("the command failed inside the node; its log says where"))
 			}
 		}()
-		c, req, err := receive[Req](s, w, r, true)
+		c, req, err := receive[Req](s, w, r, name, true)
 		if err != nil {
 			s.fail(w, name, err)
 			return
 		}
-		resp, err := fn(r.Context(), c, req, body)
+		ctx, logged := desk.InCommand(r.Context(), name)
+		resp, err := fn(ctx, c, req, body)
+		err = s.left(ctx, name, c, logged, err)
 		if err == nil {
 			err = s.say(&resp)
 		}

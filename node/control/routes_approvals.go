@@ -21,12 +21,7 @@ func (s *Server) routeApprovals(mux *http.ServeMux) {
 		return readApprovals(ctx, s, c, r.Ref, func(tx *store.Tx) (*dispatch.Waiting, error) { return d.ShowApproval(tx, r.Ref) })
 	})
 	handle(s, mux, "approval.approve", func(ctx context.Context, c call, r dispatch.ApprovalRef) (*dispatch.Waiting, error) {
-		act := s.decision(c, r, "approve")
-		w, err := desk.Do(ctx, s.services.Desk, act, func(tx *store.Tx) (*dispatch.Waiting, error) { return d.Approve(tx, c.actor, r) })
-		if errors.Is(err, dispatch.ErrSamePerson) {
-			return nil, s.services.Desk.Refuse(ctx, act, "same-person", desk.Forbidden("%v", err))
-		}
-		return w, err
+		return desk.Do(ctx, s.services.Desk, s.decision(c, r, "approve"), func(tx *store.Tx) (*dispatch.Waiting, error) { return d.Approve(tx, c.actor, r) })
 	})
 	handle(s, mux, "approval.refuse", func(ctx context.Context, c call, r dispatch.ApprovalRef) (*dispatch.Waiting, error) {
 		act := s.decision(c, r, "refuse")

@@ -31,7 +31,8 @@ type Server struct {
 
 	bodyWithin, uploadWithin time.Duration // how long a command's body may take to arrive
 
-	answers map[string]reflect.Type // of each command; nil unless somebody asks
+	answers           map[string]reflect.Type // of each command; nil unless somebody asks
+	commands, unasked []string                // that are served; of these, for which it is not said what is asked
 }
 
 // How long a body may take. Nothing but a local process is at the other end of the socket; the upload's limit is for a machine that is busy.
@@ -62,6 +63,9 @@ func Listen(path string, s Services) (*Server, error) {
 	srv := &Server{services: s, listener: l, bodyWithin: bodyWithin, uploadWithin: uploadWithin}
 	mux := http.NewServeMux()
 	srv.routes(mux)
+	if err := srv.checkQuestions(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	mux.HandleFunc("/", srv.unknown)
 	srv.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)}
@@ -90,13 +94,15 @@ type call struct {
 	actor    desk.Actor
 	token    string
 	key      string
+	object   string // what the request names
 	body     []byte // of an upload
 	progress func(done, total int64)
 }
 
-// handle registers a command. open commands need no session.
+// handle registers a command; what the decision function is asked for it stands in questions. Open commands need no session.
 func handle[Req, Resp any](s *Server, mux *http.ServeMux, name string, fn func(ctx context.Context, c call, req Req) (Resp, error)) {
 	answers[Resp](s, name)
+	s.register(name, true)
 	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 		serve(s, w, r, name, true, fn)
 	})
@@ -104,6 +110,7 @@ func handle[Req, Resp any](s *Server, mux *http.ServeMux, name string, fn func(c
 
 func handleOpen[Req, Resp any](s *Server, mux *http.ServeMux, name string, fn func(ctx context.Context, c call, req Req) (Resp, error)) {
 	answers[Resp](s, name)
+	s.register(name, false)
 	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 		serve(s, w, r, name, false, fn)
 	})
@@ -116,7 +123,7 @@ func serve[Req, Resp any](s *Server, w http.ResponseWriter, r *http.Request, nam
 			s.fail(w, name, errors.New("the command failed inside the node; its log says where"))
 		}
 	}()
-	c, req, err := receive[Req](s, w, r, needsSession)
+	c, req, err := receive[Req](s, w, r, name, needsSession)
 	if err != nil {
 		s.fail(w, name, err)
 		return
@@ -130,7 +137,9 @@ func serve[Req, Resp any](s *Server, w http.ResponseWriter, r *http.Request, nam
 			_ = http.NewResponseController(w).Flush()
 		}
 	}
-	resp, err := fn(r.Context(), c, req)
+	ctx, logged := desk.InCommand(r.Context(), name)
+	resp, err := fn(ctx, c, req)
+	err = s.left(ctx, name, c, logged, err)
 	if err == nil {
 		err = s.say(&resp)
 	}
@@ -150,8 +159,9 @@ func serve[Req, Resp any](s *Server, w http.ResponseWriter, r *http.Request, nam
 }
 
 // receive authenticates twice: before the body, so that a stranger's costs nothing, and after it, because a body may take minutes in which the account
-// is disabled, its session ended or a role taken away.
-func receive[Req any](s *Server, w http.ResponseWriter, r *http.Request, needsSession bool) (c call, req Req, err error) {
+// is disabled, its session ended or a role taken away. Both times it is asked whether the person may give the command at all: whoever may not is told so
+// whatever the request says, and no more of it is read than what it names, for the log.
+func receive[Req any](s *Server, w http.ResponseWriter, r *http.Request, name string, needsSession bool) (c call, req Req, err error) {
 	upload := needsSession && r.Header.Get(headerRequest) != ""
 	within := s.bodyWithin
 	if upload {
@@ -163,16 +173,19 @@ func receive[Req any](s *Server, w http.ResponseWriter, r *http.Request, needsSe
 	if err = deadline.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return c, req, fmt.Errorf("limit the time of a request: %w", err)
 	}
-	c.key = r.Header.Get(headerKey)
-	if len(c.key) > 128 {
-		return c, req, desk.Invalid("the idempotency key is longer than 128 bytes")
-	}
+	ask := questions[name]
+	barred := false
 	if needsSession {
 		if err = s.authenticate(r, &c); err != nil {
 			return c, req, err
 		}
+		barred = len(ask.actions) > 0 && !s.services.Desk.MayEver(c.actor, ask.actions)
 	}
-	req, err = read[Req](r, &c, needsSession, upload)
+	if barred {
+		c.object, err = ask.glance(r, upload)
+	} else {
+		req, err = read[Req](r, &c, ask, needsSession, upload)
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return c, req, desk.Invalid("the command did not arrive whole within %v, and nothing was done: send it again", within)
 	}
@@ -183,25 +196,68 @@ func receive[Req any](s *Server, w http.ResponseWriter, r *http.Request, needsSe
 	if err = deadline.SetReadDeadline(time.Time{}); err != nil {
 		return c, req, fmt.Errorf("lift the time limit of a request: %w", err)
 	}
-	if needsSession {
-		err = s.authenticate(r, &c)
+	if !needsSession {
+		return c, req, nil
+	}
+	if err = s.authenticate(r, &c); err != nil {
+		return c, req, err
+	}
+	wrong := c.headers(r)
+	if len(ask.actions) > 0 {
+		if err = s.services.Desk.Bar(r.Context(), c.actor, ask.actions, c.object); err == nil && barred {
+			err = desk.Conflict("your roles changed while the command arrived, and nothing was done: send it again")
+		}
+	}
+	if err == nil {
+		err = wrong
 	}
 	return c, req, err
+}
+
+// glance reads of a request that is refused what it names; the rest of the body is thrown away as it comes.
+func (q question) glance(r *http.Request, upload bool) (object string, err error) {
+	var b []byte
+	if upload {
+		b, err = base64.StdEncoding.DecodeString(r.Header.Get(headerRequest))
+	} else {
+		b, err = io.ReadAll(io.LimitReader(r.Body, maxOpen))
+	}
+	if err == nil && protocol.CheckJSON(b, maxOpen, protocol.MaxDepth) == nil {
+		object = q.named(b)
+	}
+	if _, err = io.Copy(io.Discard, io.LimitReader(r.Body, MaxUpload)); errors.Is(err, os.ErrDeadlineExceeded) {
+		return "", err
+	}
+	return object, nil
 }
 
 // authenticate finds the person behind a command, with the roles of this moment.
 func (s *Server) authenticate(r *http.Request, c *call) (err error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || token == "" {
+		if err := s.services.People.Stranger(r.Context()); err != nil {
+			return err
+		}
 		return fmt.Errorf("%w: proofmark login NAME", ErrNoSession)
 	}
 	c.token = token
 	if c.actor, err = s.services.People.Authenticate(r.Context(), token); err != nil {
 		return err
 	}
+	return nil
+}
+
+// headers reads what a command says beside its request.
+func (c *call) headers(r *http.Request) (err error) {
+	if c.key = r.Header.Get(headerKey); len(c.key) > maxKey {
+		return desk.Invalid("the idempotency key is longer than %d bytes", maxKey)
+	}
 	c.actor.Justification, err = justification(r)
 	return err
 }
+
+// maxKey bounds an idempotency key, in bytes.
+const maxKey = 128
 
 // maxJustification is how much a person may say, in bytes: it stands in every entry that the command leaves.
 const maxJustification = 1000
@@ -222,7 +278,7 @@ func justification(r *http.Request) (string, error) {
 }
 
 // read takes in a command's JSON and, of an upload, the file.
-func read[Req any](r *http.Request, c *call, needsSession, upload bool) (req Req, err error) {
+func read[Req any](r *http.Request, c *call, ask question, needsSession, upload bool) (req Req, err error) {
 	limit := int64(maxOpen)
 	if needsSession {
 		limit = MaxRequest
@@ -246,6 +302,7 @@ func read[Req any](r *http.Request, c *call, needsSession, upload bool) (req Req
 	if err := dec.Decode(&req); err != nil {
 		return req, desk.Invalid("request: %v", err)
 	}
+	c.object = ask.named(b)
 	return req, nil
 }
 

@@ -44,7 +44,7 @@ type Act struct {
 	Action   policy.Action
 	Resource policy.Resource
 	Purpose  string
-	Request  any // the command's content, hashed with the actor's roles, action, object and purpose: the same key with another content is refused
+	Request  any // the command's content, hashed with the command's name and the actor's roles, action, object and purpose: the same key with another content is refused
 
 	// Small: possible below the disk reserve, see store.UpdateSmall. For acts on which it depends that something comes to an end.
 	Small bool
@@ -69,11 +69,12 @@ type Act struct {
 func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, error)) (T, error) {
 	var zero, out T
 	request, err := json.Marshal(struct {
+		Command           string `json:",omitempty"`
 		Roles             []string
 		Action            policy.Action
 		Type, ID, Purpose string
 		Request           any
-	}{slices.Sorted(slices.Values(a.Actor.Roles)), a.Action, a.Resource.Type, a.Resource.ID, a.Purpose, a.Request})
+	}{commandOf(ctx), slices.Sorted(slices.Values(a.Actor.Roles)), a.Action, a.Resource.Type, a.Resource.ID, a.Purpose, a.Request})
 	if err != nil {
 		return zero, fmt.Errorf("%s: %w", a.Action, err)
 	}
@@ -91,10 +92,15 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 			if refusal, err = d.spend(tx, a); err != nil || refusal != nil {
 				return nil, errors.Join(err, refusal)
 			}
-			tx.Complete(func(e *protocol.AuditEntry) { d.complete(e, a, dec) })
+			version := d.Policy().Version() // the act may put another in force
+			tx.Complete(func(e *protocol.AuditEntry) { d.complete(e, a, dec, version) })
 			v, err := fn(tx)
 			if err != nil {
 				return nil, err
+			}
+			if tx.Audited() == 0 { // what was done before is shown again
+				tx.Audit(protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: protocol.ActConsult, Decision: "permit", Ground: "unchanged"},
+					AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: string(a.Action) + ": nothing changed", Purpose: a.Purpose}})
 			}
 			return json.Marshal(v)
 		})
@@ -106,12 +112,16 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 		}
 		return json.Unmarshal(result, &out)
 	})
+	logged(ctx)
 	if err == nil && refusal != nil {
 		return zero, asPerson(refusal)
 	}
-	if err = asPerson(err); errors.Is(err, ErrNotFound) {
-		err = errors.Join(err, d.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
-			tx.Audit(d.foundNothing(a, err))
+	switch err = asPerson(err); {
+	case errors.Is(err, ErrNotFound):
+		err = and(err, d.FoundNothing(ctx, a, err))
+	case errors.Is(err, ErrForbidden): // by the workflow; nothing of the act is kept but this
+		err = and(err, d.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
+			d.refusedWithin(tx, a, err)
 			return nil
 		}))
 	}
@@ -121,10 +131,19 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 	return out, nil
 }
 
+// and keeps an error as it is unless there is another one.
+func and(err, other error) error {
+	if other == nil {
+		return err
+	}
+	return errors.Join(err, asPerson(other))
+}
+
 // Read authorises a view and makes its audit entry durable before fn reads anything: nothing is shown that the log does not know of.
 func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry, fn func(tx *store.Tx) (T, error)) (T, error) {
 	var zero, out T
 	var refusal error
+	logged(ctx)
 	err := d.Store.UpdateSmall(ctx, func(tx *store.Tx) error { // people can still look while the disk is full
 		dec, no, err := d.authorise(tx, a)
 		if refusal = no; err != nil || refusal != nil {
@@ -140,7 +159,7 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 			entry.Purpose = a.Purpose
 		}
 		entry.Actor, entry.Decision = a.Actor.Name, "permit"
-		d.complete(&entry, a, dec)
+		d.complete(&entry, a, dec, d.Policy().Version())
 		tx.Audit(entry)
 		return nil
 	})
@@ -156,10 +175,7 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 		return err
 	})
 	if err = asPerson(err); errors.Is(err, ErrNotFound) {
-		err = errors.Join(err, d.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
-			tx.Audit(d.foundNothing(a, err))
-			return nil
-		}))
+		err = and(err, d.FoundNothing(ctx, a, err))
 	}
 	if err != nil {
 		return zero, err
@@ -167,13 +183,20 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 	return out, nil
 }
 
-// complete says of an entry under which decision its person acted and why, unless it is of another decision or another actor.
-func (d *Desk) complete(e *protocol.AuditEntry, a Act, dec policy.Decision) {
+// complete says of an entry under which decision its person acted and why, unless it is of another actor. What the entry says already of a decision about a
+// country stays; where that is all that it is about, a disclosure or what policy refused, it stays alone.
+func (d *Desk) complete(e *protocol.AuditEntry, a Act, dec policy.Decision, version string) {
 	if e.Actor != a.Actor.Name {
 		return
 	}
-	if e.PolicyVer == "" && len(e.Policies) == 0 {
-		e.Policies, e.PolicyVer = PolicyRefs(dec), d.Policy().Version()
+	alone := e.Action == protocol.ActDisclose || e.Action == protocol.ActDeny && e.Ground == "policy"
+	if len(e.Policies) == 0 && e.PolicyVer == "" || !alone && (e.PolicyVer == "" || e.PolicyVer == version) {
+		for _, ref := range PolicyRefs(dec) {
+			if !slices.Contains(e.Policies, ref) {
+				e.Policies = append(slices.Clip(e.Policies), ref)
+			}
+		}
+		e.PolicyVer = version
 	}
 	if e.Justification == "" {
 		e.Justification = a.Actor.Justification
@@ -216,11 +239,7 @@ func (d *Desk) authorise(tx *store.Tx, a Act) (dec policy.Decision, refusal, err
 	if dec.Allow {
 		return dec, nil, nil
 	}
-	tx.Audit(protocol.AuditEntry{
-		AuditHeader: protocol.AuditHeader{Action: protocol.ActDeny, Decision: "deny", Ground: ground},
-		AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: "refused " + string(a.Action),
-			Purpose: a.Purpose, Policies: PolicyRefs(dec), PolicyVer: d.Policy().Version(), Justification: a.Actor.Justification},
-	})
+	d.refused(tx, a, ground, dec)
 	if ground == "approval" {
 		return dec, Forbidden("%s needs the approval of two people (%s). Ask a second person to approve it.", a.Action, strings.Join(PolicyRefs(dec), ", ")), nil
 	}
@@ -286,5 +305,6 @@ func (d *Desk) Refuse(ctx context.Context, a Act, ground string, reason error) e
 		})
 		return nil
 	})
-	return errors.Join(reason, asPerson(err))
+	logged(ctx)
+	return and(reason, err)
 }

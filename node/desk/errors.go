@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"proofmark/policy"
+	"proofmark/protocol"
 	"proofmark/store"
 )
 
@@ -21,6 +22,10 @@ var (
 type fault struct {
 	class error
 	text  string
+
+	// Of a refusal within an act, for the log: why (workflow, if empty), towards which country, by which policies.
+	ground, counterpart string
+	policies            []string
 }
 
 func (f *fault) Error() string { return f.text }
@@ -28,22 +33,32 @@ func (f *fault) Unwrap() error { return f.class }
 
 // Forbidden returns an ErrForbidden with the given sentence.
 func Forbidden(format string, args ...any) error {
-	return &fault{ErrForbidden, fmt.Sprintf(format, args...)}
+	return &fault{class: ErrForbidden, text: fmt.Sprintf(format, args...)}
+}
+
+// SamePerson returns the ErrForbidden of an act that wants another person than the one who did the first.
+func SamePerson(format string, args ...any) error {
+	return &fault{class: ErrForbidden, text: fmt.Sprintf(format, args...), ground: "same-person"}
+}
+
+// Withheld returns the ErrForbidden of an act that would send a country what policy does not let go to it.
+func Withheld(to protocol.Country, dec policy.Decision, format string, args ...any) error {
+	return &fault{class: ErrForbidden, text: fmt.Sprintf(format, args...), ground: "policy", counterpart: string(to), policies: PolicyRefs(dec)}
 }
 
 // Invalid returns an ErrInvalid with the given sentence.
 func Invalid(format string, args ...any) error {
-	return &fault{ErrInvalid, fmt.Sprintf(format, args...)}
+	return &fault{class: ErrInvalid, text: fmt.Sprintf(format, args...)}
 }
 
 // NotFound returns an ErrNotFound with the given sentence.
 func NotFound(format string, args ...any) error {
-	return &fault{ErrNotFound, fmt.Sprintf(format, args...)}
+	return &fault{class: ErrNotFound, text: fmt.Sprintf(format, args...)}
 }
 
 // Conflict returns an ErrConflict with the given sentence.
 func Conflict(format string, args ...any) error {
-	return &fault{ErrConflict, fmt.Sprintf(format, args...)}
+	return &fault{class: ErrConflict, text: fmt.Sprintf(format, args...)}
 }
 
 // asPerson classifies the store's own errors; what a workflow has classified stays as it is.
@@ -52,11 +67,11 @@ func asPerson(err error) error {
 	switch {
 	case errors.As(err, &known):
 	case errors.Is(err, store.ErrNotFound):
-		return &fault{ErrNotFound, err.Error()}
+		return &fault{class: ErrNotFound, text: err.Error()}
 	case errors.Is(err, store.ErrKeyReused), errors.Is(err, store.ErrDuplicate):
-		return &fault{ErrConflict, err.Error()}
+		return &fault{class: ErrConflict, text: err.Error()}
 	case errors.Is(err, store.ErrTooLarge):
-		return &fault{ErrInvalid, err.Error()}
+		return &fault{class: ErrInvalid, text: err.Error()}
 	}
 	return err
 }

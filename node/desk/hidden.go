@@ -72,6 +72,15 @@ func (d *Desk) sees(tx *store.Tx, a Act) bool {
 	return d.decide(tx, a).Allow
 }
 
+// FoundNothing records that somebody asked for an object that is not there.
+func (d *Desk) FoundNothing(ctx context.Context, a Act, why error) error {
+	logged(ctx)
+	return d.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
+		tx.Audit(d.foundNothing(a, why))
+		return nil
+	})
+}
+
 // foundNothing is the entry of somebody's asking for an object that is not there, or that the act is not possible with: who tries names one after another
 // is seen.
 func (d *Desk) foundNothing(a Act, why error) protocol.AuditEntry {

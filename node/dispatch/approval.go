@@ -175,7 +175,7 @@ func (d *Dispatch) Deciders(tx *store.Tx, r ApprovalRef) (*Record, []string, err
 }
 
 // ErrSamePerson: whoever proposed or approved a document does not give the next approval.
-var ErrSamePerson = fmt.Errorf("%w: by the same person", desk.ErrForbidden)
+var ErrSamePerson = desk.SamePerson("not permitted: by the same person")
 
 // Approve is one person's consent that a document goes in the manner that Waiting shows. With the second one, of another person, it is queued; policy is
 // asked again now, and once more when its message is formed.

@@ -42,7 +42,7 @@ func (d *Dispatch) issue(tx *store.Tx, rec *Record) error {
 			return desk.Invalid("%s is not an active member of the roster in force; `proofmark roster show` lists the members", to)
 		}
 		if dec = d.mayShare(tx, rec, to); !dec.Allow && !held(dec) {
-			return desk.Forbidden("sharing policy does not let this %s go to %s: %s", rec.Type, to, why(dec))
+			return desk.Withheld(to, dec, "sharing policy does not let this %s go to %s: %s", rec.Type, to, why(dec))
 		}
 	}
 	if err := Documents.Insert(tx, rec.ID, rec); err != nil {

@@ -36,7 +36,7 @@ var withdrawnBy = map[protocol.Type]policy.Action{
 
 // WithdrawActions are the permissions of which withdrawing a document needs one.
 func WithdrawActions() []policy.Action {
-	return slices.Sorted(maps.Values(withdrawnBy))
+	return slices.Compact(slices.Sorted(maps.Values(withdrawnBy)))
 }
 
 // WithdrawAction is the permission that withdrawing a document needs; of what cannot be withdrawn the error says why.

@@ -58,8 +58,7 @@ func (s *Service) Install(ctx context.Context, actor desk.Actor, key string, doc
 // MayInstall tells whoever may not install rosters so, before anything expensive is done for it.
 func (s *Service) MayInstall(ctx context.Context, actor desk.Actor) error {
 	act := desk.Act{Actor: actor, Action: policy.RosterManage, Resource: policy.Resource{Type: policy.KindRoster}}
-	_, err := desk.Do(ctx, s.desk, act, func(*store.Tx) (struct{}, error) { return struct{}{}, nil })
-	return err
+	return s.desk.Allowed(ctx, act)
 }
 
 // put decides and records under the lock; callbacks run after it.

@@ -113,7 +113,7 @@ func (s *Service) Approve(ctx context.Context, who desk.Actor, key, ref string) 
 		}
 		first := *o.Pending
 		if first.By == who.Name {
-			return nil, desk.Forbidden("you began this yourself: a second person approves it")
+			return nil, desk.SamePerson("you began this yourself: a second person approves it")
 		}
 		if phase := o.Phase(tx.Now(), s.desk.Country); phase != PhaseDraft && phase != PhaseOffered {
 			return nil, desk.Conflict("operation %s is %s: it is too late to approve it", o.Number, phase)

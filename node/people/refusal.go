@@ -23,7 +23,8 @@ var refused = store.NewCollection[refusals]("login-refusal")
 
 const (
 	refusalWindow = time.Minute
-	unknownNames  = "?" // no account's name
+	unknownNames  = "?"  // no account's name
+	strangers     = "??" // who came without a session
 )
 
 // refuse counts one refused attempt; a is nil for an unknown name.
@@ -32,6 +33,11 @@ func refuse(tx *store.Tx, a *Account, event, ground string) error {
 	if a != nil {
 		id = a.Name
 	}
+	return count(tx, id, event, ground)
+}
+
+// count adds one to what is refused to an account, or to nobody's.
+func count(tx *store.Tx, id, event, ground string) error {
 	r, err := refused.Get(tx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		r, err = &refusals{}, nil
@@ -51,7 +57,7 @@ func report(tx *store.Tx, id string, r *refusals) bool {
 		return false
 	}
 	e := denial(id, r.Event, r.Ground)
-	if id == unknownNames {
+	if id == unknownNames || id == strangers {
 		e.Actor, e.Object = "unknown", ""
 	}
 	e.Details = map[string]string{"attempts": strconv.Itoa(r.Pending)}

@@ -136,6 +136,11 @@ func (s *Service) Authenticate(ctx context.Context, token string) (desk.Actor, e
 		touch = r.stale(tx.Now())
 		return nil
 	})
+	if errors.Is(err, ErrSession) {
+		if e := s.strange(ctx, id); e != nil {
+			err = e
+		}
+	}
 	if err != nil {
 		return desk.Actor{}, err
 	}
@@ -166,6 +171,27 @@ func live(tx *store.Tx, id string) (*sessionRecord, *Account, error) {
 		return nil, nil, ErrSession
 	}
 	return r, a, nil
+}
+
+// Stranger counts a command that came with no token at all.
+func (s *Service) Stranger(ctx context.Context) error { return s.strange(ctx, "") }
+
+// strange counts a command of nobody: without a session, or with one that is over, whose account is then known.
+func (s *Service) strange(ctx context.Context, id string) error {
+	err := s.desk.Store.UpdateSmall(ctx, func(tx *store.Tx) error {
+		r, err := sessions.Get(tx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return count(tx, strangers, "command refused", "no-session")
+		}
+		if err != nil {
+			return err
+		}
+		return count(tx, r.Account, "command refused", "session-ended")
+	})
+	if errors.Is(err, store.ErrDiskReserve) {
+		return nil // it gets the same answer, and nothing was shown
+	}
+	return err
 }
 
 // touch writes down that a session is in use.

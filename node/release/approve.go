@@ -26,16 +26,13 @@ func (s *Service) Approve(ctx context.Context, who desk.Actor, key, ref, note st
 		return nil, err
 	}
 	act := s.act(who, key, policy.ScanApprove, ref, []string{ref, note})
-	var twice bool
-	r, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Request, error) {
-		twice = false
+	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Request, error) {
 		r, err := decidable(tx, ref)
 		if err != nil {
 			return nil, err
 		}
 		if slices.ContainsFunc(r.Approvals, func(a Approval) bool { return a.By == who.Name }) {
-			twice = true
-			return nil, desk.Forbidden("you approved request %s yourself: the second approval is another person's own act, in that person's session", r.Number)
+			return nil, desk.SamePerson("you approved request %s yourself: the second approval is another person's own act, in that person's session", r.Number)
 		}
 		f, err := s.look(tx, r)
 		if err != nil {
@@ -60,10 +57,6 @@ func (s *Service) Approve(ctx context.Context, who desk.Actor, key, ref, note st
 		}
 		return r.view(), requests.Put(tx, r.ID, r)
 	})
-	if twice {
-		return nil, s.desk.Refuse(ctx, act, "same-person", err)
-	}
-	return r, err
 }
 
 // same tells whether what was measured is what would be released.

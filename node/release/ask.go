@@ -38,8 +38,7 @@ func (s *Service) Request(ctx context.Context, who desk.Actor, key string, a Ask
 	}
 	act := desk.Act{Actor: who, Key: key, Action: policy.ScanRequest, Purpose: a.Purpose, Request: a,
 		Resource: policy.Resource{Type: policy.Scan, ID: a.Signature, Attributes: map[string]any{"owner": string(owner), "addressee": string(s.desk.Country)}}}
-	var withheld bool
-	r, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Request, error) {
+	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Request, error) {
 		for _, old := range requests.By(tx, "signature", Outgoing+"/"+a.Signature) {
 			if slices.Contains([]State{Requested, Released, Received}, old.State) {
 				return nil, desk.Conflict("request %s for this scan is %s: `proofmark scan show %s`", old.Number, old.State, old.Number)
@@ -60,7 +59,6 @@ func (s *Service) Request(ctx context.Context, who desk.Actor, key string, a Ask
 		body.Number = number
 		facts := dispatch.Facts{To: owner, Purpose: a.Purpose, Kind: policy.Scan, Object: id, Actor: who.Name}
 		if err := s.out.IssueAs(tx, id, protocol.TypeScanRequest, &body, facts); err != nil {
-			withheld = errors.Is(err, desk.ErrForbidden)
 			return nil, err
 		}
 		r := &Request{ID: id, Number: number, Direction: Outgoing, Counterpart: owner, State: Requested, Signature: a.Signature, Purpose: a.Purpose, Reason: a.Reason,
@@ -69,10 +67,6 @@ func (s *Service) Request(ctx context.Context, who desk.Actor, key string, a Ask
 		s.record(tx, r, protocol.ActCollect, who.Name, "scan requested", nil, id)
 		return r, requests.Insert(tx, id, r)
 	})
-	if withheld && err != nil {
-		return nil, s.desk.Refuse(ctx, act, "policy", err)
-	}
-	return r, err
 }
 
 // own finds the own request that a foreign document answers, and checks that it may.

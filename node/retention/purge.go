@@ -23,9 +23,7 @@ func (s *Service) Purge(ctx context.Context, who desk.Actor, key, ref, reason st
 	}
 	act := desk.Act{Actor: who, Key: key, Action: policy.RetentionPurge, Request: []any{ref, reason}, TwoPeople: true, // whether a second one is needed is looked at below
 		Resource: policy.Resource{Type: policy.KindRetention, ID: short(ref)}, Describe: s.describe(ref)}
-	var alone error
-	v, err := desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Review, error) {
-		alone = nil
+	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Review, error) {
 		r, k, err := s.find(tx, ref)
 		if errors.Is(err, desk.ErrNotFound) {
 			if v, gone := reviews.Get(tx, ref); gone == nil && v.Purged != nil { // done before: nothing is changed
@@ -56,8 +54,7 @@ func (s *Service) Purge(ctx context.Context, who desk.Actor, key, ref, reason st
 		two := dec.Obligations.Approval == policy.TwoPerson
 		if v != nil && v.State == Proposed && two {
 			if v.By == who.Name {
-				alone = desk.Forbidden("you proposed this purge yourself: another person approves it with the same command, in a session of their own")
-				return nil, alone
+				return nil, desk.SamePerson("you proposed this purge yourself: another person approves it with the same command, in a session of their own")
 			}
 			v.Second = who.Name
 			tx.Audit(s.entry(v, protocol.ActAlter, who, "purge approved: "+reason))
@@ -78,10 +75,6 @@ func (s *Service) Purge(ctx context.Context, who desk.Actor, key, ref, reason st
 		tx.Audit(s.entry(n, protocol.ActAlter, who, "purge begun: "+reason))
 		return n, s.begin(tx, who, n, plan)
 	})
-	if alone != nil {
-		return nil, s.desk.Refuse(ctx, act, "same-person", alone)
-	}
-	return v, err
 }
 
 // begin withdraws what was published of a record.

@@ -184,7 +184,7 @@ func (s *Service) undecided(tx *store.Tx, version string, who desk.Actor) (*Prop
 	case p.State != Open:
 		return nil, desk.Conflict("this policy is %s, nobody waits for a decision", p.State)
 	case p.By == who.Name:
-		return nil, desk.Forbidden("you proposed this policy yourself: a second person approves it")
+		return nil, desk.SamePerson("you proposed this policy yourself: a second person approves it")
 	}
 	return p, nil
 }

@@ -121,9 +121,9 @@ func (s *Service) mayAnswer(tx *store.Tx, tr *Trace) (handling protocol.Handling
 	})
 	switch {
 	case len(dec.Errors) > 0:
-		return nil, false, desk.Forbidden("the policy on answering %s could not be evaluated: %s", tr.Counterpart, strings.Join(dec.Errors, "; "))
+		return nil, false, desk.Withheld(tr.Counterpart, dec, "the policy on answering %s could not be evaluated: %s", tr.Counterpart, strings.Join(dec.Errors, "; "))
 	case !dec.Allow:
-		return nil, false, desk.Forbidden("policy does not let trace requests of %s be answered (%s)", tr.Counterpart, cmp.Or(strings.Join(desk.PolicyRefs(dec), ", "), "no policy permits it"))
+		return nil, false, desk.Withheld(tr.Counterpart, dec, "policy does not let trace requests of %s be answered (%s)", tr.Counterpart, cmp.Or(strings.Join(desk.PolicyRefs(dec), ", "), "no policy permits it"))
 	}
 	handling = protocol.UnionHandling(tr.Handling, protocol.MarkedBy(s.desk.Country, dec.Obligations.Handling...))
 	return handling, dec.Obligations.Approval == policy.TwoPerson, nil

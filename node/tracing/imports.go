@@ -193,8 +193,10 @@ func (s *Service) finish(ctx context.Context, id string, rows []importRow) (*Imp
 				if err := tx.DeleteBlob(l.SHA256); err != nil {
 					return err
 				}
-				tx.Audit(entry(protocol.ActCollect, l.By, policy.KindFirearm, id, "", "import of firearm records finished", "file", l.Name,
-					"added", count(l.Added), "unchanged", count(l.Unchanged), "conflicts", count(len(l.Faults)+l.Unlisted)))
+				done := entry(protocol.ActCollect, l.By, policy.KindFirearm, id, "", "import of firearm records finished", "file", l.Name,
+					"added", count(l.Added), "unchanged", count(l.Unchanged), "conflicts", count(len(l.Faults)+l.Unlisted))
+				done.PolicyVer = s.desk.Policy().Version() // no act of its own: what permitted it stands with the beginning
+				tx.Audit(done)
 			}
 			if err := loads.Put(tx, id, l); err != nil {
 				return err

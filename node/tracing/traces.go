@@ -47,7 +47,7 @@ func (s *Service) NewTrace(ctx context.Context, who desk.Actor, key string, n Ne
 	}
 	act := desk.Act{Actor: who, Key: key, Action: policy.TraceNew, Purpose: Purpose, Request: n,
 		Resource: policy.Resource{Type: policy.KindTrace, Attributes: map[string]any{"owner": string(s.desk.Country), "addressee": string(to)}}}
-	return s.disclose(ctx, act, to, func(tx *store.Tx) (*Trace, error) {
+	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Trace, error) {
 		n := n // the act may run again
 		if err := n.fill(tx); err != nil {
 			return nil, err
@@ -146,17 +146,7 @@ func (s *Service) Acknowledge(ctx context.Context, who desk.Actor, key, ref, not
 
 // answering runs an act of the asked country on an incoming trace, and stores what the act made of it.
 func (s *Service) answering(ctx context.Context, act desk.Act, ref string, fn func(tx *store.Tx, tr *Trace) error) (*Trace, error) {
-	var to protocol.Country
-	err := s.desk.Store.View(func(tx *store.Tx) error {
-		if tr, err := findTrace(tx, ref); err == nil {
-			to = tr.Counterpart
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.disclose(ctx, act, to, func(tx *store.Tx) (*Trace, error) {
+	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*Trace, error) {
 		tr, err := findTrace(tx, ref)
 		if err != nil {
 			return nil, err
