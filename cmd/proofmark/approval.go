@@ -111,6 +111,10 @@ func printWaiting(w io.Writer, d *dispatch.Waiting) {
 			people[i] = strings.TrimSpace(p.By + ", " + stamp(p.At) + " " + p.Note)
 		}
 		facts(w, "To", countries(m.To), "State", m.State, "Asked for by", refs(m.Policies), "Approved by", orDash(strings.Join(people, "; ")), "Ended", strings.TrimSpace(m.Ended+" "+m.By))
+		if m.Sent != nil && len(m.Sent.Body) == 0 {
+			fmt.Fprintf(w, "Policy lets none of it go any more (%s): an approval would end the wait, and nothing would be sent.\n", strings.Join(slices.Concat(m.Sent.Errors, m.Sent.Policies), "; "))
+			continue
+		}
 		if m.Now != "" && m.Now != m.Manner {
 			fmt.Fprintln(w, "What would be sent has changed since it was put into the queue: approvals begin anew.")
 		}
@@ -123,7 +127,7 @@ func printWaiting(w io.Writer, d *dispatch.Waiting) {
 		}
 		var body bytes.Buffer
 		if len(m.Sent.Body) > 0 && json.Indent(&body, m.Sent.Body, "  ", "  ") == nil {
-			fmt.Fprintf(w, "\n%s would read\n  %s\n", countries(m.To), printableLines(body.String()))
+			fmt.Fprintf(w, "\n%s would read\n  %s\n", countries(m.To), printableLines(withoutBytes(body.String())))
 		}
 	}
 	if len(waitsFor(d)) > 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -91,6 +92,16 @@ func facts(w io.Writer, pairs ...string) {
 		}
 	}
 	tw.Flush()
+}
+
+// longBytes is base64 that nobody reads, such as a signature's.
+var longBytes = regexp.MustCompile(`"[A-Za-z0-9+/]{200,}={0,2}"`)
+
+// withoutBytes shortens what nobody reads in a JSON text for a terminal; with --json it is whole.
+func withoutBytes(s string) string {
+	return longBytes.ReplaceAllStringFunc(s, func(b string) string {
+		return fmt.Sprintf("%s…\" (%d characters of base64; whole with --json)", b[:61], len(b)-2)
+	})
 }
 
 // printable keeps foreign text from steering the terminal or forging a line.

@@ -57,7 +57,7 @@ func printExplained(w io.Writer, e *dispatch.Explained) {
 	table(w, "", []string{"POLICY WAS TOLD", ""}, rows)
 	var body bytes.Buffer
 	if len(e.Body) > 0 && json.Indent(&body, e.Body, "  ", "  ") == nil {
-		fmt.Fprintf(w, "\n%s would read\n  %s\n", e.To, printableLines(body.String()))
+		fmt.Fprintf(w, "\n%s would read\n  %s\n", e.To, printableLines(withoutBytes(body.String())))
 	}
 }
 

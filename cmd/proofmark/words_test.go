@@ -59,6 +59,18 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+func TestLongBytesAreShortened(t *testing.T) {
+	long := strings.Repeat("Ab1+", 100)
+	text := "{\n  \"signature\": \"" + long + "==\",\n  \"note\": \"" + strings.Repeat("two shots ", 50) + "\"\n}"
+	got := withoutBytes(text)
+	if strings.Contains(got, long) || !strings.Contains(got, `"`+long[:60]+`…" (402 characters of base64; whole with --json),`) || !strings.Contains(got, strings.Repeat("two shots ", 50)) {
+		t.Error(got)
+	}
+	if short := `{"signature": "QUJD"}`; withoutBytes(short) != short {
+		t.Error(withoutBytes(short))
+	}
+}
+
 func TestCustodySteps(t *testing.T) {
 	step, err := parseCustody("retailer DE 2019-03-01 Waffen Huber")
 	want := protocol.CustodyStep{Role: "retailer", Country: "DE", Date: time.Date(2019, 3, 1, 0, 0, 0, 0, time.UTC), Name: "Waffen Huber"}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"proofmark/node/desk"
+	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -222,5 +223,54 @@ func TestWaitsAreAsLongAsConfigured(t *testing.T) {
 	}
 	if list := held("tina", "key-1"); len(list) != 0 {
 		t.Errorf("what lapsed still waits: %+v", list)
+	}
+}
+
+// What waits for people for an operation leaves the queue with the operation, as it does where policy comes to forbid it; an approval that comes too late sends
+// nothing.
+func TestWaitsEndWithWhatTheyRestOn(t *testing.T) {
+	f := newFederation(t, "PT", "ES")
+	pt, es := f.bureaus["PT"], f.bureaus["ES"]
+	const number = "PT-O-2026-000001"
+	running := true
+	pt.Operations = func(*store.Tx, protocol.Country) ([]policy.Operation, error) {
+		if !running {
+			return nil, nil
+		}
+		return []policy.Operation{{Number: number, Until: f.clock.now().AddDate(0, 1, 0)}}, nil
+	}
+	pt.rules(`@id("together") @approval("two-person") permit (principal is Country, action == Action::"share", resource is Signature)
+when { context.operations.containsAny(resource.operations) };`)
+	attrs := attributes()
+	attrs["operations"] = []string{number}
+	offered, approved := pt.publish(signature("x"), attrs), pt.publish(signature("x"), attrs)
+	for _, id := range []string{offered, approved} {
+		if dl := pt.delivery(id, "ES"); dl == nil || dl.State != Awaiting {
+			t.Fatalf("%+v", dl)
+		}
+	}
+	if _, err := pt.decide("edgar", ApprovalRef{Document: approved}, pt.Approve); err != nil {
+		t.Fatal(err)
+	}
+	running = false
+	w := pt.shown(approved)
+	if s := w.Manners[0].Sent; s == nil || s.Allow || len(s.Body) > 0 {
+		t.Errorf("after the end it is shown as %+v", s)
+	}
+	if _, err := pt.decide("olga", ApprovalRef{Document: approved}, pt.Approve); err != nil || pt.delivery(approved, "ES").State != Denied {
+		t.Errorf("approved after the end: %+v, %v", pt.delivery(approved, "ES"), err)
+	}
+	if err := pt.OfferAll(t.Context()); err != nil || pt.delivery(offered, "ES").State != Denied {
+		t.Errorf("after the end: %+v, %v", pt.delivery(offered, "ES"), err)
+	}
+	pt.view(func(tx *store.Tx) error {
+		list, err := pt.Approvals(tx)
+		if err != nil || len(list) != 0 {
+			t.Errorf("%d documents still wait, %v", len(list), err)
+		}
+		return nil
+	})
+	if len(deliver(pt, es, protocol.Bulk)) != 0 {
+		t.Error("something went out after the end")
 	}
 }

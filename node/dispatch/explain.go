@@ -97,13 +97,6 @@ func (d *Dispatch) sources(tx *store.Tx, rec *Record, dec policy.Decision) (map[
 	if duty(rec.Type) {
 		out["duty"] = []string{owed}
 	}
-	for _, m := range rec.Handling(d.Country) {
-		from := "the document, as it was issued"
-		if m.Owner != d.Country {
-			from = "what it was made of, of " + string(m.Owner)
-		}
-		out["handling:"+m.String()] = append(out["handling:"+m.String()], from)
-	}
 	for _, id := range rec.Facts.Based {
 		source, err := Documents.Get(tx, id)
 		if errors.Is(err, store.ErrNotFound) {
@@ -114,6 +107,13 @@ func (d *Dispatch) sources(tx *store.Tx, rec *Record, dec policy.Decision) (map[
 		}
 		for _, m := range source.Handling(d.Country) {
 			out["handling:"+m.String()] = append(out["handling:"+m.String()], fmt.Sprintf("document %s of %s", id, source.Issuer))
+		}
+	}
+	for _, m := range rec.Handling(d.Country) {
+		if what := "handling:" + m.String(); m.Owner == d.Country {
+			out[what] = append(out[what], "the document, as it was issued")
+		} else if out[what] == nil { // erased, or never a document of its own: the code was written down
+			out[what] = []string{"what it was made of, of " + string(m.Owner)}
 		}
 	}
 	if rec.Facts.NeedsTwo {
