@@ -162,6 +162,9 @@ func (c *policyTestCmd) Run(a *app) error {
 			}
 		}
 		fmt.Fprintf(w, "\n%s, %d as expected.\n", count(len(outcomes), "case"), len(outcomes)-failed)
+		for _, rule := range engine.Uncovered(outcomes) {
+			fmt.Fprintf(w, "No case shows what %s decides.\n", printable(rule.String()))
+		}
 	})
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%w: %d of %s decided otherwise than expected", errPolicy, failed, count(len(outcomes), "case"))
