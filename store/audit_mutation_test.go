@@ -89,6 +89,7 @@ func (m *spoiled) found(change map[string][]byte) *AuditFault {
 		if err != nil {
 			m.t.Fatal(err)
 		}
+		m.s.renew()
 	}
 	write(func(key string) ([]byte, bool) { return change[key], change[key] != nil })
 	_, v := testKeys()

@@ -61,6 +61,7 @@ func TestVerifyAuditSince(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
+			s.renew()
 		}
 		put(change)
 		_, err := s.VerifyAuditSince(context.Background(), v, saved, nil)

@@ -74,6 +74,7 @@ func (s *Store) writeOutMemory() error {
 	}
 	err := s.db.Update(func(txn *badger.Txn) error { return txn.Set([]byte(keyDropped), present) })
 	if err == nil {
+		s.renew() // to the version just written: what was erased in the one before, nobody can see any more, and merging drops it
 		err = s.db.DropPrefix([]byte(keyDropped))
 	}
 	if err != nil { // half done, it leaves Badger in a state that only opening it again mends

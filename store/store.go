@@ -86,6 +86,9 @@ type Store struct {
 
 	reclaiming sync.Mutex
 
+	sights sync.Mutex
+	latest *snapshot
+
 	mu    sync.Mutex
 	shut  bool
 	users sync.WaitGroup
@@ -127,7 +130,10 @@ func Open(opt Options) (*Store, error) {
 		opt: opt, db: db, log: opt.Log, free: FreeBytes,
 		queue: make(chan *request), chores: make(chan *chore), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	if err := s.begin(); err != nil {
+	s.renew()
+	err = s.begin()
+	s.renew()
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), db.Close())
 	}
 	s.fitCache()
@@ -216,6 +222,7 @@ func (s *Store) Close() error {
 	close(s.closing)
 	<-s.stopped
 	s.users.Wait()
+	s.release(s.latest)
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store %s: %w", s.opt.Dir, err)
 	}
@@ -239,9 +246,9 @@ func (s *Store) View(act func(*Tx) error) error {
 		return err
 	}
 	defer s.users.Done()
-	snap := s.db.NewTransaction(false)
-	defer snap.Discard()
-	tx := &Tx{s: s, snap: snap, now: s.opt.Now()}
+	sn := s.acquire()
+	defer s.release(sn)
+	tx := &Tx{s: s, snap: sn.txn, now: s.opt.Now()}
 	defer tx.end()
 	if err := act(tx); err != nil {
 		return err

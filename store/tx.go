@@ -23,6 +23,7 @@ type Tx struct {
 	s     *Store
 	snap  *badger.Txn
 	under *overlay   // the acts folded before this one; nil in a view
+	base  *overlay   // the fold before, whose commit may still be under way; nil if there is none
 	outer []*overlay // writes of the acts that this nested one is part of, the outermost first
 	own   *overlay   // nil in a view
 	now   time.Time
@@ -259,7 +260,7 @@ func (tx *Tx) scan(prefix, after string, values bool) iter.Seq2[string, []byte] 
 	}
 }
 
-// written is the last write of a key that is still in memory: this act's, the acts' around it, or those folded before.
+// written is the last write of a key that is still in memory: this act's, the acts' around it, those folded before, or the fold before.
 func (tx *Tx) written(key string) (write, bool) {
 	if w, ok := tx.own.get(key); ok {
 		return w, true
@@ -269,7 +270,10 @@ func (tx *Tx) written(key string) (write, bool) {
 			return w, true
 		}
 	}
-	return tx.under.get(key)
+	if w, ok := tx.under.get(key); ok {
+		return w, true
+	}
+	return tx.base.get(key)
 }
 
 // nextWrite is the next key in memory, the later writes before the earlier ones.
@@ -284,6 +288,7 @@ func (tx *Tx) nextWrite(from string, inclusive bool, prefix string) (key string,
 		consider(o)
 	}
 	consider(tx.under)
+	consider(tx.base)
 	return key, w, ok
 }
 

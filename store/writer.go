@@ -18,19 +18,29 @@ type request struct {
 	done  chan error
 }
 
-// writer is the state of the one goroutine that changes the database.
+// writer is the state of the one goroutine that runs acts. While one fold is being made durable by a goroutine of its own, acts are run on the next.
 type writer struct {
 	tree    auditTree // as committed
 	fault   error     // why nothing can be appended to the audit log
 	broken  error     // why nothing can be written any more
 	fold    *fold     // the transaction being filled
-	current *request  // the act being run
+	flying  *fold     // the one whose commit is under way
+	landed  chan landing
+	current *request // the act being run
+}
+
+// landing is how a commit ended.
+type landing struct {
+	err    error // none of the fold's writes was made
+	broken error // why nothing can be written any more
 }
 
 // fold is a transaction that several acts share.
 type fold struct {
-	snap    *badger.Txn // nil if refused
+	snap    *snapshot // nil if refused
+	base    *overlay  // of the fold before, if that may be missing in snap
 	writes  *overlay
+	before  int64 // entries in the audit log without this fold
 	tree    auditTree
 	acts    []*request
 	refusal error // nothing can be written at present
@@ -100,39 +110,48 @@ func (s *Store) write() {
 		}
 		close(s.stopped)
 	}()
-	if w.fold != nil {
-		s.commit()
-	}
 	for {
+		if w.flying == nil && w.fold != nil {
+			if s.fill(); w.flying == nil {
+				s.launch()
+			}
+		}
+		queue := s.queue
+		if w.fold.full() {
+			queue = nil
+		}
 		select {
-		case r := <-s.queue:
-			s.fill(r)
-			s.commit()
+		case r := <-queue:
+			s.run(r)
+		case l := <-w.landed:
+			s.settle(l)
 		case c := <-s.chores:
+			s.finish()
 			c.done <- c.do()
 		case <-s.closing:
+			s.finish()
 			return
 		}
 	}
 }
 
-// fill runs r and whatever else is waiting, until nobody is or the transaction is full.
-func (s *Store) fill(r *request) {
-	w := &s.w
-	s.beginFold()
-	for {
-		s.run(r)
-		if f := w.fold; len(f.acts) >= foldActs || f.writes.bytes >= foldBytes {
-			return
-		}
+// fill runs whatever waits, until nobody does or the transaction is full.
+func (s *Store) fill() {
+	for !s.w.fold.full() {
 		select {
-		case r = <-s.queue:
+		case r := <-s.queue:
+			s.run(r)
 		default:
 			return
 		}
 	}
 }
 
+func (f *fold) full() bool {
+	return f != nil && (len(f.acts) >= foldActs || f.writes.bytes >= foldBytes)
+}
+
+// beginFold begins the next transaction, on top of the one whose commit is under way.
 func (s *Store) beginFold() {
 	w := &s.w
 	w.fold = &fold{writes: newOverlay(), tree: w.tree}
@@ -141,17 +160,25 @@ func (s *Store) beginFold() {
 		w.fold.refusal = fmt.Errorf("%w: %w", ErrFailed, w.broken)
 		return
 	}
-	w.fold.snap = s.db.NewTransaction(false)
+	if w.flying != nil {
+		w.fold.base, w.fold.tree = w.flying.writes, w.flying.tree
+	}
+	w.fold.before = w.fold.tree.size
+	w.fold.snap = s.acquire()
 }
 
 // run runs one act and, if it succeeded, adds its writes to the fold; a fold that would grow beyond what Badger takes is committed
 // first. The act's result is made known when the fold is committed.
 func (s *Store) run(r *request) {
 	w := &s.w
+	if w.fold == nil {
+		s.beginFold()
+	}
 	own, tree, err := s.try(r)
 	if err == nil && own.len() > 0 && !s.fits(w.fold.writes, own) {
-		// The act has seen what is committed now, so its writes stand on the next transaction as well.
-		if err = s.commit(); err == nil {
+		// The act has seen what is on its way now, so its writes stand on the next transaction as well.
+		if err = s.land(); err == nil {
+			s.launch()
 			s.beginFold()
 		}
 	}
@@ -175,7 +202,7 @@ func (s *Store) try(r *request) (*overlay, auditTree, error) {
 	if err := s.checkFree(0, s.floor(r.small)); err != nil {
 		return nil, auditTree{}, err
 	}
-	tx := &Tx{s: s, snap: f.snap, under: f.writes, own: newOverlay(), now: s.opt.Now()}
+	tx := &Tx{s: s, snap: f.snap.txn, under: f.writes, base: f.base, own: newOverlay(), now: s.opt.Now()}
 	defer tx.end()
 	if err := s.call(r, tx); err != nil {
 		return nil, auditTree{}, err
@@ -191,7 +218,7 @@ func (s *Store) try(r *request) (*overlay, auditTree, error) {
 		return nil, auditTree{}, fmt.Errorf("%w: the act changes %d keys and %d bytes, the limit is %d keys and %d bytes: split it",
 			ErrTooLarge, tx.own.len(), tx.own.size, s.db.MaxBatchCount()-commitCount, s.db.MaxBatchSize()-commitSize)
 	}
-	if err := s.checkFree(f.writes.bytes+tx.own.bytes, s.floor(r.small && tx.own.bytes <= smallAct)); err != nil && tx.own.bytes > 0 {
+	if err := s.checkFree(f.bytes()+tx.own.bytes, s.floor(r.small && tx.own.bytes <= smallAct)); err != nil && tx.own.bytes > 0 {
 		return nil, auditTree{}, err
 	}
 	r.hooks = tx.hooks
@@ -222,43 +249,118 @@ func (s *Store) call(r *request, tx *Tx) (err error) {
 	return err
 }
 
-// commit makes the fold durable and tells its acts. An error means that none of its writes was made.
-func (s *Store) commit() error {
+// bytes is what the fold and the one before it are still to write.
+func (f *fold) bytes() int64 {
+	if f.base == nil {
+		return f.writes.bytes
+	}
+	return f.base.bytes + f.writes.bytes
+}
+
+// launch begins to make the fold durable, which the writer does not wait for: the next acts are run meanwhile. No other commit is under way.
+func (s *Store) launch() {
 	w := &s.w
 	f := w.fold
-	w.fold = nil
-	if f == nil {
-		return nil
+	w.fold, w.flying = nil, f
+	landed := make(chan landing, 1)
+	w.landed = landed
+	if f.writes.len() == 0 { // what its acts have seen is durable, as the fold before has landed
+		f.tell(nil)
+		landed <- landing{}
+		return
 	}
-	err := s.commitWrites(f)
-	if f.snap != nil {
-		f.snap.Discard()
-	}
-	if err == nil {
-		w.tree = f.tree
-	}
+	go func() {
+		l := s.commit(f)
+		if l.err == nil {
+			s.renew()
+		}
+		f.tell(l.err)
+		landed <- l
+	}()
+}
+
+// tell tells the fold's acts how they ended. An error means that none of its writes was made.
+func (f *fold) tell(err error) {
 	for _, r := range f.acts {
 		if err != nil {
 			r.err = err
 		}
 		r.done <- r.err
 	}
-	return err
 }
 
-func (s *Store) commitWrites(f *fold) error {
-	if f.writes.len() == 0 {
+// land waits for the commit that is under way, if there is one.
+func (s *Store) land() error {
+	if s.w.flying == nil {
 		return nil
 	}
-	if f.tree.size != s.w.tree.size {
-		checkpoint, err := signCheckpoint(s.opt.Signer, &f.tree)
-		if err != nil {
-			return err
-		}
-		f.writes.set(keyCheckpoint, write{value: checkpoint})
+	l := <-s.w.landed
+	s.settle(l)
+	return l.err
+}
+
+// settle takes note of how a commit ended. Acts that were run on top of one that failed have failed with it.
+func (s *Store) settle(l landing) {
+	w := &s.w
+	f := w.flying
+	w.flying, w.landed = nil, nil
+	s.leave(f)
+	if l.err == nil {
+		w.tree = f.tree
+		return
 	}
+	if l.broken != nil {
+		w.broken = l.broken
+	}
+	if next := w.fold; next != nil {
+		w.fold = nil
+		s.leave(next)
+		next.tell(fmt.Errorf("what was to be written before it could not be: %w", l.err))
+	}
+}
+
+func (s *Store) leave(f *fold) {
+	if f.snap != nil {
+		s.release(f.snap)
+	}
+}
+
+// finish commits all that was run.
+func (s *Store) finish() {
+	_ = s.land()
+	if s.w.fold != nil {
+		s.launch()
+		_ = s.land()
+	}
+}
+
+// commit makes a fold durable, beside the writer: it changes nothing of the fold, nor of the writer's state.
+func (s *Store) commit(f *fold) landing {
 	txn := s.db.NewTransaction(true)
 	defer txn.Discard()
+	if err := s.fillTxn(txn, f); err != nil {
+		return landing{err: err}
+	}
+	if err := txn.Commit(); err != nil {
+		// Whether the bytes reached the disk is unknown, and a second fsync would not tell (the kernel forgets the failure).
+		s.log.Error("store: commit failed, writing stops until a restart", "error", err)
+		return landing{err: fmt.Errorf("%w: %w", ErrFailed, err), broken: err}
+	}
+	s.commits.Add(1)
+	s.acts.Add(int64(len(f.acts)))
+	return landing{}
+}
+
+func (s *Store) fillTxn(txn *badger.Txn, f *fold) error {
+	if f.tree.size != f.before {
+		checkpoint, err := signCheckpoint(s.opt.Signer, &f.tree)
+		if err == nil {
+			err = txn.Set([]byte(keyCheckpoint), checkpoint)
+		}
+		if err != nil {
+			return fmt.Errorf("write the audit log's checkpoint: %w", err)
+		}
+	}
 	for _, block := range f.writes.blocks {
 		for _, key := range block {
 			var err error
@@ -275,13 +377,5 @@ func (s *Store) commitWrites(f *fold) error {
 			}
 		}
 	}
-	if err := txn.Commit(); err != nil {
-		// Whether the bytes reached the disk is unknown, and a second fsync would not tell (the kernel forgets the failure).
-		s.w.broken = err
-		s.log.Error("store: commit failed, writing stops until a restart", "error", err)
-		return fmt.Errorf("%w: %w", ErrFailed, err)
-	}
-	s.commits.Add(1)
-	s.acts.Add(int64(len(f.acts)))
 	return nil
 }
