@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -71,6 +73,32 @@ func (l *lastState) is(stored []byte) bool {
 	return len(stored) > 0 && len(l.stored) == len(stored) && &l.stored[0] == &stored[0]
 }
 
+// heads are the outgoing channels' states as they were decoded last, by key: a channel is asked for its state many times for each time that it changes.
+type heads struct {
+	mu    sync.Mutex
+	known map[string]lastState
+}
+
+func (h *heads) decode(key string, stored []byte) (outState, error) {
+	h.mu.Lock()
+	last := h.known[key]
+	h.mu.Unlock()
+	if len(stored) > 0 && bytes.Equal(last.stored, stored) {
+		return last.state, nil
+	}
+	var st outState
+	if err := json.Unmarshal(stored, &st); err != nil {
+		return outState{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.known == nil {
+		h.known = map[string]lastState{}
+	}
+	h.known[key] = lastState{stored, st}
+	return st, nil
+}
+
 func (tx *Tx) readState(space, peer, channel string, into any) error {
 	key, err := channelKey(space, peer, channel)
 	if err != nil {
@@ -86,7 +114,12 @@ func (tx *Tx) readState(space, peer, channel string, into any) error {
 		return nil
 	}
 	if err == nil {
-		if err = json.Unmarshal(stored, into); err != nil {
+		if isOut {
+			*out, err = tx.s.heads.decode(key, stored)
+		} else {
+			err = json.Unmarshal(stored, into)
+		}
+		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
 	}

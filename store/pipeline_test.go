@@ -112,8 +112,9 @@ func TestActsRunBesideACommit(t *testing.T) {
 		}
 		return nil
 	})
+	flying = <-g.waiting // the second one's
 	g.set(false)
-	(<-g.waiting) <- nil
+	flying <- nil
 	if err := errors.Join(<-second, <-reading); err != nil {
 		t.Fatal(err)
 	}

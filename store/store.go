@@ -88,6 +88,7 @@ type Store struct {
 
 	sights sync.Mutex
 	latest *snapshot
+	heads  heads
 
 	mu    sync.Mutex
 	shut  bool

@@ -48,6 +48,7 @@ type fold struct {
 
 const (
 	foldActs  = 4096     // acts in one transaction
+	firstActs = 16       // in one that nothing keeps from being committed: more acts gather while it is
 	foldBytes = 64 << 20 // bytes of one transaction held in memory, large values included
 	// What a commit adds to the acts' own writes: the checkpoint (a note of a few hundred bytes) and Badger's end mark.
 	commitSize  = 4 << 10
@@ -56,7 +57,7 @@ const (
 
 // Update runs act in the single writer and returns when what it changed is durable. Acts that wait at the same time share one Badger
 // transaction and one fsync, but not their fate: an act that fails or panics leaves nothing behind and harms no other. Each act sees
-// what the acts before it did.
+// what the acts before it did, also while that is still on its way to the disk; should it not get there, what was run on top of it has failed too.
 //
 // act runs on the writer's goroutine: it must do no slow work, and must not call Update (it would wait for itself). Bytes handed to
 // the transaction must not be changed before Update returns. If ctx ends while the act still waits for its turn, it is not run and
@@ -135,9 +136,9 @@ func (s *Store) write() {
 	}
 }
 
-// fill runs whatever waits, until nobody does or the transaction is full.
+// fill runs what waits, as long as that is worth its while: with the first acts on their way to the disk the next ones cost nobody time.
 func (s *Store) fill() {
-	for !s.w.fold.full() {
+	for s.w.fold == nil || len(s.w.fold.acts) < firstActs && !s.w.fold.full() {
 		select {
 		case r := <-s.queue:
 			s.run(r)
