@@ -28,6 +28,7 @@ type Batch struct {
 	Manifest    string // compact JWS
 	Payload     []byte // zstd
 	First, Last uint64
+	Alone       bool // nothing waited behind it when it was read
 }
 
 // compressor works with a window of one batch; the options of both are constants, so that neither fails.
@@ -52,14 +53,18 @@ func (d *Dispatch) batch(ctx context.Context, peer protocol.Country, ch protocol
 		return nil, fmt.Errorf("batch for %s: %w", peer, ErrNotMember)
 	}
 	for {
-		msgs, waiting, err := d.unacknowledged(peer, ch, ahead)
+		msgs, more, err := d.unacknowledged(peer, ch, ahead)
 		if err != nil {
 			return nil, fmt.Errorf("messages for %s (%s): %w", peer, ch, err)
 		}
 		if len(msgs) > 0 {
-			return d.pack(peer, ch, msgs)
+			b, err := d.pack(peer, ch, msgs)
+			if err == nil {
+				b.Alone = !more
+			}
+			return b, err
 		}
-		if !waiting {
+		if !more {
 			return nil, nil
 		}
 		if _, err := d.form(ctx, peer, ch, ahead); err != nil {
@@ -68,8 +73,8 @@ func (d *Dispatch) batch(ctx context.Context, peer protocol.Country, ch protocol
 	}
 }
 
-// unacknowledged reads one batch's worth of messages that are fixed; without any, whether intents wait.
-func (d *Dispatch) unacknowledged(peer protocol.Country, ch protocol.Channel, ahead *uint64) (msgs []store.StoredMessage, waiting bool, err error) {
+// unacknowledged reads one batch's worth of messages that are fixed, and whether more of them, or intents, wait behind.
+func (d *Dispatch) unacknowledged(peer protocol.Country, ch protocol.Channel, ahead *uint64) (msgs []store.StoredMessage, more bool, err error) {
 	after := uint64(0)
 	if ahead != nil {
 		after = *ahead
@@ -78,14 +83,20 @@ func (d *Dispatch) unacknowledged(peer protocol.Country, ch protocol.Channel, ah
 		if err := d.mayExchange(tx, peer); err != nil {
 			return err
 		}
-		if msgs, err = tx.Messages(string(peer), string(ch), after, protocol.MaxBatchCount, batchRoom); err != nil || len(msgs) > 0 {
+		if msgs, err = tx.Messages(string(peer), string(ch), after, protocol.MaxBatchCount, batchRoom); err != nil {
 			return err
 		}
+		if n := len(msgs); n > 0 {
+			head, err := tx.OutHead(string(peer), string(ch))
+			if more = head.Seq > msgs[n-1].Seq; more || err != nil {
+				return err
+			}
+		}
 		intents, err := tx.Intents(string(peer), string(ch), 1)
-		waiting = len(intents) > 0
+		more = len(intents) > 0
 		return err
 	})
-	return msgs, waiting, err
+	return msgs, more, err
 }
 
 // pack signs and compresses messages.

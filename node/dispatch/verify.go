@@ -103,19 +103,21 @@ func (d *Dispatch) openDocuments(list []incoming, keys crypto.KeySet) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	var broken atomic.Value
-	for range min(runtime.GOMAXPROCS(0), len(list)) {
-		wg.Go(func() {
-			defer func() { // a panic belongs to the caller, who contains it
-				if p := recover(); p != nil {
-					broken.CompareAndSwap(nil, fmt.Sprintf("%v\n%s", p, debug.Stack()))
-				}
-			}()
-			for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
-				in := &list[i]
-				in.header, in.opened, in.fault = d.openDocument(in.msg, keys)
+	work := func() {
+		defer func() { // a panic belongs to the caller, who contains it
+			if p := recover(); p != nil {
+				broken.CompareAndSwap(nil, fmt.Sprintf("%v\n%s", p, debug.Stack()))
 			}
-		})
+		}()
+		for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
+			in := &list[i]
+			in.header, in.opened, in.fault = d.openDocument(in.msg, keys)
+		}
 	}
+	for range min(runtime.GOMAXPROCS(0), len(list)) - 1 {
+		wg.Go(work)
+	}
+	work()
 	wg.Wait()
 	if p := broken.Load(); p != nil {
 		panic(p)

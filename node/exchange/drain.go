@@ -46,7 +46,8 @@ func (s *sender) drain(ses *session) error {
 			if !sent && len(d.under) == 0 {
 				return nil
 			}
-			look = sent
+			// What is queued after a batch was read is told by a signal; unless something waited behind it then, there is nothing to look for.
+			look = sent && !d.under[len(d.under)-1].Alone
 			continue
 		}
 		queued := s.queued

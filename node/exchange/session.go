@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -108,9 +109,11 @@ func (ses *session) send(b *dispatch.Batch, follows bool) error {
 	if follows {
 		p.progress += pace.answer
 	}
-	err := protocol.WriteFrame(p, []byte(b.Manifest))
+	var both bytes.Buffer // in one piece: each write wakes the connection here and the reader there
+	both.Grow(len(b.Manifest) + len(b.Payload) + 2*binary.MaxVarintLen64)
+	err := errors.Join(protocol.WriteFrame(&both, []byte(b.Manifest)), protocol.WriteFrame(&both, b.Payload))
 	if err == nil {
-		err = protocol.WriteFrame(p, b.Payload)
+		_, err = p.Write(both.Bytes())
 	}
 	if err != nil {
 		return fmt.Errorf("send batch %d to %d: %w", b.First, b.Last, err)
