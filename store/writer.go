@@ -172,6 +172,11 @@ func (s *Store) beginFold() {
 // first. The act's result is made known when the fold is committed.
 func (s *Store) run(r *request) {
 	w := &s.w
+	select {
+	case l := <-w.landed:
+		s.settle(l)
+	default:
+	}
 	if w.fold == nil {
 		s.beginFold()
 	}
@@ -266,8 +271,8 @@ func (s *Store) launch() {
 	landed := make(chan landing, 1)
 	w.landed = landed
 	if f.writes.len() == 0 { // what its acts have seen is durable, as the fold before has landed
-		f.tell(nil)
 		landed <- landing{}
+		f.tell(nil)
 		return
 	}
 	go func() {
@@ -275,8 +280,8 @@ func (s *Store) launch() {
 		if l.err == nil {
 			s.renew()
 		}
+		landed <- l // first: an act of somebody who knows of a failure is not run on top of it
 		f.tell(l.err)
-		landed <- l
 	}()
 }
 
