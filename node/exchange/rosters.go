@@ -61,6 +61,7 @@ type tidings struct {
 	tried  string // heads of both sides at the last exchange that went well
 
 	theirs atomic.Value // string: what the member said last that it has
+	away   atomic.Int32 // how often it was sent away since it was given documents
 }
 
 // heard notes what the member has; knows tells whether it is what this side has.

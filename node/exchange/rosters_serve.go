@@ -88,7 +88,8 @@ func (l *link) tellRosters(s network.Stream) error {
 	return nil
 }
 
-// give reads the documents that are asked for, as many as fit; none while they go to enough others. free is called once they have gone.
+// give reads the documents that are asked for, as many as fit; none while they go to enough others. free is called once they have gone. Who was sent away
+// a few times is given them all the same: slow or hostile members that take their time must not keep a version from the rest.
 func (l *link) give(q ask, have int) (docs [][]byte, free func(), err error) {
 	free = func() {}
 	if q.After < 0 || q.After >= have {
@@ -98,8 +99,11 @@ func (l *link) give(q ask, have int) (docs [][]byte, free func(), err error) {
 	case l.x.giving <- struct{}{}:
 		free = func() { <-l.x.giving }
 	default:
-		return nil, free, nil
+		if l.tidings.away.Add(1) <= sentAway {
+			return nil, free, nil
+		}
 	}
+	l.tidings.away.Store(0)
 	if docs, err = l.x.o.Rosters.After(q.After); err != nil {
 		free()
 		return nil, func() {}, err

@@ -23,6 +23,7 @@ const (
 	maxRounds    = 64                     // answers in one go
 	rosterServed = 2                      // streams of one member at once
 	givers       = 4                      // members that are given documents at once; the others are given them by these
+	sentAway     = 3                      // times that a member is sent away before it is given them beside those
 )
 
 // ask opens an exchange about rosters.

@@ -124,6 +124,24 @@ func TestRosterIsFetchedOnce(t *testing.T) {
 	}
 }
 
+// Members that take their time with what they are given keep it from nobody else.
+func TestRosterIsGivenBesideSlowMembers(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t, "PT", "ES")
+	f.openMembers(map[protocol.Country]int{"PT": 1, "ES": 3}, 2)
+	pt, es := f.nodes["PT"], f.nodes["ES"]
+	pt.x.dht.Validator = nothing{} // not through the table
+	for range givers {
+		es.x.giving <- struct{}{} // and they never come to an end
+	}
+	es.run()
+	pt.run()
+	eventually(t, "PT has version 3", func() bool { return pt.version() == 3 })
+	if len(es.x.giving) != givers {
+		t.Errorf("%d are given documents", len(es.x.giving))
+	}
+}
+
 func TestDigest(t *testing.T) {
 	a, b := marks([]string{"one", "two"}), marks([]string{"two", "one"})
 	if digest(a) != digest(b) || digest(a) == digest(a[:1]) || digest(nil) != "" || a[0] == a[1] || a[0] != b[1] {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestAlarmsAreAcknowledged(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	f := newFederation(t, dir, "PT", "ES", "FR")
 	pt, es, fr := f.bureaus["PT"], f.bureaus["ES"], f.bureaus["FR"]

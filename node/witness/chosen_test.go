@@ -13,6 +13,7 @@ import (
 // Of seven members two witness each log, and one that the configuration names. A log that was put back is found by the one of them that has seen more, whoever
 // else was there, and all seven know it then.
 func TestChosenWitnesses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	f := newFederation(t, dir, "PT", "ES", "FR", "DE", "IT", "AT", "BE")
 	pt := f.bureaus["PT"]

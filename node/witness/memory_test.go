@@ -21,7 +21,6 @@ type forgetting struct {
 	*federation
 	pt, es, fr *bureau
 	then       rules.Tree // of PT's log, as ES remembers it
-	fork       *history   // that PT could go on with
 }
 
 func newForgetting(t *testing.T, early int) forgetting {
@@ -70,6 +69,7 @@ func (f forgetting) forked(t *testing.T, shown rules.Tree, n int64) []byte {
 
 // A witness that was put back is told so by the first honest log that shows it its own cosignature, asks, and goes on where it was.
 func TestAWitnessIsShownWhatItForgot(t *testing.T) {
+	t.Parallel()
 	f := newForgetting(t, 6)
 	forgot := must(f.es.heldTree("PT"))
 	f.add(time.Minute)
@@ -124,6 +124,7 @@ func (b *bureau) told(words string) (n int) {
 
 // A log that lies hides from a restored witness what it has cosigned; an honest witness does not.
 func TestALogCannotUseAWitnessThatForgot(t *testing.T) {
+	t.Parallel()
 	for name, early := range map[string]int{"of an older state": 6, "of the log at all": 0} {
 		f := newForgetting(t, early)
 		f.es.restored = &protocol.Restored{ID: "00000000000000000000000000000001", At: f.now(), Made: f.now(), Checkpoint: string(must(f.es.store.Checkpoint()))}
@@ -174,6 +175,7 @@ func TestALogCannotUseAWitnessThatForgot(t *testing.T) {
 // The honest logs of a federation are cosigned again by a witness that was restored, also one that has declared a restore of its own meanwhile, and the
 // evidence that it had is told to it again.
 func TestARestoredWitnessRecovers(t *testing.T) {
+	t.Parallel()
 	f := newForgetting(t, 6)
 	// FR has told ES of evidence that ES's copy does not have.
 	f.leave("ES", true)
@@ -221,6 +223,7 @@ func TestARestoredWitnessRecovers(t *testing.T) {
 
 // Of two that were restored together each counts for the other once it has asked the third; and nobody is waited for without end.
 func TestTwoWitnessesForget(t *testing.T) {
+	t.Parallel()
 	f := newForgetting(t, 6)
 	for _, b := range []*bureau{f.es, f.fr} {
 		b.restored = &protocol.Restored{ID: "00000000000000000000000000000004", At: f.now(), Made: f.now(), Checkpoint: string(must(b.store.Checkpoint()))}

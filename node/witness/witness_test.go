@@ -18,6 +18,7 @@ import (
 )
 
 func TestMembersCosignEachOther(t *testing.T) {
+	t.Parallel()
 	f := newFederation(t, t.TempDir(), "PT", "ES", "FR")
 	pt, es, fr := f.bureaus["PT"], f.bureaus["ES"], f.bureaus["FR"]
 	if v, err := pt.Save(t.Context(), desk.Actor{Name: "A", Roles: []string{policy.Auditor}}); !errors.Is(err, desk.ErrNotFound) {
@@ -85,6 +86,7 @@ func TestMembersCosignEachOther(t *testing.T) {
 }
 
 func TestAnOldCopyIsProved(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	f := newFederation(t, dir, "PT", "ES", "FR")
 	pt, es, fr := f.bureaus["PT"], f.bureaus["ES"], f.bureaus["FR"]
@@ -142,6 +144,7 @@ func TestAnOldCopyIsProved(t *testing.T) {
 }
 
 func TestADeclaredRestoreBeginsAnEpoch(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	f := newFederation(t, dir, "PT", "ES", "FR")
 	pt, es, fr := f.bureaus["PT"], f.bureaus["ES"], f.bureaus["FR"]
@@ -207,6 +210,7 @@ func TestADeclaredRestoreBeginsAnEpoch(t *testing.T) {
 
 // A witness that was away for two restores is told of the one that explains what it holds.
 func TestTwoRestoresMissed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	f := newFederation(t, dir, "PT", "ES", "FR")
 	pt, es, fr := f.bureaus["PT"], f.bureaus["ES"], f.bureaus["FR"]
@@ -251,6 +255,7 @@ func TestTwoRestoresMissed(t *testing.T) {
 }
 
 func TestPace(t *testing.T) {
+	t.Parallel()
 	f := newFederation(t, t.TempDir(), "PT", "ES", "FR")
 	pt := f.bureaus["PT"]
 	talk, asked := pt.o.Talk, map[protocol.Country]int{}
@@ -293,6 +298,7 @@ func TestPace(t *testing.T) {
 }
 
 func TestNobodyIsHarmed(t *testing.T) {
+	t.Parallel()
 	f := newFederation(t, t.TempDir(), "PT", "ES", "FR")
 	pt, es, fr := f.bureaus["PT"], f.bureaus["ES"], f.bureaus["FR"]
 	pt.grow(5)
@@ -384,6 +390,7 @@ func must[T any](v T, err error) T {
 
 // A hostile witness cannot make an honest log look bad: it shows what it likes, and gets nothing that contradicts.
 func TestAHostileWitnessGetsNoEvidence(t *testing.T) {
+	t.Parallel()
 	f := newFederation(t, t.TempDir(), "PT", "ES")
 	pt, es := f.bureaus["PT"], f.bureaus["ES"]
 	pt.grow(9)
