@@ -227,9 +227,6 @@ func (x *Exchange) fetching(ctx context.Context) (done func()) {
 
 // swapAddresses learns the announcements that the member knows and this side does not, and gives it those that it lacks.
 func (l *link) swapAddresses(ctx context.Context, c network.Conn, t tell) error {
-	if len(t.Marks) == 0 && t.Digest == "" {
-		return nil
-	}
 	r := l.x.o.Rosters
 	if t.Digest == l.x.known().digest {
 		return nil

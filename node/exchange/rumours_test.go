@@ -142,6 +142,26 @@ func TestRosterIsGivenBesideSlowMembers(t *testing.T) {
 	}
 }
 
+// The first announcement of all goes to members that know none, without the table and without any other news.
+func TestFirstAnnouncementIsTold(t *testing.T) {
+	t.Parallel()
+	f := newFederation(t, "PT", "ES")
+	c := f.openMembers(map[protocol.Country]int{"PT": 1, "ES": 1}, 0)
+	pt, es := f.nodes["PT"], f.nodes["ES"]
+	pt.x.dht.Validator, es.x.dht.Validator = nothing{}, nothing{}
+	es.run()
+	pt.run()
+	eventually(t, "both have said that they have the same", func() bool {
+		return f.connected("PT", "ES") && pt.x.link("ES").tidings.knows(pt.x.news()) && es.x.link("PT").tidings.knows(es.x.news())
+	})
+	record, err := roster.SignAddresses(roster.AddressRecord{Country: "ES", Addresses: es.x.Addresses(), Issued: time.Now().Add(time.Second), Until: f.begun.AddDate(0, 6, 0)}, es.keys.Signer())
+	c.ok(err)
+	if _, err := es.members.Announce(context.Background(), chief, "", record); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "PT knows where ES is", func() bool { return len(pt.members.Announcements(time.Now())) == 1 })
+}
+
 func TestDigest(t *testing.T) {
 	a, b := marks([]string{"one", "two"}), marks([]string{"two", "one"})
 	if digest(a) != digest(b) || digest(a) == digest(a[:1]) || digest(nil) != "" || a[0] == a[1] || a[0] != b[1] {
