@@ -99,8 +99,12 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 				return nil, err
 			}
 			if tx.Audited() == 0 { // what was done before is shown again
+				of := a
+				if _, err := of.describe(tx); err != nil { // named as the act's own entry would, not as the person typed it
+					return nil, err
+				}
 				tx.Audit(protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: protocol.ActConsult, Decision: "permit", Ground: "unchanged"},
-					AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: a.Resource.Type, Object: a.Resource.ID, Event: string(a.Action) + ": nothing changed", Purpose: a.Purpose}})
+					AuditBody: protocol.AuditBody{Actor: a.Actor.Name, Kind: of.Resource.Type, Object: of.Resource.ID, Event: string(a.Action) + ": nothing changed", Purpose: a.Purpose}})
 			}
 			return json.Marshal(v)
 		})
