@@ -24,6 +24,10 @@ const (
 	ActAdminister AuditAction = "administer"
 )
 
+// AuditActions are the words of all audit actions.
+var AuditActions = []string{string(ActCollect), string(ActAlter), string(ActConsult), string(ActDisclose), string(ActReceive), string(ActCombine), string(ActErase),
+	string(ActDeny), string(ActAdminister)}
+
 // AuditHeader is the part of an audit entry that outlives the erasure of its body: enough to count what was done, towards
 // whom and on what ground, nothing that names a person or an object.
 type AuditHeader struct {

@@ -48,6 +48,9 @@ type auditReconcileCmd struct {
 }
 
 func (c *auditReconcileCmd) Run(a *app) error {
+	if err := checkPicture(c.Picture); err != nil {
+		return err
+	}
 	r, err := c.reconcile(a)
 	if err != nil {
 		return err

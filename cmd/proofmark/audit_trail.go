@@ -25,6 +25,10 @@ func (c *auditQueryCmd) trail(a *app) error {
 }
 
 func printTrail(w io.Writer, t *control.Trail) {
+	if t.Exhibit == "" && len(t.Countries)+len(t.People)+len(t.Erased) == 0 {
+		fmt.Fprintf(w, "%s is unknown to this node and to its log: no exhibit has this number, and no object this id. Check how it is written.\n", printable(t.Ref))
+		return
+	}
 	name := t.Ref
 	if t.Number != "" {
 		name = fmt.Sprintf("%s, case %s", t.Number, t.Case)
@@ -35,7 +39,7 @@ func printTrail(w io.Writer, t *control.Trail) {
 	}
 	for _, c := range t.Countries {
 		var counts []string
-		for _, what := range []string{"received", "confirmed", "asked", "answered", "refused", "withdrawn", "erased", "compared"} {
+		for _, what := range []string{"received", "confirmed", "asked", "answered", "refused", "withdrawn", "erased", "viewed here", "combined here", "handled here"} {
 			if n := c.Counts[what]; n > 0 {
 				counts = append(counts, fmt.Sprintf("%d %s", n, what))
 			}

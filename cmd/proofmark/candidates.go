@@ -93,6 +93,9 @@ type candidatesShowCmd struct {
 }
 
 func (c *candidatesShowCmd) Run(a *app) error {
+	if err := checkPicture(c.Picture); err != nil {
+		return err
+	}
 	if c.Picture != "" {
 		drawn, err := ask[ballistics.Picture](a, "candidates.picture", control.Ref{Ref: c.Pair})
 		if err != nil {

@@ -25,6 +25,9 @@ type compareCmd struct {
 }
 
 func (c *compareCmd) Run(a *app) error {
+	if err := checkPicture(c.Picture); err != nil {
+		return err
+	}
 	roi, err := correlate.ParseROI(c.ROI)
 	if err != nil {
 		return fmt.Errorf("--roi: %w", err)

@@ -21,6 +21,9 @@ type demoCmd struct {
 }
 
 func (c *demoCmd) Run(a *app) error {
+	if err := checkPicture(c.Picture); err != nil {
+		return err
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("the demo starts this program again as daemon: %w", err)

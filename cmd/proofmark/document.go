@@ -92,7 +92,7 @@ func printDocument(w io.Writer, d *dispatch.Shown) {
 	if len(d.Body) > 0 {
 		var body bytes.Buffer
 		if json.Indent(&body, d.Body, "  ", "  ") == nil {
-			fmt.Fprintf(w, "\n  %s\n", printableLines(body.String()))
+			fmt.Fprintf(w, "\n  %s\n", printableLines(withoutBytes(body.String())))
 		}
 	}
 	if len(d.Deliveries) == 0 {

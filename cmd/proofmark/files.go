@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // readFile reads a file that a person named, up to limit bytes; its size is checked before it is read. Errors say which file and what it is for.
@@ -33,6 +34,14 @@ func readFile(what, path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %s has more than %d bytes", what, path, limit)
 	}
 	return b, nil
+}
+
+// checkPicture refuses names under which programs would take a drawing for something else; no name is none to draw into.
+func checkPicture(path string) error {
+	if ext := filepath.Ext(path); path != "" && !strings.EqualFold(ext, ".svg") {
+		return fmt.Errorf("%s: pictures are drawn as SVG: choose a name that ends in .svg", printable(path))
+	}
+	return nil
 }
 
 // newFile is one file that must not exist yet.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
@@ -148,7 +147,7 @@ func (a *app) showOperation(o *operations.View, err error) error {
 		for i, m := range o.Members {
 			since := "–"
 			if !m.Since.IsZero() {
-				since = m.Since.UTC().Format(time.RFC3339)
+				since = stamp(m.Since)
 			}
 			rows[i] = []string{string(m.Country), m.State, since, orDash(m.Reason)}
 		}

@@ -215,6 +215,12 @@ const staleCosignature = 3 * time.Hour
 func witnessFindings(s control.Status) []node.Finding {
 	var out []node.Finding
 	for _, text := range s.Witness.Alarms {
+		if strings.HasPrefix(text, "the audit log of "+string(s.Country)+" ") { // this node's own: there is no other bureau to call
+			out = append(out, node.Finding{Check: "witness", Grade: node.Bad, Says: strings.ToUpper(text[:1]) + text[1:] + ".",
+				Do: "That is this node's own log: an old copy of its database runs here, or a second copy elsewhere. Stop the node before anything else is done with it, bring it back " +
+					"with `proofmark restore` from the newest backup made before that, and tell the other members; `proofmark witness show " + string(s.Country) + "` has the proof."})
+			continue
+		}
 		out = append(out, node.Finding{Check: "witness", Grade: node.Bad, Says: strings.ToUpper(text[:1]) + text[1:] + ".",
 			Do: "proofmark witness show COUNTRY has the proof; call that bureau. Once it is known what happened: proofmark witness acknowledge COUNTRY --why TEXT"})
 	}

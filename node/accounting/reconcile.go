@@ -16,7 +16,7 @@ import (
 const patience = 5
 
 // Reconcile compares this country's log of the channels with a member with that member's, whose statement is fetched now. A failure of the connection
-// goes on where it broke off. progress is told the entries of the member's log that were gone through, of all four lanes.
+// goes on where it broke off. progress is told the entries of the member's log that were gone through, as if its four lanes were one.
 func (s *Service) Reconcile(ctx context.Context, who desk.Actor, with protocol.Country, progress func(done, total int64)) (*proof.Reconciliation, error) {
 	if err := s.oversee(ctx, who, with, "log reconciled with that of a member"); err != nil {
 		return nil, err
@@ -88,7 +88,8 @@ func (s *Service) fetch(ctx context.Context, trust *proof.Trust, with protocol.C
 		if err != nil {
 			return nil, fmt.Errorf("statement of %s: %w", with, err)
 		}
-		progress(g.Through(), g.Size*int64(len(proof.Lanes)))
+		progress(g.Through()/int64(len(proof.Lanes)), g.Size)
 	}
+	progress(g.Size, g.Size)
 	return g, nil
 }

@@ -34,6 +34,10 @@ func (s *Service) ReleaseLead(ctx context.Context, who desk.Actor, key, pair, na
 			return nil, err
 		}
 		if lead != nil && lead.Sent != nil && lead.Sent.Retracted.IsZero() {
+			if narrative != "" && narrative != lead.Sent.Body.Narrative {
+				return nil, desk.Conflict("lead %s was released on %s by %s with another narrative, and stands as it was sent: `proofmark lead retract %s`, and release it again, or say it to the bureau of %s",
+					lead.Sent.Body.Number, lead.Sent.At.Format(time.DateOnly), lead.Sent.By, c.Pair[:12], lead.Counterpart)
+			}
 			return lead, nil // released before
 		}
 		if lead != nil && lead.Counterpart != c.Country {

@@ -189,6 +189,12 @@ func TestLeadOvertakesItsSignature(t *testing.T) {
 	if _, err := pt.ReleaseLead(t.Context(), exam1, "", pair, "same tool"); err != nil {
 		t.Fatal(err)
 	}
+	if l, err := pt.ReleaseLead(t.Context(), exam1, "", pair, "same tool"); err != nil || l.Sent == nil {
+		t.Errorf("said twice: %v", err)
+	}
+	if _, err := pt.ReleaseLead(t.Context(), exam1, "", pair, "another tool"); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "lead retract") {
+		t.Errorf("another narrative was taken for sent: %v", err)
+	}
 	carry(t, pt, es, protocol.Urgent)
 	if l := es.lead(pair); l.State != LeadReceived || l.Received.Body.Caveat != protocol.Caveat || l.Received.Body.CaseReference != "PT-1" {
 		t.Errorf("ES holds %+v", l)

@@ -41,7 +41,7 @@ type TrailCountry struct {
 
 // TrailEvent is one entry of the log.
 type TrailEvent struct {
-	What string `json:"what"` // received, confirmed, asked, answered, refused, withdrawn, erased or compared: what became of it, seen from the country
+	What string `json:"what"` // received, confirmed, asked, answered, refused, withdrawn or erased: what became of it, seen from the country; viewed, combined or handled here: what this bureau did that has to do with the country
 	store.AuditRecord
 }
 
@@ -133,11 +133,11 @@ func (t *Trail) records(ctx context.Context, s *store.Store) ([]store.AuditRecor
 	return slices.SortedFunc(maps.Values(found), func(a, b store.AuditRecord) int { return cmp.Compare(a.Index, b.Index) }), nil
 }
 
-// sort puts each entry to its country, or to the person of this bureau.
+// sort puts each entry to its country, and to the person of this bureau who made it.
 func (t *Trail) sort(records []store.AuditRecord) {
 	countries, people := map[string]int{}, map[string]int{}
 	for _, r := range records {
-		if r.Counterpart == "" {
+		if r.Actor != "" {
 			at, known := people[r.Actor]
 			if !known {
 				at, people[r.Actor] = len(t.People), len(t.People)
@@ -145,6 +145,8 @@ func (t *Trail) sort(records []store.AuditRecord) {
 			}
 			p := &t.People[at]
 			p.First, p.Last, p.Entries = earlier(p.First, r.Time), later(p.Last, r.Time), p.Entries+1
+		}
+		if r.Counterpart == "" {
 			continue
 		}
 		at, known := countries[r.Counterpart]
@@ -181,8 +183,12 @@ func whatBecame(e *protocol.AuditEntry) string {
 		return "asked"
 	case e.Action == protocol.ActReceive:
 		return "answered"
+	case e.Action == protocol.ActConsult:
+		return "viewed here"
+	case e.Action == protocol.ActCombine:
+		return "combined here"
 	}
-	return "compared"
+	return "handled here"
 }
 
 func earlier(a, b time.Time) time.Time {

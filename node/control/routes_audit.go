@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"proofmark/node/desk"
@@ -141,6 +143,29 @@ func (s *Server) auditCheckpoint(ctx context.Context, c call, _ None) (AuditChec
 	})
 }
 
+// check refuses words that no entry can have: to such a question "no entry fits" would be taken for an answer.
+func (r *AuditRequest) check() error {
+	if _, err := protocol.ParseCountry(r.Counterpart); r.Counterpart != "" && err != nil {
+		return desk.Invalid("counterpart: %v", err)
+	}
+	for _, c := range []struct {
+		name, word string
+		known      []string
+	}{
+		{"action", r.Action, protocol.AuditActions},
+		{"decision", r.Decision, []string{"permit", "deny"}},
+		{"handling", r.Handling, protocol.HandlingCodes},
+	} {
+		if c.word != "" && !slices.Contains(c.known, c.word) {
+			return desk.Invalid("%s: %.40q is none of %s", c.name, c.word, strings.Join(c.known, ", "))
+		}
+	}
+	if !r.Since.IsZero() && !r.Until.IsZero() && !r.Since.Before(r.Until) {
+		return desk.Invalid("the period ends (%s) before it begins (%s)", r.Until.Format(time.DateOnly), r.Since.Format(time.DateOnly))
+	}
+	return nil
+}
+
 // query is the part of a request that selects.
 func (r *AuditRequest) query() store.AuditQuery {
 	return store.AuditQuery{Actor: r.Actor, Action: r.Action, Object: r.Object, Counterpart: r.Counterpart, Decision: r.Decision, Ground: r.Ground, Kind: r.Kind,
@@ -148,6 +173,9 @@ func (r *AuditRequest) query() store.AuditQuery {
 }
 
 func (s *Server) auditFind(ctx context.Context, c call, r AuditRequest) (*AuditFound, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
 	asked, err := json.Marshal(r)
 	if err != nil {
 		return nil, err

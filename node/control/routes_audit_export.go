@@ -38,6 +38,9 @@ func (s *Server) routeAuditExport(mux *http.ServeMux) {
 
 // auditExport writes the chosen entries as an extract, from one snapshot of the log. The export's own entry is in the checkpoint beside it.
 func (s *Server) auditExport(ctx context.Context, c call, r ExportRequest, w io.Writer) (*Exported, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
 	asked, err := json.Marshal(r)
 	if err != nil {
 		return nil, err

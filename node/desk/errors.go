@@ -81,12 +81,12 @@ func forbidden(a Act, dec policy.Decision) error {
 	if len(a.Actor.Roles) > 0 {
 		who += " (" + strings.Join(a.Actor.Roles, ", ") + ")"
 	}
-	why := "no policy permits it"
+	why, todo := "no policy permits it", "Ask somebody whose role allows it, or the administrator for the role."
 	switch {
 	case len(dec.Errors) > 0:
 		why = "the policy could not be evaluated: " + strings.Join(dec.Errors, "; ")
 	case len(dec.Policies) > 0:
-		why = "forbidden by " + strings.Join(PolicyRefs(dec), ", ")
+		why, todo = "forbidden by "+strings.Join(PolicyRefs(dec), ", "), "A further role does not change that: ask somebody to whom it does not apply."
 	}
-	return Forbidden("%s may not do %s: %s. Ask somebody whose role allows it, or the administrator for the role.", who, a.Action, why)
+	return Forbidden("%s may not do %s: %s. %s", who, a.Action, why, todo)
 }
