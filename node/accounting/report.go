@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 	"time"
 
 	"proofmark/crypto"
@@ -131,17 +132,33 @@ func period(tx *store.Tx, r ReportRequest, since, until time.Time) (first, end i
 			break
 		}
 	}
+	if first == end { // nothing is of these days: the neighbours are the entries between which it would lie
+		n := sort.Search(int(size), func(i int) bool {
+			day, derr := dayOf(tx, int64(i))
+			err = errors.Join(err, derr)
+			return derr != nil || day >= r.From
+		})
+		if err != nil {
+			return 0, 0, err
+		}
+		first, end = int64(n), int64(n)
+	}
 	return max(first-1, 0), min(end+1, size), nil
 }
 
 func within(tx *store.Tx, index int64, r ReportRequest) (bool, error) {
+	day, err := dayOf(tx, index)
+	return day >= r.From && day < r.To, err
+}
+
+func dayOf(tx *store.Tx, index int64) (string, error) {
 	leaf, err := tx.AuditLeaf(index)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	var h protocol.AuditHeader
 	if err := json.Unmarshal(leaf.Header, &h); err != nil {
-		return false, fmt.Errorf("audit entry %d: header: %w", index, err)
+		return "", fmt.Errorf("audit entry %d: header: %w", index, err)
 	}
-	return h.Day >= r.From && h.Day < r.To, nil
+	return h.Day, nil
 }
