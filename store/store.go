@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,13 +132,13 @@ func Open(opt Options) (*Store, error) {
 		opt: opt, db: db, log: opt.Log, free: FreeBytes,
 		queue: make(chan *request), chores: make(chan *chore), closing: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	s.fitCache()
 	s.renew()
 	err = s.begin()
 	s.renew()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), db.Close())
 	}
-	s.fitCache()
 	go s.write()
 	return s, nil
 }
@@ -260,13 +261,19 @@ func (s *Store) View(act func(*Tx) error) error {
 // Commits is the number of transactions committed since Open: with many writers far fewer than acts.
 func (s *Store) Commits() int64 { return s.commits.Load() }
 
-// badgerLog passes on what Badger complains about; its informational chatter stays out of the node's log.
+// badgerLog passes on what Badger complains about; its informational chatter stays out of the node's log, and so does what it thinks of the cache of blocks,
+// whose size is chosen: whoever reads a whole log finds nothing in it.
 type badgerLog struct{ log *slog.Logger }
 
-func (l badgerLog) Errorf(f string, a ...any)   { l.log.Error("badger: " + trimLine(f, a)) }
-func (l badgerLog) Warningf(f string, a ...any) { l.log.Warn("badger: " + trimLine(f, a)) }
-func (l badgerLog) Infof(string, ...any)        {}
-func (l badgerLog) Debugf(string, ...any)       {}
+func (l badgerLog) Errorf(f string, a ...any) { l.log.Error("badger: " + trimLine(f, a)) }
+func (l badgerLog) Warningf(f string, a ...any) {
+	line := trimLine(f, a)
+	if !strings.HasPrefix(line, "Block cache might be too small") && !strings.HasPrefix(line, "Cache life expectancy") {
+		l.log.Warn("badger: " + line)
+	}
+}
+func (l badgerLog) Infof(string, ...any)  {}
+func (l badgerLog) Debugf(string, ...any) {}
 
 func trimLine(format string, args []any) string {
 	return string(bytes.TrimSpace(fmt.Appendf(nil, format, args...)))
