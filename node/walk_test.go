@@ -118,7 +118,7 @@ func (w *walk) since(index int64) []store.AuditRecord {
 	if size == index {
 		return nil
 	}
-	list, err := w.pt.node.store.QueryAudit(w.t.Context(), store.AuditQuery{Limit: int(size - index)})
+	list, err := w.pt.node.store.QueryAudit(w.t.Context(), store.AuditQuery{Limit: int(size-index) + 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -158,6 +158,7 @@ func (w *walk) step(r row) {
 	}
 	w.strangers(r)
 	w.refused(r)
+	w.mangled(r)
 	for _, letter := range r.roles {
 		w.permitted(r, letter)
 	}

@@ -184,7 +184,7 @@ func receive[Req any](s *Server, w http.ResponseWriter, r *http.Request, name st
 	if barred {
 		c.object, err = ask.glance(r, upload)
 	} else {
-		req, err = read[Req](r, &c, ask, needsSession, upload)
+		req, err = read[Req](r, &c, name, ask, needsSession, upload)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return c, req, desk.Invalid("the command did not arrive whole within %v, and nothing was done: send it again", within)
@@ -278,7 +278,7 @@ func justification(r *http.Request) (string, error) {
 }
 
 // read takes in a command's JSON and, of an upload, the file.
-func read[Req any](r *http.Request, c *call, ask question, needsSession, upload bool) (req Req, err error) {
+func read[Req any](r *http.Request, c *call, name string, ask question, needsSession, upload bool) (req Req, err error) {
 	limit := int64(maxOpen)
 	if needsSession {
 		limit = MaxRequest
@@ -295,6 +295,9 @@ func read[Req any](r *http.Request, c *call, ask question, needsSession, upload 
 		return req, err
 	}
 	if err := protocol.CheckJSON(b, int(limit), protocol.MaxDepth); err != nil {
+		return req, desk.Invalid("request: %v", err)
+	}
+	if err := checkTexts(name, b); err != nil {
 		return req, desk.Invalid("request: %v", err)
 	}
 	dec := json.NewDecoder(strings.NewReader(string(b)))
