@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"proofmark/crypto/roster"
 	"proofmark/node"
@@ -85,7 +87,7 @@ func (a *app) federation(s control.Status) []node.Finding {
 		}
 		out = append(out, node.Finding{Check: "roster", Grade: node.Good, Says: version + ", and lists this node's keys."})
 	}
-	peers, err := ask[[]exchange.PeerStatus](a, "peers", control.None{})
+	peers, err := a.settledPeers()
 	if err != nil {
 		return append(out, node.Finding{Check: "members", Grade: node.Warn, Says: err.Error()})
 	}
@@ -93,6 +95,23 @@ func (a *app) federation(s control.Status) []node.Finding {
 		out = append(out, memberFinding(p))
 	}
 	return out
+}
+
+// settledPeers asks for the members, and for a few seconds again while something was wrong a moment ago with one that is connected: of two nodes that were just
+// started, or took in another roster, one closes what the other opened too early.
+func (a *app) settledPeers() (peers []exchange.PeerStatus, err error) {
+	for range 6 {
+		peers, err = ask[[]exchange.PeerStatus](a, "peers", control.None{})
+		if err != nil || !slices.ContainsFunc(peers, func(p exchange.PeerStatus) bool { return p.Connected && p.LastError != "" }) {
+			break
+		}
+		select {
+		case <-a.ctx.Done():
+			return peers, a.ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	return peers, err
 }
 
 // noticeFindings say what waits for people: a warning where something lapses, is overdue or refused unless somebody acts.
