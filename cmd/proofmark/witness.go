@@ -147,7 +147,7 @@ func (c *witnessShowCmd) Run(a *app) error {
 			fmt.Fprintf(w, "\nA restore was declared, seen here %s:\nbefore\n%safter\n%sthe declaration\n%s", stamp(r.At), quoted(r.First), quoted(r.Then), quoted(r.Head))
 		}
 		if v.Alarms > 0 {
-			fmt.Fprintf(w, "\nCall the bureau of %s: either an old copy of its database runs, which it has to declare (proofmark restore), or somebody has rewritten its log.\nOnce that is known: proofmark witness acknowledge %s --why TEXT\n", v.Country, v.Country)
+			fmt.Fprintf(w, "\nCall the bureau of %s: either an old copy of its database runs, which it has to declare (proofmark restore), or somebody has rewritten its log.\nOnce that is known: proofmark witness acknowledge %s --why TEXT. A restore that it declares is then taken here, wherever its backup ended.\n", v.Country, v.Country)
 		}
 	})
 }
@@ -218,7 +218,8 @@ func witnessFindings(s control.Status) []node.Finding {
 		if strings.HasPrefix(text, "the audit log of "+string(s.Country)+" ") { // this node's own: there is no other bureau to call
 			out = append(out, node.Finding{Check: "witness", Grade: node.Bad, Says: strings.ToUpper(text[:1]) + text[1:] + ".",
 				Do: "That is this node's own log: an old copy of its database runs here, or a second copy elsewhere. Stop the node before anything else is done with it, bring it back " +
-					"with `proofmark restore` from the newest backup made before that, and tell the other members; `proofmark witness show " + string(s.Country) + "` has the proof."})
+					"with `proofmark restore` from the newest backup made before that (if there is none: a backup of what is here), and tell the other members. Where the backup already has " +
+					"another history than they witnessed, somebody there has to acknowledge the alarm; `proofmark witness show " + string(s.Country) + "` has the proof."})
 			continue
 		}
 		out = append(out, node.Finding{Check: "witness", Grade: node.Bad, Says: strings.ToUpper(text[:1]) + text[1:] + ".",

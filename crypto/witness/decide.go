@@ -42,10 +42,12 @@ type Offer struct {
 }
 
 // Decide is the rule of a witness, after c2sp.org/tlog-witness: held is what it holds of this log (Empty: nothing yet), and excused tells of a restore's id
-// whether the log has declared it here before, in a head that was cosigned: a restore explains one contradiction, not the next one too.
+// whether the log has declared it here before, in a head that was cosigned: a restore explains one contradiction, not the next one too. A restore that went back
+// behind what is held explains by itself that this is gone. One whose backup already had another history does so only where people have agreed: where they have
+// acknowledged every contradiction of this log that is known here.
 //
 // The one who calls must keep the new checkpoint, durably and before anybody sees the cosignature, in the same transaction in which held was read.
-func Decide(held Tree, excused func(restore string) bool, o Offer) (Verdict, error) {
+func Decide(held Tree, excused func(restore string) bool, agreed bool, o Offer) (Verdict, error) {
 	if err := o.check(); err != nil {
 		return Refuse, err
 	}
@@ -53,7 +55,7 @@ func Decide(held Tree, excused func(restore string) bool, o Offer) (Verdict, err
 		return Conflict, nil
 	}
 	v := judge(held, o)
-	if r := o.Head.Restored; v.Contradicts() && r != nil && r.Base.N < held.N && r.Base.N <= o.New.N && !excused(r.ID) {
+	if r := o.Head.Restored; v.Contradicts() && r != nil && (r.Base.N < held.N || agreed) && r.Base.N <= o.New.N && !excused(r.ID) {
 		return Reset, nil
 	}
 	return v, nil

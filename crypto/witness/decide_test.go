@@ -73,14 +73,23 @@ func TestDecide(t *testing.T) {
 		"a restore explains once":       {held, first, restored(pt.offer(t, forked, 15, held), first, 10), Rollback},
 		"and no fork before its base":   {held, "", restored(pt.offer(t, forked, 30, held), first, 20), Fork},
 		"and nothing behind its backup": {held, "", restored(pt.offer(t, forked, 15, held), first, 16), Rollback},
+		"and no rewriting before it":    {held, "", restored(pt.offer(t, forked, 30, held), first, 25), Fork},
 		"and a conflict is one":         {held, "", restored(pt.offer(t, forked, 15, log.at(15)), first, 10), Conflict},
 	} {
-		got, err := Decide(tc.held, func(id string) bool { return id == tc.excused }, tc.offer)
+		got, err := Decide(tc.held, func(id string) bool { return id == tc.excused }, false, tc.offer)
 		if got != tc.want || (err != nil) != (tc.want == Refuse) {
 			t.Errorf("%s: %v, %v; want %v", name, got, err, tc.want)
 		}
 		if err != nil && !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v", name, err)
+		}
+		// Where people have agreed, a restore that is new here explains each contradiction; nothing else changes.
+		want := tc.want
+		if r := tc.offer.Head.Restored; want.Contradicts() && r != nil && r.ID != tc.excused && r.Base.N <= tc.offer.New.N {
+			want = Reset
+		}
+		if got, _ := Decide(tc.held, func(id string) bool { return id == tc.excused }, true, tc.offer); got != want {
+			t.Errorf("%s, agreed: %v; want %v", name, got, want)
 		}
 		// What contradicts is evidence that everybody can check, and nothing else is.
 		e := NewEvidence(pt.checkpoint(t, tc.held), pt.sign(t, tc.offer.Head), tc.offer)
@@ -133,7 +142,7 @@ func TestWitnessNeverCosignsTwoHistories(test *testing.T) {
 				id := fmt.Sprintf("%032x", rapid.IntRange(0, 2).Draw(t, "restore"))
 				o.Head.Restored = &Restored{ID: id, Base: log.at(rapid.Int64Range(0, 48).Draw(t, "base"))}
 			}
-			v, _ := Decide(held, func(id string) bool { return excused[id] }, o)
+			v, _ := Decide(held, func(id string) bool { return excused[id] }, false, o)
 			if v != Cosign && v != Reset {
 				continue
 			}

@@ -109,3 +109,63 @@ func TestAlarmsAreAcknowledged(t *testing.T) {
 		t.Errorf("%d pieces are kept", len(v.Evidence))
 	}
 }
+
+// A node whose old copy went on beyond what was witnessed has no backup that it could bring back without having written another history. Once people at its
+// witnesses have acknowledged that, a restore that it declares begins a new epoch.
+func TestARestoreExplainsWhatPeopleAcknowledged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := newFederation(t, dir, "PT", "ES")
+	pt, es := f.bureaus["PT"], f.bureaus["ES"]
+	auditor := desk.Actor{Name: "xavier", Roles: []string{policy.Auditor}, Justification: "Lisbon put a wrong disk back; told by telephone, ticket 78"}
+	pt.grow(10)
+	f.turn()
+	old := filepath.Join(dir, "old")
+	pt.copyTo(old)
+	pt.grow(10)
+	f.turn()
+	lost := pt.size()
+	pt.putBack(old)
+	pt.grow(30) // beyond all that is lost
+	f.turn()
+	if v := es.view("PT"); v.Alarms != 1 || v.Size != lost {
+		t.Fatalf("forked: %+v", v)
+	}
+	declare := func(id string) {
+		c, err := pt.store.Checkpoint()
+		check(t, err)
+		pt.restored = &protocol.Restored{ID: id, At: f.now(), Made: f.now(), Checkpoint: string(c)}
+		check(t, pt.settleOwn(t.Context()))
+		pt.grow(3)
+		f.turn()
+		f.turn()
+	}
+	declare("00000000000000000000000000000001")
+	if v := es.view("PT"); v.Alarms == 0 || v.Size != lost || len(v.Restores) != 0 {
+		t.Fatalf("its backup has another history than what was witnessed, and nobody has agreed: %+v", v)
+	}
+	if _, err := es.Acknowledge(t.Context(), auditor, "k", "PT"); err != nil {
+		t.Fatal(err)
+	}
+	pt.grow(1)
+	f.turn()
+	f.turn()
+	v := es.view("PT")
+	if v.Alarms != 0 || v.Size != pt.size() || len(v.Restores) != 1 || len(v.Evidence) == 0 || v.Evidence[0].Explained != pt.restored.ID {
+		t.Fatalf("acknowledged: %+v", v)
+	}
+	if s := pt.state(); !s.Cosigned.Enough {
+		t.Errorf("PT: %+v", s)
+	}
+	// What was agreed to is explained now: another copy is another alarm.
+	again := filepath.Join(dir, "again")
+	pt.copyTo(again)
+	pt.grow(5)
+	f.turn()
+	pt.putBack(again)
+	pt.grow(9)
+	f.turn()
+	if v := es.view("PT"); v.Alarms == 0 {
+		t.Errorf("put back again: %+v", v)
+	}
+}

@@ -69,7 +69,7 @@ func (s *Service) rule(tx *store.Tx, ring *rules.Keyring, r *roster.Roster, log 
 	if out.at >= 0 {
 		excused = func(string) bool { return false } // a restore that explained what is held explains what was held before this node forgot it
 	}
-	if out.verdict, err = rules.Decide(tree, excused, o); err != nil {
+	if out.verdict, err = rules.Decide(tree, excused, agreed(tx, log), o); err != nil {
 		return out, err
 	}
 	if out.lost = s.lost(ring, log, a.Cosigned, out.held); out.lost != nil {

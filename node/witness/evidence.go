@@ -206,6 +206,22 @@ func unexplained(tx *store.Tx, ring *rules.Keyring) (out []Record) {
 	return out
 }
 
+// agreed tells whether people here know of contradictions of a log, and have acknowledged each of them: then a restore that it declares explains them, wherever its
+// backup ended.
+func agreed(tx *store.Tx, log rules.Log) bool {
+	known := 0
+	for _, r := range Evidences.All(tx) {
+		if string(r.Country) != log.Country || r.LogKey != log.Key || r.Explained != "" {
+			continue
+		}
+		if r.alarming() {
+			return false
+		}
+		known++
+	}
+	return known > 0 && tx.Err() == nil
+}
+
 func entries(n int64) string {
 	if n == 1 {
 		return "1 entry"
