@@ -32,8 +32,8 @@ test: ## every test, and what happens at the same time once more under the race 
 	@GO=$(GO) scripts/soak 1
 	@GO=$(GO) scripts/networks
 	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m ./node/exchange
-	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m -run '$(CROWDED)' ./store ./node/...
-	CGO_ENABLED=1 $(GO) test -race -run 'Gallery|Snapshot' ./correlate ./correlate/bullet ./correlate/shear
+	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m -run '$(CROWDED)' $$($(GO) list ./store ./node/... | grep -vx proofmark/node/exchange)
+	CGO_ENABLED=1 $(GO) test -race -run 'AtOnce|Cores|ChangesWhile|Cancelled' ./correlate ./correlate/bullet ./correlate/shear
 
 race: ## everything but the command line and the calculations, and their galleries, under the race detector: before a release
 	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 60m ./crypto/... ./policy/... ./protocol/... ./store/... ./node/...

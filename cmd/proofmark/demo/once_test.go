@@ -195,18 +195,23 @@ func (s *story) String() string {
 
 // TestWhatToTryNext: without --once the federation keeps running; every command that the story suggests works, and the end is clean.
 func TestWhatToTryNext(t *testing.T) {
-	file := program(t)
-	scans := t.TempDir()
-	if _, err := generate(scans, 4, 3, func(int, int) {}); err != nil {
-		t.Fatal(err)
-	}
+	file, picture := program(t), filepath.Join(t.TempDir(), "day.svg")
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	var told story
 	ended := make(chan error, 1)
 	dir := tempDir(t)
+	var cells, entries int
+	atEnd := func(ctx context.Context, f *federation) error {
+		d, err := f.drawing(ctx)
+		if err != nil {
+			return err
+		}
+		cells, entries = len(d.found.CellMap), int(f.result.Audit[string(pt)].Entries)
+		return nil
+	}
 	go func() {
-		_, err := Run(ctx, Options{Program: file, Dir: dir, Scans: scans, Out: &told, Now: time.Now, cost: crypto.TestCost})
+		_, err := Run(ctx, Options{Program: file, Dir: dir, Seed: 3, firearms: 4, Picture: picture, Out: &told, Now: time.Now, cost: crypto.TestCost, atEnd: atEnd})
 		ended <- err
 	}()
 	err := await(t.Context(), "the story ends", 2*time.Minute, func() (bool, error) {
@@ -220,6 +225,7 @@ func TestWhatToTryNext(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, told.String())
 	}
+	checkDay(t, picture, 12, cells, entries)
 	commands := 0
 	for line := range strings.Lines(told.String()) {
 		line = strings.TrimSpace(line)
