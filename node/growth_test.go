@@ -276,7 +276,7 @@ var told time.Time // when tell last wrote
 // settle waits until the nodes are at rest: doubled connections are closed, hosts learn of each other after connecting, and streams with nothing to send end after
 // half a minute at the one who opened them and after a whole one at the other.
 func settle(b *testing.B, bureaus []*bureau) {
-	const still = 40 * time.Second
+	const still = 90 * time.Second
 	connections, running, since := -1, 0, time.Now()
 	wait(b, "the nodes come to rest", func() bool {
 		n, g := open(bureaus), runtime.NumGoroutine()
