@@ -17,6 +17,7 @@ import (
 	"proofmark/correlate/synth"
 	"proofmark/node/control"
 	"proofmark/node/release"
+	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -33,7 +34,11 @@ func BenchmarkHiddenAnswer(b *testing.B) {
 	if err := os.WriteFile(filepath.Join(es.dir, policyDir, "99-fr.cedar"), []byte(denied), 0o600); err != nil {
 		b.Fatal(err)
 	}
+	const budgets = "[[country]]\nasks = \"scan\"\nlimit = 100000\nper = \"P1D\"\n\n[[person]]\ndoes = \"scan:request\"\nlimit = 100000\nper = \"P1D\"\n"
 	for _, n := range []*bureau{es, fr} {
+		if err := os.WriteFile(filepath.Join(n.dir, policyDir, policy.BudgetsFile), []byte(budgets), 0o600); err != nil {
+			b.Fatal(err)
+		}
 		n.scans = scanPace{tick: tick, quota: 1 << 20}
 		n.start()
 		n.login(roles)
