@@ -9,8 +9,9 @@ import (
 	"testing/fstest"
 )
 
-// The cases that stand beside the default policy and beside the examples hold.
-func TestCasesOfTheFolders(t *testing.T) {
+// shipped calls each for every folder of policies that comes with the program, with the cases that stand in it and what came of them.
+func shipped(t *testing.T, each func(name string, e *Engine, cases []Case, outcomes []Outcome)) {
+	t.Helper()
 	folders := map[string]fs.FS{"default": DefaultFiles()}
 	for _, name := range []string{"border-only", "one-year", "two-person"} {
 		folders[name] = os.DirFS("../testdata/policies/" + name)
@@ -28,12 +29,19 @@ func TestCasesOfTheFolders(t *testing.T) {
 		if err != nil || len(outcomes) < 4 {
 			t.Fatalf("%s: %d cases, %v", name, len(outcomes), err)
 		}
+		each(name, e, cases, outcomes)
+	}
+}
+
+// The cases that stand beside the default policy and beside the examples hold.
+func TestCasesOfTheFolders(t *testing.T) {
+	shipped(t, func(name string, _ *Engine, _ []Case, outcomes []Outcome) {
 		for _, o := range outcomes {
 			if len(o.Wrong) > 0 {
 				t.Errorf("%s: %s: %s", name, o.Name, strings.Join(o.Wrong, "; "))
 			}
 		}
-	}
+	})
 }
 
 func readCases(text string) ([]Case, error) {

@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"io/fs"
-	"os"
 	"slices"
 	"testing"
 )
@@ -10,23 +8,7 @@ import (
 // Each rule that is shipped decides at least one of the cases beside it, and the cases look at its other side too: somebody or something that it does
 // not permit, or does not forbid, in the same act.
 func TestEveryShippedRuleHasItsCases(t *testing.T) {
-	folders := map[string]fs.FS{"default": DefaultFiles()}
-	for _, name := range []string{"border-only", "one-year", "two-person"} {
-		folders[name] = os.DirFS("../testdata/policies/" + name)
-	}
-	for name, dir := range folders {
-		e, err := Load(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cases, err := ReadCases(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		outcomes, err := e.Try(cases, noon)
-		if err != nil {
-			t.Fatal(err)
-		}
+	shipped(t, func(name string, e *Engine, cases []Case, outcomes []Outcome) {
 		for _, ref := range e.Uncovered(outcomes) {
 			t.Errorf("%s: no case asks about %s", name, ref)
 		}
@@ -46,7 +28,7 @@ func TestEveryShippedRuleHasItsCases(t *testing.T) {
 				t.Errorf("%s: %s decides every case of %q: none shows where it ends", name, r.ref, about)
 			}
 		}
-	}
+	})
 }
 
 // about says what kind of question a case puts.
