@@ -234,19 +234,24 @@ func (s *Service) eraseBodies(ctx context.Context, v *Review) error {
 			if err != nil {
 				return err
 			}
+			if *v = *now; v.State != Erasing { // a person and the clock carried it on at once, and the other was first
+				return nil
+			}
 			for _, index := range found {
+				if slices.Contains(v.Purged.Bodies, index) {
+					continue
+				}
 				if err := tx.EraseAudit(index); err != nil {
 					return err
 				}
+				v.Purged.Bodies = append(v.Purged.Bodies, index)
 			}
-			now.Purged.Bodies = append(now.Purged.Bodies, found...)
 			if len(found) == 0 {
-				s.finish(tx, now)
+				s.finish(tx, v)
 			}
-			*v = *now
-			return reviews.Put(tx, now.ID, now)
+			return reviews.Put(tx, v.ID, v)
 		})
-		if err != nil || len(found) == 0 {
+		if err != nil || v.State != Erasing {
 			return err
 		}
 	}
