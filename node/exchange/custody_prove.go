@@ -41,9 +41,12 @@ type proofHead struct {
 
 // ProveCopy asks a member for a block of a copy of size bytes. An error says that it could not be asked, or would not answer now.
 func (x *Exchange) ProveCopy(ctx context.Context, to protocol.Country, q CopyQuestion, size int64) (out CopyProof, err error) {
-	first := struct {
+	first, err := json.Marshal(struct {
 		Prove CopyQuestion `json:"prove"`
-	}{q}
+	}{q})
+	if err != nil {
+		return CopyProof{}, err
+	}
 	err = x.visit(ctx, to, CustodyProtocol, first, func(l *link, s pipe) error {
 		p := within(s, l.x.pace.answer+reading(size)) // it reads the whole file
 		b, err := protocol.ReadFrame(p, maxProofHead)

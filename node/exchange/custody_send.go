@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -14,7 +15,11 @@ import (
 // SendCopy offers a file to a member for keeping and sends what it lacks; it returns the receipt, which the caller has to verify, and the bytes that were
 // sent. progress (may be nil) is told the bytes of the file that the member has. What was broken off goes on with the next call.
 func (x *Exchange) SendCopy(ctx context.Context, to protocol.Country, offer CopyOffer, file io.ReaderAt, progress func(bytes int64)) (receipt string, sent int64, err error) {
-	err = x.visit(ctx, to, CustodyProtocol, offer, func(l *link, s pipe) (err error) {
+	first, err := json.Marshal(offer)
+	if err != nil {
+		return "", 0, err
+	}
+	err = x.visit(ctx, to, CustodyProtocol, first, func(l *link, s pipe) (err error) {
 		receipt, sent, err = l.sendCopy(ctx, s, offer, file, progress)
 		return err
 	})

@@ -101,7 +101,7 @@ func decodePageAnswer(b []byte) (pageAnswer, error) {
 func (x *Exchange) FetchStatement(ctx context.Context, from protocol.Country, ask []byte) (page []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*x.pace.hello+x.pace.answer)
 	defer cancel()
-	err = x.visit(ctx, from, ReconcileProtocol, json.RawMessage(ask), func(l *link, s pipe) error {
+	err = x.visit(ctx, from, ReconcileProtocol, ask, func(l *link, s pipe) error {
 		b, err := protocol.ReadFrame(within(s, l.x.pace.answer), maxPageAnswer)
 		if err != nil {
 			return fmt.Errorf("wait for the page: %w", noEOF(err))

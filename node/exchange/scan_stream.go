@@ -255,7 +255,10 @@ func RefusedByPeer(err error) bool { return errors.As(err, new(refusedError)) }
 
 // FetchScan fetches a scan of the given size from its owner, from ask.Offset on. What arrives goes into the sink; nothing here checks it against a hash.
 func (x *Exchange) FetchScan(ctx context.Context, from protocol.Country, ask ScanAsk, size int64, into ScanSink) error {
-	err := x.visit(ctx, from, ScanProtocol, ask, func(l *link, s pipe) error { return l.fetchScan(s, ask, size, into) })
+	first, err := json.Marshal(ask)
+	if err == nil {
+		err = x.visit(ctx, from, ScanProtocol, first, func(l *link, s pipe) error { return l.fetchScan(s, ask, size, into) })
+	}
 	if err != nil {
 		return fmt.Errorf("fetch a scan from %s: %w", from, err)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	p2pprotocol "github.com/libp2p/go-libp2p/core/protocol"
-	"github.com/multiformats/go-multistream"
 
 	"proofmark/node/dispatch"
 	"proofmark/protocol"
@@ -189,56 +188,18 @@ func (l *link) askStanding(c network.Conn) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(l.life, l.x.pace.hello)
-	defer cancel()
-	stream, err := c.NewStream(ctx)
-	if err != nil {
-		return fmt.Errorf("open stream: %w", err)
-	}
-	detach := context.AfterFunc(l.life, func() { _ = stream.Reset() })
-	defer detach()
-	err = l.converse(stream, asked, ask)
-	if err != nil || stream.Close() != nil {
-		_ = stream.Reset()
-	}
-	return err
-}
-
-// converse asks on an open stream, and fetches what came after this node's backup where it was restored.
-func (l *link) converse(stream network.Stream, asked *dispatch.Asked, ask string) error {
-	if err := stream.SetProtocol(StandingProtocol); err != nil {
-		return fmt.Errorf("open stream: %w", err)
-	}
-	s := negotiated{LazyConn: multistream.NewMSSelect(stream, StandingProtocol), Stream: stream}
-	p := within(s, l.x.pace.hello)
-	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
-		return fmt.Errorf("say hello: %w", err)
-	}
-	if err := protocol.WriteFrame(p, []byte(ask)); err != nil {
-		return fmt.Errorf("ask: %w", err)
-	}
-	p = within(s, l.x.pace.answer)
-	b, err := protocol.ReadFrame(p, protocol.MaxHello)
-	if err != nil {
-		return fmt.Errorf("wait for hello: %w", noEOF(err))
-	}
-	h, err := protocol.DecodeHello(b)
-	if err == nil {
-		err = checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now())
-	}
-	if err != nil {
+	// A member answers, and greets, when it has looked what it sent and received; a node that was restored then fetches what came after its backup.
+	return l.visit(l.life, c, StandingProtocol, []byte(ask), l.x.pace.answer, func(s pipe) error {
+		answer, err := protocol.ReadFrame(within(s, l.x.pace.answer), maxStanding)
+		if err != nil {
+			return fmt.Errorf("wait for the answer: %w", noEOF(err))
+		}
+		more, err := l.x.o.Standing.TakeStanding(l.life, asked, string(answer))
+		for err == nil && more {
+			more, err = l.fetchPage(s, asked)
+		}
 		return err
-	}
-	l.greeted(h)
-	answer, err := protocol.ReadFrame(p, maxStanding)
-	if err != nil {
-		return fmt.Errorf("wait for the answer: %w", noEOF(err))
-	}
-	more, err := l.x.o.Standing.TakeStanding(l.life, asked, string(answer))
-	for err == nil && more {
-		more, err = l.fetchPage(s, asked)
-	}
-	return err
+	})
 }
 
 // fetchPage asks for one page of what came after this node's backup.

@@ -89,70 +89,24 @@ func (l *link) answerWitness(s network.Stream) error {
 // AskWitness talks with a member over cosignatures and evidence: next is called with nil and then with each answer, and gives the next question; nil ends
 // the talk.
 func (x *Exchange) AskWitness(ctx context.Context, to protocol.Country, next func(answer []byte) (ask []byte, err error)) error {
-	if !x.begin() {
-		return errNotConnected
-	}
-	defer x.works.Done()
-	l := x.link(to)
-	if l == nil {
-		return fmt.Errorf("%s is not an active member of the roster in force", to)
-	}
-	conn := l.newest()
-	if conn == nil {
-		return errNotConnected
-	}
-	opening, cancel := context.WithTimeout(ctx, x.pace.hello)
-	defer cancel()
-	s, err := conn.NewStream(opening)
-	if err != nil {
-		return fmt.Errorf("open stream: %w", err)
-	}
-	defer context.AfterFunc(ctx, func() { _ = s.Reset() })()
-	defer context.AfterFunc(l.life, func() { _ = s.Reset() })()
-	if err = s.SetProtocol(WitnessProtocol); err == nil {
-		err = l.askWitness(lazily(s, WitnessProtocol), next)
-	}
-	if err != nil || s.Close() != nil {
-		_ = s.Reset()
-	}
-	return err
-}
-
-func (l *link) askWitness(s pipe, next func([]byte) ([]byte, error)) error {
-	ask, err := next(nil)
-	if err != nil || ask == nil {
+	first, err := next(nil)
+	if err != nil || first == nil {
 		return err
 	}
-	p := within(s, l.x.pace.hello)
-	if err := writeJSON(p, l.x.hello(l.country, "")); err != nil {
-		return fmt.Errorf("say hello: %w", err)
-	}
-	if err := protocol.WriteFrame(p, ask); err != nil {
-		return fmt.Errorf("ask: %w", err)
-	}
-	b, err := protocol.ReadFrame(p, protocol.MaxHello)
-	if err != nil {
-		return fmt.Errorf("wait for hello: %w", noEOF(err))
-	}
-	h, err := protocol.DecodeHello(b)
-	if err == nil {
-		err = checkHello(h, l.member.Load(), l.x.o.Country, l.x.o.Now())
-	}
-	if err != nil {
-		return err
-	}
-	l.greeted(h)
-	for range maxWitnessRounds {
-		answer, err := protocol.ReadFrame(within(s, l.x.pace.answer), MaxWitnessFrame)
-		if err != nil {
-			return fmt.Errorf("wait for the answer: %w", noEOF(err))
+	return x.visit(ctx, to, WitnessProtocol, first, func(l *link, s pipe) error {
+		for range maxWitnessRounds {
+			answer, err := protocol.ReadFrame(within(s, l.x.pace.answer), MaxWitnessFrame)
+			if err != nil {
+				return fmt.Errorf("wait for the answer: %w", noEOF(err))
+			}
+			ask, err := next(answer)
+			if err != nil || ask == nil {
+				return err
+			}
+			if err := protocol.WriteFrame(within(s, l.x.pace.hello), ask); err != nil {
+				return fmt.Errorf("ask: %w", err)
+			}
 		}
-		if ask, err = next(answer); err != nil || ask == nil {
-			return err
-		}
-		if err := protocol.WriteFrame(within(s, l.x.pace.hello), ask); err != nil {
-			return fmt.Errorf("ask: %w", err)
-		}
-	}
-	return fmt.Errorf("%w: no end after %d questions", errBadAnswer, maxWitnessRounds)
+		return fmt.Errorf("%w: no end after %d questions", errBadAnswer, maxWitnessRounds)
+	})
 }
