@@ -52,7 +52,7 @@ func (l *lab) bullet(number, ref string) {
 // oneLab is a laboratory with a bullet B1 and a cartridge case P1.
 func oneLab(t *testing.T) *lab {
 	t.Helper()
-	pt := labs(t, &clock{now: start}, "PT", "ES")[0]
+	pt := labs(t, "PT", "ES")[0]
 	pt.crime("PT-1")
 	pt.bullet("B1", "PT-1")
 	pt.exhibit("P1", "PT-1")
@@ -66,7 +66,7 @@ func (l *lab) acquireLands(number string, scans []File) (*Acquisition, error) {
 // blobs says how many of some files the store keeps.
 func (l *lab) blobs(scans []Scan) (n int) {
 	l.t.Helper()
-	err := l.store.View(func(tx *store.Tx) error {
+	err := l.Store.View(func(tx *store.Tx) error {
 		for _, s := range scans {
 			if s.Hash == "" {
 				continue
@@ -108,7 +108,7 @@ func TestLandsOfABulletAreOneAcquisition(t *testing.T) {
 	if n := pt.blobs(a.Scans); n != 6 {
 		t.Errorf("%d scans are kept", n)
 	}
-	err = pt.store.View(func(tx *store.Tx) error {
+	err = pt.Store.View(func(tx *store.Tx) error {
 		sig, err := signatures.Get(tx, a.Signature)
 		if err != nil {
 			return err
@@ -122,16 +122,16 @@ func TestLandsOfABulletAreOneAcquisition(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	entry := pt.events(store.AuditQuery{Kind: "acquisition"})
+	entry := pt.Events(store.AuditQuery{Kind: "acquisition"})
 	if len(entry) != 1 || len(strings.Fields(entry[0].Details["scan"])) != 6 || entry[0].Details["algorithm"] != bullet.Algorithm {
 		t.Errorf("audit entries: %+v", entry)
 	}
 
 	again, err := pt.acquireLands("B1", lands)
-	if err != nil || again.ID != a.ID || len(pt.events(store.AuditQuery{Kind: "acquisition"})) != 1 {
+	if err != nil || again.ID != a.ID || len(pt.Events(store.AuditQuery{Kind: "acquisition"})) != 1 {
 		t.Errorf("the same scans again: %v, %v", again, err)
 	}
-	if n, err := pt.out.Waiting("ES", protocol.Bulk); err != nil || n != 1 {
+	if n, err := pt.Out.Waiting("ES", protocol.Bulk); err != nil || n != 1 {
 		t.Errorf("%d documents wait for ES, %v", n, err)
 	}
 	// Another order is another claim of how the lands lie around the bullet.
@@ -243,7 +243,7 @@ func TestAcquireWithADrawnMask(t *testing.T) {
 	if again, err := acquire(half); err != nil || again.ID != cut.ID {
 		t.Errorf("the same scan under the same mask again: %v, %v", again, err)
 	}
-	entries := pt.events(store.AuditQuery{Kind: "acquisition"})
+	entries := pt.Events(store.AuditQuery{Kind: "acquisition"})
 	if len(entries) != 2 || entries[0].Details["mask"] != cut.Mask.Hash && entries[1].Details["mask"] != cut.Mask.Hash {
 		t.Errorf("audit entries: %+v", entries)
 	}

@@ -17,7 +17,7 @@ import (
 // leadAtES brings a pair to the state where ES holds PT's lead, acknowledged by nobody yet.
 func leadAtES(t *testing.T) (pt, es *lab, pair string) {
 	t.Helper()
-	pt, es, pair, _ = twoMates(t)
+	pt, es, pair = twoMates(t)
 	pt.decideLead(pair)
 	if _, err := pt.ReleaseLead(t.Context(), exam1, "", pair, ""); err != nil {
 		t.Fatal(err)
@@ -29,8 +29,8 @@ func leadAtES(t *testing.T) (pt, es *lab, pair string) {
 // forge issues a document as a member would who does not use this software's workflows.
 func (l *lab) forge(to protocol.Country, typ protocol.Type, body protocol.Body) {
 	l.t.Helper()
-	err := l.store.Update(l.t.Context(), func(tx *store.Tx) error {
-		_, err := l.out.Issue(tx, typ, body, dispatch.Facts{To: to, Purpose: Purpose, Kind: "lead", Actor: "forger", TwoPeople: true, Attributes: map[string]any{"handling": []string{}}})
+	err := l.Store.Update(l.t.Context(), func(tx *store.Tx) error {
+		_, err := l.Out.Issue(tx, typ, body, dispatch.Facts{To: to, Purpose: Purpose, Kind: "lead", Actor: "forger", TwoPeople: true, Attributes: map[string]any{"handling": []string{}}})
 		return err
 	})
 	if err != nil {
@@ -39,7 +39,7 @@ func (l *lab) forge(to protocol.Country, typ protocol.Type, body protocol.Body) 
 }
 
 func TestTwoTechniciansAtOnceMakeOneReview(t *testing.T) {
-	pt, _, pair, _ := twoMates(t)
+	pt, _, pair := twoMates(t)
 	var wg sync.WaitGroup
 	errs := make([]error, 8)
 	for i := range errs {
@@ -160,15 +160,15 @@ func TestHitsThatCannotBeAreRefused(t *testing.T) {
 		t.Errorf("a hit on a retracted lead made it %s", got.State)
 	}
 	// A report is held against its own time: that the receiver's clock is two hours behind by then is no reason to refuse it for good.
-	pt, es, pair, clk := twoMates(t)
+	pt, es, pair = twoMates(t)
 	pt.decideLead(pair)
 	if _, err := pt.ReleaseLead(t.Context(), exam1, "", pair, ""); err != nil {
 		t.Fatal(err)
 	}
 	carry(t, pt, es)
-	clk.add(2 * time.Hour)
-	pt.forge("ES", protocol.TypeHit, hit(pt.lead(pair).Sent.Document, pair, clk.Now(), clk.Now()))
-	clk.add(-2 * time.Hour)
+	pt.Clock.Add(2 * time.Hour)
+	pt.forge("ES", protocol.TypeHit, hit(pt.lead(pair).Sent.Document, pair, pt.Clock.Now(), pt.Clock.Now()))
+	pt.Clock.Add(-2 * time.Hour)
 	carry(t, pt, es)
 	if got := es.lead(pair); got.State != LeadHit || got.Hit == nil {
 		t.Errorf("a hit from a clock that is ahead: %s", got.State)
@@ -196,7 +196,7 @@ func TestLeadReferencesNameOneLead(t *testing.T) {
 		}
 	}
 	// A twin of the lead under a pair that begins alike: a beginning that fits both names neither.
-	err := es.store.Update(t.Context(), func(tx *store.Tx) error {
+	err := es.Store.Update(t.Context(), func(tx *store.Tx) error {
 		twin, err := leads.Get(tx, pair)
 		if err != nil {
 			return err

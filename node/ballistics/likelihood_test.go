@@ -157,7 +157,7 @@ func TestCandidatesAndLeadsCarryTheLikelihoodRatio(t *testing.T) {
 // testFireFound is a pair of evidence at PT and a test fire of a recovered Ruger at ES.
 func testFireFound(t *testing.T) (pt, es *lab, pair string) {
 	t.Helper()
-	both := labs(t, &clock{now: start}, "PT", "ES")
+	both := labs(t, "PT", "ES")
 	pt, es = both[0], both[1]
 	pt.crime("PT-1")
 	es.crime("ES-1")

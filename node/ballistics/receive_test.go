@@ -155,8 +155,8 @@ func (l *lab) publish(body *protocol.SignatureBody) {
 		l.t.Fatal(err)
 	}
 	body.Exhibit, body.Origin, body.Calibre, body.FiringPin, body.Pattern, body.Quality = id, protocol.Evidence, "9 mm Luger", protocol.Unknown, protocol.Unknown, 0.5
-	err = l.store.Update(l.t.Context(), func(tx *store.Tx) error {
-		_, err := l.out.Issue(tx, protocol.TypeSignature, body, dispatch.Facts{Purpose: Purpose, Kind: policy.KindExhibit, Object: id, Actor: "forger", Event: start,
+	err = l.Store.Update(l.t.Context(), func(tx *store.Tx) error {
+		_, err := l.Out.Issue(tx, protocol.TypeSignature, body, dispatch.Facts{Purpose: Purpose, Kind: policy.KindExhibit, Object: id, Actor: "forger", Event: start,
 			Attributes: map[string]any{"calibre": body.Calibre, "origin": body.Origin, "handling": []string{}, "offence": "", "terrorism": false, "customs": false, "trafficking": false,
 				"group_size": int64(0)}})
 		return err
@@ -168,7 +168,7 @@ func (l *lab) publish(body *protocol.SignatureBody) {
 
 // Of each algorithm what cannot be is refused, what is unknown is kept and said to be, and what follows on the channel arrives.
 func TestForeignSignaturesAreJudgedByTheirAlgorithm(t *testing.T) {
-	both := labs(t, &clock{now: start}, "PT", "ES")
+	both := labs(t, "PT", "ES")
 	pt, es := both[0], both[1]
 	face, lands := faceBytes(t, 5, 1), bulletBytes(t, 6)
 	for _, b := range []*protocol.SignatureBody{
@@ -189,7 +189,7 @@ func TestForeignSignaturesAreJudgedByTheirAlgorithm(t *testing.T) {
 	}
 	carry(t, es, pt)
 	var refused, kept, compared int
-	err := pt.store.View(func(tx *store.Tx) error {
+	err := pt.Store.View(func(tx *store.Tx) error {
 		for _, rec := range dispatch.Documents.All(tx) {
 			if rec.Status == dispatch.Refused {
 				refused++
@@ -210,7 +210,7 @@ func TestForeignSignaturesAreJudgedByTheirAlgorithm(t *testing.T) {
 	if err != nil || refused != 7 || kept != 12 || compared != 2 {
 		t.Errorf("%d refused, %d kept (10 for the one that is found by its unknown algorithm), %d compared, %v", refused, kept, compared, err)
 	}
-	entries := pt.events(store.AuditQuery{Text: "signature kept, not compared"})
+	entries := pt.Events(store.AuditQuery{Text: "signature kept, not compared"})
 	if len(entries) != 2 || entries[0].Details["reason"] == "" || entries[0].Counterpart != "ES" {
 		t.Errorf("audit entries: %+v", entries)
 	}

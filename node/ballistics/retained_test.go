@@ -26,7 +26,7 @@ var ncb2 = desk.Actor{Name: "ncb2", Roles: []string{policy.NCBOperator}}
 // keeping is the retention of a laboratory's cases.
 func (l *lab) keeping(period time.Duration) *retention.Service {
 	nobodyAsked := Scans{Plan: func(*store.Tx, string) (a, b, c []string, err error) { return nil, nil, nil, nil }, Erase: func(*store.Tx, string) error { return nil }}
-	return retention.New(retention.Options{Desk: l.desk, Dispatch: l.out, Periods: retention.Periods{"case": period}, Keepers: []retention.Keeper{l.Retained(nobodyAsked)},
+	return retention.New(retention.Options{Desk: l.desk, Dispatch: l.Out, Periods: retention.Periods{"case": period}, Keepers: []retention.Keeper{l.Retained(nobodyAsked)},
 		Prove: func(context.Context, int64) ([]byte, error) { return []byte("bundle"), nil }})
 }
 
@@ -34,7 +34,7 @@ func (l *lab) keeping(period time.Duration) *retention.Service {
 func (l *lab) holds(text string) int {
 	l.t.Helper()
 	var all bytes.Buffer
-	if _, err := l.store.Backup(l.t.Context(), 0, func(store.BackupHead) (io.Writer, error) { return &all, nil }, nil); err != nil {
+	if _, err := l.Store.Backup(l.t.Context(), 0, func(store.BackupHead) (io.Writer, error) { return &all, nil }, nil); err != nil {
 		l.t.Fatal(err)
 	}
 	return bytes.Count(all.Bytes(), []byte(text))
@@ -44,8 +44,7 @@ func (l *lab) holds(text string) int {
 // for the proofs.
 func TestACaseIsPurged(t *testing.T) {
 	ctx := t.Context()
-	clk := &clock{now: start}
-	both := labs(t, clk, "PT", "ES")
+	both := labs(t, "PT", "ES")
 	pt, es := both[0], both[1]
 	const reference, number = "CANARYCASE-1", "CANARYEXHIBIT-1"
 	pt.crime(reference)
@@ -84,31 +83,31 @@ func TestACaseIsPurged(t *testing.T) {
 	if len(due(0)) != 0 || len(due(31*24*time.Hour)) != 2 {
 		t.Errorf("due now %+v, within 31 days %+v", due(0), due(31*24*time.Hour))
 	}
-	clk.add(30*24*time.Hour + time.Hour)
+	pt.Clock.Add(30*24*time.Hour + time.Hour)
 	if list := due(0); len(list) != 2 || list[0].Reference != "PT-2" { // something happened to the other one later
 		t.Errorf("%+v", list)
 	}
 	for what, err := range map[string]error{
-		"no reason": second(k.Keep(ctx, ncb, "", reference, clk.Now().AddDate(1, 0, 0), " ")),
-		"past":      second(k.Keep(ctx, ncb, "", reference, clk.Now().AddDate(0, 0, -1), "open")),
+		"no reason": second(k.Keep(ctx, ncb, "", reference, pt.Clock.Now().AddDate(1, 0, 0), " ")),
+		"past":      second(k.Keep(ctx, ncb, "", reference, pt.Clock.Now().AddDate(0, 0, -1), "open")),
 	} {
 		if !errors.Is(err, desk.ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := k.Keep(ctx, exam1, "", reference, clk.Now().AddDate(1, 0, 0), "open"); !errors.Is(err, desk.ErrForbidden) {
+	if _, err := k.Keep(ctx, exam1, "", reference, pt.Clock.Now().AddDate(1, 0, 0), "open"); !errors.Is(err, desk.ErrForbidden) {
 		t.Errorf("an examiner: %v", err)
 	}
 	if _, err := k.Purge(ctx, ncb, "", "none", "x"); !errors.Is(err, desk.ErrNotFound) {
 		t.Errorf("of nothing: %v", err)
 	}
-	if v, err := k.Keep(ctx, ncb, "", reference, clk.Now().AddDate(0, 0, 2), "appeal"); err != nil || v.Reference != reference {
+	if v, err := k.Keep(ctx, ncb, "", reference, pt.Clock.Now().AddDate(0, 0, 2), "appeal"); err != nil || v.Reference != reference {
 		t.Fatalf("%+v, %v", v, err)
 	}
 	if list := due(0); len(list) != 1 || list[0].Reference != "PT-2" {
 		t.Errorf("kept, and due: %+v", list)
 	}
-	clk.add(3 * 24 * time.Hour)
+	pt.Clock.Add(3 * 24 * time.Hour)
 	if list := due(0); len(list) != 2 || list[1].Review == nil || list[1].Review.Reason != "appeal" {
 		t.Errorf("the day has passed: %+v", list)
 	}
@@ -145,7 +144,7 @@ func TestACaseIsPurged(t *testing.T) {
 	if v := state(); v.State != retention.Withdrawing || len(v.Waits) != 1 || !strings.Contains(v.Waits[0], "court 12/2026") {
 		t.Errorf("held at ES: %+v", v)
 	}
-	if err := es.store.Update(ctx, func(tx *store.Tx) error { return second(es.out.Release(tx, ncb, a.Signature)) }); err != nil {
+	if err := es.Store.Update(ctx, func(tx *store.Tx) error { return second(es.Out.Release(tx, ncb, a.Signature)) }); err != nil {
 		t.Fatal(err)
 	}
 	pt.mustHold(b.Signature, "court 13/2026") // a lead of the case rests on it
@@ -156,7 +155,7 @@ func TestACaseIsPurged(t *testing.T) {
 	if _, err := k.Proof(ctx, ncb, id); !errors.Is(err, desk.ErrConflict) {
 		t.Errorf("proof of what is not erased: %v", err)
 	}
-	if err := pt.store.Update(ctx, func(tx *store.Tx) error { return second(pt.out.Release(tx, ncb, b.Signature)) }); err != nil {
+	if err := pt.Store.Update(ctx, func(tx *store.Tx) error { return second(pt.Out.Release(tx, ncb, b.Signature)) }); err != nil {
 		t.Fatal(err)
 	}
 
@@ -167,7 +166,7 @@ func TestACaseIsPurged(t *testing.T) {
 	if err := carriers.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if said := pt.events(store.AuditQuery{Object: id, Kind: policy.KindRetention, Action: string(protocol.ActErase)}); len(said) != 1 {
+	if said := pt.Events(store.AuditQuery{Object: id, Kind: policy.KindRetention, Action: string(protocol.ActErase)}); len(said) != 1 {
 		t.Errorf("the log says %d times that it is erased", len(said))
 	}
 	if v := state(); v.State != retention.Purged || v.Reference != "" || v.Second != "ncb2" || v.Purged.Documents != 2 || len(v.Purged.Bodies) < 8 || len(slices.Compact(slices.Clone(v.Purged.Bodies))) != len(v.Purged.Bodies) {
@@ -184,13 +183,13 @@ func TestACaseIsPurged(t *testing.T) {
 	if sig := pt.signature(kept.Signature); sig == nil || pt.holds(kept.Scans[0].Hash) == 0 {
 		t.Error("another case lost its signature or scan")
 	}
-	if n := len(pt.events(store.AuditQuery{Case: reference})); n != 0 {
+	if n := len(pt.Events(store.AuditQuery{Case: reference})); n != 0 {
 		t.Errorf("%d entries name the case", n)
 	}
 	if es.signature(a.Signature) != nil {
 		t.Error("ES holds the signature")
 	}
-	if err := pt.store.View(func(tx *store.Tx) error { return second(pt.out.Recalls(tx, dispatch.RecallFilter{})) }); err != nil {
+	if err := pt.Store.View(func(tx *store.Tx) error { return second(pt.Out.Recalls(tx, dispatch.RecallFilter{})) }); err != nil {
 		t.Errorf("withdrawals after a purge: %v", err)
 	}
 
@@ -198,11 +197,11 @@ func TestACaseIsPurged(t *testing.T) {
 	if err != nil || p.Header.Action != protocol.ActErase || len(p.Erased) != len(p.Review.Purged.Bodies) || len(p.Erased[0].BodyHash) != 64 || p.Erased[0].Header.Day == "" {
 		t.Errorf("%+v, %v", p, err)
 	}
-	verifier, err := note.NewVerifier(pt.keys.LogVerifierKey("proofmark.PT"))
+	verifier, err := note.NewVerifier(pt.Keys.LogVerifierKey("proofmark.PT"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := pt.store.VerifyAudit(ctx, verifier, nil); err != nil || r.Erased < int64(len(p.Erased)) {
+	if r, err := pt.Store.VerifyAudit(ctx, verifier, nil); err != nil || r.Erased < int64(len(p.Erased)) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -211,7 +210,7 @@ func second[T any](_ T, err error) error { return err }
 
 func (l *lab) mustHold(id, ground string) {
 	l.t.Helper()
-	if err := l.store.Update(l.t.Context(), func(tx *store.Tx) error { return second(l.out.Hold(tx, ncb, id, ground)) }); err != nil {
+	if err := l.Store.Update(l.t.Context(), func(tx *store.Tx) error { return second(l.Out.Hold(tx, ncb, id, ground)) }); err != nil {
 		l.t.Fatal(err)
 	}
 }

@@ -47,7 +47,7 @@ func (l *lab) acquireShear(number string, scan []byte) (*Acquisition, error) {
 
 // TestRegionsOfOneExhibitAreSeparateAcquisitions: the aperture shear finds its mate abroad, and the breech face of the same exhibit stays out of it.
 func TestRegionsOfOneExhibitAreSeparateAcquisitions(t *testing.T) {
-	both := labs(t, &clock{now: start}, "PT", "ES")
+	both := labs(t, "PT", "ES")
 	pt, es := both[0], both[1]
 	pt.crime("PT-1")
 	es.crime("ES-1")
@@ -102,12 +102,12 @@ func TestRegionsOfOneExhibitAreSeparateAcquisitions(t *testing.T) {
 // TestWhatBecomesKnownIsCompared: a signature that was kept because its algorithm was unknown is queued by the first start that knows it; what then turns
 // out to be none stays where it was, with the reason, and keeps nothing from starting.
 func TestWhatBecomesKnownIsCompared(t *testing.T) {
-	pt := labs(t, &clock{now: start}, "PT", "ES")[0]
+	pt := labs(t, "PT", "ES")[0]
 	foreign := func(id string, bytes []byte) *Signature {
 		return &Signature{ID: id, Country: "ES", Exhibit: "x" + id, ROI: correlate.BreechFace, Kind: protocol.CartridgeCase, Origin: protocol.Evidence, Algorithm: correlate.Algorithm, Bytes: bytes,
 			NotCompared: "this node does not know the algorithm " + correlate.Algorithm}
 	}
-	err := pt.store.Update(t.Context(), func(tx *store.Tx) error {
+	err := pt.Store.Update(t.Context(), func(tx *store.Tx) error {
 		return errors.Join(signatures.Put(tx, "good", foreign("good", faceBytes(t, 5, 1))), signatures.Put(tx, "bad", foreign("bad", []byte("junk"))))
 	})
 	if err != nil {
@@ -117,7 +117,7 @@ func TestWhatBecomesKnownIsCompared(t *testing.T) {
 		if err := pt.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		err = pt.store.View(func(tx *store.Tx) error {
+		err = pt.Store.View(func(tx *store.Tx) error {
 			good, err := signatures.Get(tx, "good")
 			if err != nil {
 				return err

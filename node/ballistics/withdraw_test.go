@@ -17,8 +17,8 @@ var mistaken = dispatch.Withdrawal{Reason: protocol.ReasonEnteredInError}
 // withdrawDocument takes back one document of a laboratory's own and carries withdrawal and confirmation.
 func (l *lab) withdrawDocument(id string, other *lab) dispatch.Holder {
 	l.t.Helper()
-	if err := l.store.Update(l.t.Context(), func(tx *store.Tx) error {
-		_, err := l.out.Withdraw(tx, exam1, id, mistaken)
+	if err := l.Store.Update(l.t.Context(), func(tx *store.Tx) error {
+		_, err := l.Out.Withdraw(tx, exam1, id, mistaken)
 		return err
 	}); err != nil {
 		l.t.Fatal(err)
@@ -31,8 +31,8 @@ func (l *lab) settled(id string, other *lab) (h dispatch.Holder) {
 	l.t.Helper()
 	carry(l.t, l, other, protocol.Urgent)
 	carry(l.t, other, l, protocol.Urgent)
-	if err := l.store.View(func(tx *store.Tx) error {
-		d, err := l.out.Show(tx, id)
+	if err := l.Store.View(func(tx *store.Tx) error {
+		d, err := l.Out.Show(tx, id)
 		if err == nil && len(d.Holders) == 1 {
 			h = d.Holders[0]
 		}
@@ -44,7 +44,7 @@ func (l *lab) settled(id string, other *lab) (h dispatch.Holder) {
 }
 
 func (l *lab) signature(id string) (sig *Signature) {
-	_ = l.store.View(func(tx *store.Tx) (err error) {
+	_ = l.Store.View(func(tx *store.Tx) (err error) {
 		sig, err = signatures.Get(tx, id)
 		return err
 	})
@@ -55,7 +55,7 @@ func (l *lab) signature(id string) (sig *Signature) {
 func (l *lab) documentOf(t protocol.Type) string {
 	l.t.Helper()
 	id := ""
-	if err := l.store.View(func(tx *store.Tx) error {
+	if err := l.Store.View(func(tx *store.Tx) error {
 		for at := range dispatch.Documents.By(tx, "status-type", "own/"+string(t)) {
 			id = at
 		}
@@ -67,7 +67,7 @@ func (l *lab) documentOf(t protocol.Type) string {
 }
 
 func TestAWithdrawnExhibitLeavesTheOtherCountry(t *testing.T) {
-	pt, es, pair, _ := twoMates(t)
+	pt, es, pair := twoMates(t)
 	ctx := t.Context()
 	for _, w := range []WithdrawExhibit{{}, {Exhibit: "P1", Firearm: "F"}, {Exhibit: "none"}, {Firearm: "none"}} {
 		w.Withdrawal = mistaken
@@ -106,7 +106,7 @@ func TestAWithdrawnExhibitLeavesTheOtherCountry(t *testing.T) {
 }
 
 func TestWhatPeopleDecidedStaysMarked(t *testing.T) {
-	pt, es, pair, _ := twoMates(t)
+	pt, es, pair := twoMates(t)
 	es.decideLead(pair)
 	lead, err := es.ReleaseLead(t.Context(), exam1, "", pair, "seen twice")
 	if err != nil {
@@ -145,7 +145,7 @@ func TestWhatPeopleDecidedStaysMarked(t *testing.T) {
 
 // A candidate whose other side was withdrawn after its review makes no lead any more.
 func TestNoLeadOnAWithdrawnSource(t *testing.T) {
-	pt, es, pair, _ := twoMates(t)
+	pt, es, pair := twoMates(t)
 	es.decideLead(pair)
 	pt.withdrawDocument(pt.documentOf(protocol.TypeSignature), es)
 	if _, err := es.ReleaseLead(t.Context(), exam1, "", pair, ""); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "PT withdrew") {
@@ -155,9 +155,9 @@ func TestNoLeadOnAWithdrawnSource(t *testing.T) {
 
 // A legal hold keeps a withdrawn signature and its candidates; it takes part in no comparison, not even after a restart.
 func TestAHeldSignatureIsNotCompared(t *testing.T) {
-	pt, es, pair, _ := twoMates(t)
+	pt, es, pair := twoMates(t)
 	id := pt.documentOf(protocol.TypeSignature)
-	if err := es.store.Update(t.Context(), func(tx *store.Tx) error { _, err := es.out.Hold(tx, ncb, id, "order 7"); return err }); err != nil {
+	if err := es.Store.Update(t.Context(), func(tx *store.Tx) error { _, err := es.Out.Hold(tx, ncb, id, "order 7"); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if h := pt.withdrawDocument(id, es); h.State != dispatch.HolderHolds || h.Ground != "order 7" {
@@ -181,7 +181,7 @@ func TestAHeldSignatureIsNotCompared(t *testing.T) {
 	if n, _ := es.index.Len(correlate.BreechFace, correlate.Algorithm); n != 2 {
 		t.Errorf("ES's index holds %d, want its own two", n)
 	}
-	if err := es.store.Update(t.Context(), func(tx *store.Tx) error { _, err := es.out.Release(tx, ncb, id); return err }); err != nil {
+	if err := es.Store.Update(t.Context(), func(tx *store.Tx) error { _, err := es.Out.Release(tx, ncb, id); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if h := pt.settled(id, es); h.State != dispatch.HolderErased || es.signature(id) != nil {
@@ -193,7 +193,7 @@ func TestAHeldSignatureIsNotCompared(t *testing.T) {
 }
 
 func TestRepliesAreWithdrawnAndEnd(t *testing.T) {
-	pt, es, pair, _ := twoMates(t)
+	pt, es, pair := twoMates(t)
 	ctx := t.Context()
 	pt.decideLead(pair)
 	if _, err := pt.ReleaseLead(ctx, exam1, "", pair, "Canary-narrative"); err != nil {
@@ -231,7 +231,7 @@ func TestRepliesAreWithdrawnAndEnd(t *testing.T) {
 		t.Errorf("at ES: %+v", l)
 	}
 	// The end of a notification's retention blanks what its sender disclosed beside the link; the lead stays.
-	err := es.store.Update(ctx, func(tx *store.Tx) error {
+	err := es.Store.Update(ctx, func(tx *store.Tx) error {
 		n := l.Sent.Document
 		_, err := es.endLead(tx, dispatch.Ending{ID: n, Type: protocol.TypeLead, Issuer: "PT", Cause: dispatch.CauseExpired})
 		return err
@@ -243,7 +243,7 @@ func TestRepliesAreWithdrawnAndEnd(t *testing.T) {
 		t.Errorf("after its retention: %+v", b)
 	}
 	// A country ends nothing that is another's.
-	err = pt.store.Update(ctx, func(tx *store.Tx) error {
+	err = pt.Store.Update(ctx, func(tx *store.Tx) error {
 		_, err := pt.endSignature(tx, dispatch.Ending{ID: l.Own.Signature, Type: protocol.TypeSignature, Issuer: "ES", Cause: dispatch.CauseWithdrawn})
 		return err
 	})
@@ -254,13 +254,13 @@ func TestRepliesAreWithdrawnAndEnd(t *testing.T) {
 
 // A database of an earlier program has no index of its leads.
 func TestLeadsOfAnEarlierProgramAreFound(t *testing.T) {
-	pt, es, pair, _ := twoMates(t)
+	pt, es, pair := twoMates(t)
 	es.decideLead(pair)
 	if _, err := es.ReleaseLead(t.Context(), exam1, "", pair, ""); err != nil {
 		t.Fatal(err)
 	}
 	plain := store.NewCollection[Lead]("lead")
-	if err := es.store.Update(t.Context(), func(tx *store.Tx) error { _, _, err := plain.Reindex(tx, "", 10); return err }); err != nil {
+	if err := es.Store.Update(t.Context(), func(tx *store.Tx) error { _, _, err := plain.Reindex(tx, "", 10); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := es.Load(t.Context()); err != nil {

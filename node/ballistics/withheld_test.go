@@ -45,9 +45,9 @@ func sharing(t *testing.T, redact ...string) *policy.Engine {
 // TestALeadGoesItsWholeWayWithoutItsFields: signature, lead, acknowledgement, feedback and hit, of which both policies withhold whatever they can: every step
 // is made, and each record says what is withheld. Released more widely afterwards, every record is whole, and nothing happens twice.
 func TestALeadGoesItsWholeWayWithoutItsFields(t *testing.T) {
-	both := labs(t, &clock{now: start}, "PT", "ES")
+	both := labs(t, "PT", "ES")
 	pt, es := both[0], both[1]
-	pt.engine, es.engine = sharing(t, policy.Withholdable()...), sharing(t, policy.Withholdable()...)
+	pt.Engine, es.Engine = sharing(t, policy.Withholdable()...), sharing(t, policy.Withholdable()...)
 	pt.crime("PT-1")
 	es.crime("ES-1")
 	pt.exhibit("P1", "PT-1")
@@ -104,7 +104,7 @@ func TestALeadGoesItsWholeWayWithoutItsFields(t *testing.T) {
 		t.Errorf("PT has of the hit %+v", h)
 	}
 
-	pt.engine, es.engine = sharing(t), sharing(t)
+	pt.Engine, es.Engine = sharing(t), sharing(t)
 	pt.again(es)
 	es.again(pt)
 	exchange()
@@ -133,10 +133,10 @@ func TestALeadGoesItsWholeWayWithoutItsFields(t *testing.T) {
 // again queues everything that a laboratory issued for another once more, as after a wider policy.
 func (l *lab) again(to *lab) {
 	l.t.Helper()
-	err := l.store.Update(l.t.Context(), func(tx *store.Tx) error {
+	err := l.Store.Update(l.t.Context(), func(tx *store.Tx) error {
 		for _, typ := range protocol.Types() {
-			err := l.out.OwnDocuments(tx, []protocol.Type{typ}, func(id string, _ *dispatch.Facts) {
-				if err := tx.Enqueue(string(to.country), string(protocol.ChannelOf(typ)), id); err != nil {
+			err := l.Out.OwnDocuments(tx, []protocol.Type{typ}, func(id string, _ *dispatch.Facts) {
+				if err := tx.Enqueue(string(to.Country), string(protocol.ChannelOf(typ)), id); err != nil {
 					l.t.Error(err)
 				}
 			})

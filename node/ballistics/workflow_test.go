@@ -18,10 +18,9 @@ import (
 var start = time.Date(2026, 4, 1, 8, 0, 0, 0, time.UTC)
 
 // twoMates gives PT and ES one exhibit each of the same firearm, correlated on both sides.
-func twoMates(t *testing.T) (pt, es *lab, pair string, clk *clock) {
+func twoMates(t *testing.T) (pt, es *lab, pair string) {
 	t.Helper()
-	clk = &clock{now: start}
-	both := labs(t, clk, "PT", "ES")
+	both := labs(t, "PT", "ES")
 	pt, es = both[0], both[1]
 	pt.crime("PT-1")
 	es.crime("ES-1")
@@ -33,7 +32,7 @@ func twoMates(t *testing.T) (pt, es *lab, pair string, clk *clock) {
 	carry(t, es, pt)
 	pt.settle()
 	es.settle()
-	return pt, es, protocol.PairID(a.Signature, b.Signature), clk
+	return pt, es, protocol.PairID(a.Signature, b.Signature)
 }
 
 func (l *lab) review(who desk.Actor, pair string, v protocol.Verdict) error {
@@ -58,7 +57,7 @@ func (l *lab) lead(pair string) *Lead {
 }
 
 func TestBothSidesFindTheSamePair(t *testing.T) {
-	pt, es, pair, _ := twoMates(t)
+	pt, es, pair := twoMates(t)
 	a, err := pt.Candidate(t.Context(), exam1, pair)
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +78,7 @@ func TestBothSidesFindTheSamePair(t *testing.T) {
 }
 
 func TestAcquiringTwiceChangesNothing(t *testing.T) {
-	clk := &clock{now: start}
-	pt := labs(t, clk, "PT", "ES")[0]
+	pt := labs(t, "PT", "ES")[0]
 	pt.crime("PT-1")
 	pt.exhibit("P1", "PT-1")
 	scan := shot(t, 5, 1)
@@ -89,17 +87,16 @@ func TestAcquiringTwiceChangesNothing(t *testing.T) {
 	if first.ID != again.ID || first.Signature != again.Signature {
 		t.Errorf("the same scan made two acquisitions: %s and %s", first.ID, again.ID)
 	}
-	if n := len(pt.events(store.AuditQuery{Kind: "acquisition"})); n != 1 {
+	if n := len(pt.Events(store.AuditQuery{Kind: "acquisition"})); n != 1 {
 		t.Errorf("%d audit entries of one acquisition", n)
 	}
-	if n, err := pt.out.Waiting("ES", protocol.Bulk); err != nil || n != 1 {
+	if n, err := pt.Out.Waiting("ES", protocol.Bulk); err != nil || n != 1 {
 		t.Errorf("%d documents wait for ES, %v; want 1", n, err)
 	}
 }
 
 func TestUnusableScanLeavesNothingButItsRefusal(t *testing.T) {
-	clk := &clock{now: start}
-	pt := labs(t, clk, "PT", "ES")[0]
+	pt := labs(t, "PT", "ES")[0]
 	pt.crime("PT-1")
 	pt.exhibit("P1", "PT-1")
 	good := shot(t, 5, 1)
@@ -116,29 +113,29 @@ func TestUnusableScanLeavesNothingButItsRefusal(t *testing.T) {
 	if err != nil || len(v.Acquisitions) != 0 {
 		t.Errorf("the exhibit has %d acquisitions, %v", len(v.Acquisitions), err)
 	}
-	if n, _ := pt.out.Waiting("ES", protocol.Bulk); n != 0 {
+	if n, _ := pt.Out.Waiting("ES", protocol.Bulk); n != 0 {
 		t.Errorf("%d documents wait for ES", n)
 	}
-	if n := len(pt.events(store.AuditQuery{Decision: "deny"})); n != 4 {
+	if n := len(pt.Events(store.AuditQuery{Decision: "deny"})); n != 4 {
 		t.Errorf("%d refusals in the log, want 4", n)
 	}
 }
 
 func TestRolesDecideWhoSeesCandidates(t *testing.T) {
-	pt, _, pair, _ := twoMates(t)
+	pt, _, pair := twoMates(t)
 	if _, err := pt.Candidates(t.Context(), ncb, CandidateFilter{}); !errors.Is(err, desk.ErrForbidden) {
 		t.Errorf("an NCB operator listed candidates: %v", err)
 	}
 	if err := pt.review(exam1, pair, protocol.VerdictLead); !errors.Is(err, desk.ErrForbidden) {
 		t.Errorf("an examiner made the primary review, which is a technician's: %v", err)
 	}
-	if n := len(pt.events(store.AuditQuery{Action: "deny", Actor: "ncb"})); n != 1 {
+	if n := len(pt.Events(store.AuditQuery{Action: "deny", Actor: "ncb"})); n != 1 {
 		t.Errorf("%d refusals of ncb in the log", n)
 	}
 }
 
 func TestSecondReviewIsBlindAndAnothersOwn(t *testing.T) {
-	pt, _, pair, _ := twoMates(t)
+	pt, _, pair := twoMates(t)
 	if err := pt.review(tech, pair, protocol.VerdictLead); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +146,7 @@ func TestSecondReviewIsBlindAndAnothersOwn(t *testing.T) {
 	if err := pt.review(both, pair, protocol.VerdictExcluded); !errors.Is(err, desk.ErrForbidden) {
 		t.Errorf("one person made both reviews: %v", err)
 	}
-	if n := len(pt.events(store.AuditQuery{Action: "deny", Actor: "tech"})); n != 1 {
+	if n := len(pt.Events(store.AuditQuery{Action: "deny", Actor: "tech"})); n != 1 {
 		t.Errorf("%d refusals in the log, want 1", n)
 	}
 	v, err := pt.Candidate(t.Context(), exam1, pair)
@@ -174,8 +171,7 @@ func TestSecondReviewIsBlindAndAnothersOwn(t *testing.T) {
 }
 
 func TestLeadOvertakesItsSignature(t *testing.T) {
-	clk := &clock{now: start}
-	both := labs(t, clk, "PT", "ES")
+	both := labs(t, "PT", "ES")
 	pt, es := both[0], both[1]
 	pt.crime("PT-1")
 	es.crime("ES-1")
@@ -207,7 +203,7 @@ func TestLeadOvertakesItsSignature(t *testing.T) {
 }
 
 func TestCrossingLeadsMergeAndRetractionLeavesTheOther(t *testing.T) {
-	pt, es, pair, _ := twoMates(t)
+	pt, es, pair := twoMates(t)
 	for _, l := range []*lab{pt, es} {
 		l.decideLead(pair)
 		if _, err := l.ReleaseLead(t.Context(), exam1, "", pair, ""); err != nil {
@@ -218,10 +214,10 @@ func TestCrossingLeadsMergeAndRetractionLeavesTheOther(t *testing.T) {
 	carry(t, es, pt)
 	for _, l := range []*lab{pt, es} {
 		if got := l.lead(pair); got.Sent == nil || got.Received == nil {
-			t.Fatalf("%s did not merge the crossing leads: %+v", l.country, got)
+			t.Fatalf("%s did not merge the crossing leads: %+v", l.Country, got)
 		}
 		if list, err := l.Leads(t.Context(), invest); err != nil || len(list) != 1 {
-			t.Errorf("%s lists %d leads, %v", l.country, len(list), err)
+			t.Errorf("%s lists %d leads, %v", l.Country, len(list), err)
 		}
 	}
 	if _, err := pt.RetractLead(t.Context(), exam1, "", pair, "wrong exhibit"); err != nil {
@@ -237,13 +233,13 @@ func TestCrossingLeadsMergeAndRetractionLeavesTheOther(t *testing.T) {
 	carry(t, es, pt)
 	for _, l := range []*lab{pt, es} {
 		if got := l.lead(pair); got.State != LeadRetracted {
-			t.Errorf("%s holds a lead that both sides retracted as %s", l.country, got.State)
+			t.Errorf("%s holds a lead that both sides retracted as %s", l.Country, got.State)
 		}
 	}
 }
 
 func TestLeadToHit(t *testing.T) {
-	pt, es, pair, _ := twoMates(t)
+	pt, es, pair := twoMates(t)
 	if _, err := pt.ReleaseLead(t.Context(), exam1, "", pair, ""); !errors.Is(err, desk.ErrConflict) {
 		t.Errorf("a lead without two reviews: %v", err)
 	}
@@ -294,7 +290,7 @@ func TestLeadToHit(t *testing.T) {
 	carry(t, es, pt)
 	for _, l := range []*lab{pt, es} {
 		if got := l.lead(pair); got.State != LeadHit || got.Hit.Examiner != "exam1" || got.Hit.Verifier != "exam2" {
-			t.Errorf("%s holds %s, %+v", l.country, got.State, got.Hit)
+			t.Errorf("%s holds %s, %+v", l.Country, got.State, got.Hit)
 		}
 	}
 	if _, err := pt.RetractLead(t.Context(), exam1, "", pair, "too late"); !errors.Is(err, desk.ErrConflict) {
@@ -303,10 +299,10 @@ func TestLeadToHit(t *testing.T) {
 }
 
 func TestExpiryErasesAForeignCopyAndKeepsWhatPeopleReviewed(t *testing.T) {
-	pt, es, pair, clk := twoMates(t)
+	pt, es, pair := twoMates(t)
 	mark := func(l *lab) int {
 		n := 0
-		l.store.View(func(tx *store.Tx) error {
+		l.Store.View(func(tx *store.Tx) error {
 			for _, s := range signatures.All(tx) {
 				if !s.Own && len(s.Bytes) > 0 {
 					n++
@@ -321,23 +317,23 @@ func TestExpiryErasesAForeignCopyAndKeepsWhatPeopleReviewed(t *testing.T) {
 	}
 	pt.decideLead(pair)
 	for _, l := range []*lab{pt, es} {
-		if err := l.out.Expire(t.Context()); err != nil || mark(l) != 1 {
-			t.Errorf("%s erased a copy before its time: %d left, %v", l.country, mark(l), err)
+		if err := l.Out.Expire(t.Context()); err != nil || mark(l) != 1 {
+			t.Errorf("%s erased a copy before its time: %d left, %v", l.Country, mark(l), err)
 		}
 	}
-	clk.add(6 * 366 * 24 * time.Hour) // the default policy grants five years
+	pt.Clock.Add(6 * 366 * 24 * time.Hour) // the default policy grants five years
 	for _, l := range []*lab{pt, es} {
-		if err := l.out.Expire(t.Context()); err != nil || mark(l) != 1 {
-			t.Errorf("%s erased by a clock that leapt six years: %v", l.country, err)
+		if err := l.Out.Expire(t.Context()); err != nil || mark(l) != 1 {
+			t.Errorf("%s erased by a clock that leapt six years: %v", l.Country, err)
 		}
 	}
 	agree(t, pt, es)
 	for _, l := range []*lab{pt, es} {
-		if err := l.out.Expire(t.Context()); err != nil || mark(l) != 0 {
-			t.Errorf("%s still holds %d expired signatures, %v", l.country, mark(l), err)
+		if err := l.Out.Expire(t.Context()); err != nil || mark(l) != 0 {
+			t.Errorf("%s still holds %d expired signatures, %v", l.Country, mark(l), err)
 		}
-		if n := len(l.events(store.AuditQuery{Action: "erase"})); n != 1 {
-			t.Errorf("%s: %d erasures in the log", l.country, n)
+		if n := len(l.Events(store.AuditQuery{Action: "erase"})); n != 1 {
+			t.Errorf("%s: %d erasures in the log", l.Country, n)
 		}
 	}
 	if _, err := es.Candidate(t.Context(), exam1, pair); !errors.Is(err, desk.ErrNotFound) {
@@ -352,10 +348,9 @@ func TestExpiryErasesAForeignCopyAndKeepsWhatPeopleReviewed(t *testing.T) {
 }
 
 func TestListsKeepTheBestTwenty(t *testing.T) {
-	clk := &clock{now: start}
-	pt := labs(t, clk, "PT", "ES")[0]
+	pt := labs(t, "PT", "ES")[0]
 	pt.crime("PT-1")
-	err := pt.store.Update(t.Context(), func(tx *store.Tx) error {
+	err := pt.Store.Update(t.Context(), func(tx *store.Tx) error {
 		for i := range 30 {
 			c := &Candidate{Pair: protocol.PairID("a", string(rune('A'+i))), A: "a", B: string(rune('A' + i))}
 			c.Score = float64(i) / 30
@@ -380,7 +375,7 @@ func TestListsKeepTheBestTwenty(t *testing.T) {
 		t.Fatal(err)
 	}
 	var kept []float64
-	pt.store.View(func(tx *store.Tx) error {
+	pt.Store.View(func(tx *store.Tx) error {
 		for _, c := range candidates.ByPrefix(tx, "ranked", "a/") {
 			kept = append(kept, c.Score)
 		}
@@ -392,14 +387,13 @@ func TestListsKeepTheBestTwenty(t *testing.T) {
 }
 
 func TestNothingWithheldLeavesTheNode(t *testing.T) {
-	clk := &clock{now: start}
-	both := labs(t, clk, "PT", "ES")
+	both := labs(t, "PT", "ES")
 	pt, es := both[0], both[1]
 	pt.crime("SECRET-CASE")
 	pt.exhibit("SECRET-EXHIBIT", "SECRET-CASE")
 	pt.acquire("SECRET-EXHIBIT", shot(t, 5, 1))
 	carry(t, pt, es)
-	es.store.View(func(tx *store.Tx) error {
+	es.Store.View(func(tx *store.Tx) error {
 		for _, s := range signatures.All(tx) {
 			if s.Case != "" || s.Number != "" || s.Agency != "" || s.Place != "" {
 				t.Errorf("ES holds %+v", s)
@@ -414,7 +408,7 @@ func TestNothingWithheldLeavesTheNode(t *testing.T) {
 		return tx.Err()
 	})
 	seen := 0
-	es.store.View(func(tx *store.Tx) error {
+	es.Store.View(func(tx *store.Tx) error {
 		for _, rec := range dispatch.Documents.All(tx) {
 			seen++
 			payload, err := base64.RawURLEncoding.DecodeString(strings.Split(rec.JWS, ".")[1])

@@ -51,7 +51,7 @@ func TestWhatIsSharedForAnOperationEndsWithIt(t *testing.T) {
 	if es.held(id) != nil || fr.held(id) != nil {
 		t.Fatal("shared before the operation began")
 	}
-	clock.set(begin.AddDate(0, 0, -9))
+	clock.Set(begin.AddDate(0, 0, -9))
 	rest(t, all...)
 	rec := es.held(id)
 	if rec == nil || fr.held(id) != nil {
@@ -69,20 +69,20 @@ func TestWhatIsSharedForAnOperationEndsWithIt(t *testing.T) {
 
 	// What waits when the operation ends is asked about again, and stays.
 	late := pt.publish(op)
-	clock.set(begin.AddDate(0, 1, 0))
+	clock.Set(begin.AddDate(0, 1, 0))
 	rest(t, all...)
 	for _, b := range []*bureau{es, fr} {
 		if b.held(id) != nil || b.held(late) != nil {
-			t.Errorf("%s holds a copy after the end", b.country)
+			t.Errorf("%s holds a copy after the end", b.Country)
 		}
 		if b.held(open) == nil {
-			t.Errorf("%s lost what was not shared for the operation", b.country)
+			t.Errorf("%s lost what was not shared for the operation", b.Country)
 		}
 		if v := ok[*View](t)(b.Show(t.Context(), tina, op)); v.Phase != PhaseEnded {
-			t.Errorf("%s: %s", b.country, v.Phase)
+			t.Errorf("%s: %s", b.Country, v.Phase)
 		}
 	}
-	erased := ok[[]store.AuditRecord](t)(es.store.QueryAudit(t.Context(), store.AuditQuery{Limit: 1000}))
+	erased := ok[[]store.AuditRecord](t)(es.Store.QueryAudit(t.Context(), store.AuditQuery{Limit: 1000}))
 	if !slices.ContainsFunc(erased, func(r store.AuditRecord) bool { return r.Action == protocol.ActErase && r.Object == id }) {
 		t.Error("the erasure is not in the log of ES")
 	}
@@ -99,7 +99,7 @@ func TestAnOperationEndsSooner(t *testing.T) {
 	rest(t, all...)
 	es.joins(op)
 	fr.joins(op)
-	clock.set(begin)
+	clock.Set(begin)
 	rest(t, all...)
 	ofPT, ofES := pt.publish(op), es.publish(op)
 	rest(t, all...)
@@ -166,11 +166,11 @@ func TestTwoPeopleAndRoles(t *testing.T) {
 		t.Fatalf("ES knows of a draft: %+v", list[0])
 	}
 	// One whom policy keeps from being told is no member.
-	pt.policy = silent(t)
+	pt.Engine = silent(t)
 	if _, err := pt.Approve(t.Context(), otto, "k3", v.Number); !errors.Is(err, desk.ErrForbidden) || !strings.Contains(err.Error(), "OperationDocument") {
 		t.Errorf("founded although nobody may be told: %v", err)
 	}
-	pt.policy = policy.Default()
+	pt.Engine = policy.Default()
 	for range 2 {
 		if v = ok[*View](t)(pt.Approve(t.Context(), otto, "k4", v.Number)); v.Phase != PhaseWaiting {
 			t.Fatalf("%+v", v)
@@ -186,7 +186,7 @@ func TestTwoPeopleAndRoles(t *testing.T) {
 		t.Errorf("approved after it was rejected: %v", err)
 	}
 	ok[*View](t)(es.Accept(t.Context(), olga, "k8", Note{Ref: v.ID}))
-	clock.set(begin.AddDate(0, 2, 0))
+	clock.Set(begin.AddDate(0, 2, 0))
 	if _, err := es.Approve(t.Context(), otto, "k9", v.ID); !errors.Is(err, desk.ErrConflict) {
 		t.Errorf("approved after its end: %v", err)
 	}
@@ -212,7 +212,7 @@ func TestHostileWords(t *testing.T) {
 	v := pt.founded(plan("ES"))
 	rest(t, all...)
 	es.joins(v.Number)
-	clock.set(begin)
+	clock.Set(begin)
 	rest(t, all...)
 	body := func(change func(b *protocol.OperationBody)) *protocol.OperationBody {
 		b := v.Body
@@ -221,14 +221,14 @@ func TestHostileWords(t *testing.T) {
 		change(&b)
 		return &b
 	}
-	fr.issue(protocol.TypeOperation, body(func(b *protocol.OperationBody) { b.Number = v.Number }), "PT")                                  // another's number
-	fr.issue(protocol.TypeOperation, body(func(b *protocol.OperationBody) { b.Members = []protocol.Country{"ES", "PT"} }), "PT")           // not in it itself
-	fr.issue(protocol.TypeOperation, body(func(b *protocol.OperationBody) { b.Members = []protocol.Country{"ES", "FR"} }), "PT")           // PT is not named
-	fr.issue(protocol.TypeOperation, body(func(b *protocol.OperationBody) {}), "PT")                                                       // the only sound one
-	fr.issue(protocol.TypeOperation, body(func(b *protocol.OperationBody) { b.Name = "another" }), "PT")                                   // the same number again
-	fr.issue(protocol.TypeOperationAcceptance, &protocol.OperationAcceptanceBody{Operation: v.ID, SHA256: strings.Repeat("0a", 32)}, "PT") // not named in it
-	fr.issue(protocol.TypeOperationEnd, &protocol.OperationEndBody{Operation: v.ID, Reason: "mine now"}, "PT")
-	es.issue(protocol.TypeOperationEnd, &protocol.OperationEndBody{Operation: strings.Replace(v.ID, v.ID[:8], "00000000", 1), Reason: "x"}, "PT") // nobody founded it
+	fr.forge(protocol.TypeOperation, body(func(b *protocol.OperationBody) { b.Number = v.Number }), "PT")                                  // another's number
+	fr.forge(protocol.TypeOperation, body(func(b *protocol.OperationBody) { b.Members = []protocol.Country{"ES", "PT"} }), "PT")           // not in it itself
+	fr.forge(protocol.TypeOperation, body(func(b *protocol.OperationBody) { b.Members = []protocol.Country{"ES", "FR"} }), "PT")           // PT is not named
+	fr.forge(protocol.TypeOperation, body(func(b *protocol.OperationBody) {}), "PT")                                                       // the only sound one
+	fr.forge(protocol.TypeOperation, body(func(b *protocol.OperationBody) { b.Name = "another" }), "PT")                                   // the same number again
+	fr.forge(protocol.TypeOperationAcceptance, &protocol.OperationAcceptanceBody{Operation: v.ID, SHA256: strings.Repeat("0a", 32)}, "PT") // not named in it
+	fr.forge(protocol.TypeOperationEnd, &protocol.OperationEndBody{Operation: v.ID, Reason: "mine now"}, "PT")
+	es.forge(protocol.TypeOperationEnd, &protocol.OperationEndBody{Operation: strings.Replace(v.ID, v.ID[:8], "00000000", 1), Reason: "x"}, "PT") // nobody founded it
 	rest(t, all...)
 	want := map[protocol.Type][]string{
 		protocol.TypeOperation:           {"begin with FR-O-", "not among them", "does not name PT", "another operation with the number"},
@@ -236,7 +236,7 @@ func TestHostileWords(t *testing.T) {
 		protocol.TypeOperationEnd:        {"does not name FR", "never founded"},
 	}
 	for typ, says := range want {
-		got := pt.refused(typ)
+		got := pt.Refused(typ)
 		for _, s := range says {
 			if !slices.ContainsFunc(got, func(r string) bool { return strings.Contains(r, s) }) {
 				t.Errorf("%s: no refusal says %q: %q", typ, s, got)
@@ -258,20 +258,20 @@ func TestWordsOvertakeTheOperation(t *testing.T) {
 	v := pt.founded(plan("ES", "FR"))
 	rest(t, pt, es)
 	es.joins(v.Number)
-	deliver(t, es, fr)
+	es.Carry(fr.Bureau)
 	if list := ok[[]*View](t)(fr.List(t.Context(), olga)); len(list) != 0 {
 		t.Fatalf("FR shows what it has not got: %+v", list[0])
 	}
 	rest(t, all...)
 	fr.joins(v.Number)
-	clock.set(begin)
+	clock.Set(begin)
 	id := es.publish(v.Number)
 	rest(t, all...)
 	if fr.held(id) == nil {
 		t.Error("ES and FR are both in it, and nothing was shared")
 	}
 	// Another text under the same id would not be what was accepted.
-	if err := fr.store.Update(t.Context(), func(tx *store.Tx) error {
+	if err := fr.Store.Update(t.Context(), func(tx *store.Tx) error {
 		o, err := operations.Get(tx, v.ID)
 		if err != nil {
 			return err

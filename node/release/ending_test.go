@@ -21,8 +21,8 @@ func TestWithdrawalErasesTheScans(t *testing.T) {
 		if typ == protocol.TypeScanRelease {
 			withdrawn = got.Release.Document
 		}
-		err := es.store.Update(t.Context(), func(tx *store.Tx) error {
-			_, err := es.out.Withdraw(tx, exam1, withdrawn, dispatch.Withdrawal{Reason: protocol.ReasonCourtOrder})
+		err := es.Store.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := es.Out.Withdraw(tx, exam1, withdrawn, dispatch.Withdrawal{Reason: protocol.ReasonCourtOrder})
 			return err
 		})
 		if err != nil {
@@ -33,7 +33,7 @@ func TestWithdrawalErasesTheScans(t *testing.T) {
 			t.Errorf("%s: the request is %s", typ, s)
 		}
 		hash := got.Files[0].SHA256
-		if err := pt.store.View(func(tx *store.Tx) error {
+		if err := pt.Store.View(func(tx *store.Tx) error {
 			has, err := tx.HasBlob(hash)
 			if has {
 				t.Errorf("%s: the bytes are still there", typ)
@@ -45,7 +45,7 @@ func TestWithdrawalErasesTheScans(t *testing.T) {
 		if e := pt.entries("scan erased"); len(e) != 1 || e[0].Ground != "withdrawal" {
 			t.Errorf("%s: %+v", typ, e)
 		}
-		if err := es.store.View(func(tx *store.Tx) error { _, err := tx.Blob(hash); return err }); err != nil {
+		if err := es.Store.View(func(tx *store.Tx) error { _, err := tx.Blob(hash); return err }); err != nil {
 			t.Errorf("%s: the owner's own scan: %v", typ, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"proofmark/node/bureautest"
 	"proofmark/node/dispatch"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -17,7 +18,7 @@ func TestTicks(t *testing.T) {
 	for _, c := range []struct{ settled, due string }{
 		{"12:00:00", "12:00:15"}, {"12:00:00.000000001", "12:00:30"}, {"12:00:07", "12:00:30"}, {"12:00:14.999999999", "12:00:30"}, {"12:00:15", "12:00:30"}, {"23:59:59", "00:00:15"},
 	} {
-		at := must(time.Parse("15:04:05.999999999", c.settled))
+		at := bureautest.Must(time.Parse("15:04:05.999999999", c.settled))
 		due := s.due(at)
 		if got := due.Format("15:04:05"); got != c.due || due.Sub(at) < s.tick || due.Sub(at) >= 2*s.tick {
 			t.Errorf("settled at %s: due at %s, %v later; want %s", c.settled, got, due.Sub(at), c.due)
@@ -66,11 +67,11 @@ func TestJudgement(t *testing.T) {
 func hidden(t *testing.T) (f *federation, signature, nothing string) {
 	f = newFederation(t, "ES", "PT", "FR")
 	es := f.bureaus["ES"]
-	es.engine = rules(t, `forbid (principal == Country::"FR", action == Action::"share", resource is Signature);`)
+	es.Engine = rules(t, `forbid (principal == Country::"FR", action == Action::"share", resource is Signature);`)
 	signature = es.enrol()
 	f.carry("ES", "PT")
 	f.carry("ES", "FR")
-	return f, signature, must(protocol.NewDocumentID("ES", begin, rand.Reader))
+	return f, signature, bureautest.Must(protocol.NewDocumentID("ES", begin, rand.Reader))
 }
 
 // TestHiddenAnswersAreAlike: a country that was never told of an exhibit, one that asks for what never was, and one that asks for what was withdrawn get
@@ -79,7 +80,7 @@ func TestHiddenAnswersAreAlike(t *testing.T) {
 	f, signature, nothing := hidden(t)
 	es, fr, pt := f.bureaus["ES"], f.bureaus["FR"], f.bureaus["PT"]
 	es.steps = nil
-	third := must(protocol.NewDocumentID("ES", begin.Add(time.Hour), rand.Reader)) // as if of later
+	third := bureautest.Must(protocol.NewDocumentID("ES", begin.Add(time.Hour), rand.Reader)) // as if of later
 	asked := map[string]*Request{}
 	var steps [][]string
 	for name, id := range map[string]string{"exists, never told": signature, "never was": nothing, "never was, either": third} {
@@ -95,7 +96,7 @@ func TestHiddenAnswersAreAlike(t *testing.T) {
 
 	tick := time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC) // asked at 12:00:07
 	for _, at := range []time.Time{begin, tick.Add(-15 * time.Second), tick.Add(-time.Nanosecond)} {
-		f.clock.set(at)
+		f.Clock.Set(at)
 		if err := es.Answer(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +105,7 @@ func TestHiddenAnswersAreAlike(t *testing.T) {
 			t.Fatalf("%d answers left before the tick, at %v", n, at)
 		}
 	}
-	f.clock.set(tick)
+	f.Clock.Set(tick)
 	if err := es.Answer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestHiddenAnswersAreAlike(t *testing.T) {
 	// Withdrawn: PT was told of it, and now asks for what is no longer there.
 	withdraw(t, es, signature)
 	r := pt.ask(signature, "ES")
-	f.clock.set(tick.Add(time.Hour))
+	f.Clock.Set(tick.Add(time.Hour))
 	if err := es.Answer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -155,8 +156,8 @@ func TestHiddenAnswersAreAlike(t *testing.T) {
 // withdraw takes an own document back.
 func withdraw(t *testing.T, b *bureau, id string) {
 	t.Helper()
-	err := b.store.Update(t.Context(), func(tx *store.Tx) error {
-		_, err := b.out.Withdraw(tx, exam1, id, dispatch.Withdrawal{Reason: protocol.ReasonCourtOrder})
+	err := b.Store.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := b.Out.Withdraw(tx, exam1, id, dispatch.Withdrawal{Reason: protocol.ReasonCourtOrder})
 		return err
 	})
 	if err != nil {
@@ -168,9 +169,9 @@ func withdraw(t *testing.T, b *bureau, id string) {
 func TestEveryRefusalLeavesOnATick(t *testing.T) {
 	f, signature, nothing := hidden(t)
 	es, pt := f.bureaus["ES"], f.bureaus["PT"]
-	es.engine = rules(t, `forbid (principal == Country::"PT", action == Action::"share", resource is Scan);`)
+	es.Engine = rules(t, `forbid (principal == Country::"PT", action == Action::"share", resource is Scan);`)
 	denied, none := pt.ask(signature, "ES"), pt.ask(nothing, "ES")
-	f.clock.set(begin.Add(time.Minute)) // 12:01:07: a node that was busy past its ticks
+	f.Clock.Set(begin.Add(time.Minute)) // 12:01:07: a node that was busy past its ticks
 	if err := es.Answer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -180,12 +181,12 @@ func TestEveryRefusalLeavesOnATick(t *testing.T) {
 		t.Fatalf("denied by policy: %+v; not there: %+v", a.Refusal, b.Refusal)
 	}
 
-	es.engine = rules(t, "")
+	es.Engine = rules(t, "")
 	asked := pt.ask(signature, "ES") // 12:01:07
 	if s := es.show(asked.ID).State; s != Awaiting {
 		t.Fatalf("the request is %s", s)
 	}
-	f.clock.set(begin.Add(time.Hour)) // 13:00:07
+	f.Clock.Set(begin.Add(time.Hour)) // 13:00:07
 	for _, bad := range [][2]string{{"BORED", ""}, {protocol.ScanQuota, ""}, {protocol.ScanOther, ""}, {protocol.ScanUnknown, "a note"}, {protocol.ScanLaw, "\x1b[2J"}} {
 		if _, err := es.Refuse(t.Context(), ncb, "", asked.ID, bad[0], bad[1]); err == nil {
 			t.Errorf("refused for %q with the note %q", bad[0], bad[1])
@@ -205,7 +206,7 @@ func TestEveryRefusalLeavesOnATick(t *testing.T) {
 		at   time.Time
 		want State
 	}{{r.Due.Add(-time.Nanosecond), Requested}, {r.Due, Refused}} {
-		f.clock.set(step.at)
+		f.Clock.Set(step.at)
 		if err := es.Answer(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -231,17 +232,17 @@ func TestQuota(t *testing.T) {
 	for i := range 10 {
 		id := signature
 		if i > 0 {
-			id = must(protocol.NewDocumentID("ES", begin, rand.Reader))
+			id = bureautest.Must(protocol.NewDocumentID("ES", begin, rand.Reader))
 		}
 		last = fr.ask(id, "ES")
 	}
-	f.clock.set(begin.Add(time.Minute))
+	f.Clock.Set(begin.Add(time.Minute))
 	if err := es.Answer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.carry("ES", "FR")
 	codes := map[string]int{}
-	for _, r := range must(fr.Requests(t.Context(), exam1)) {
+	for _, r := range bureautest.Must(fr.Requests(t.Context(), exam1)) {
 		if r.Refusal == nil {
 			codes["none"]++
 		} else {
@@ -259,7 +260,7 @@ func TestQuota(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	q := must(es.store.QueryAudit(t.Context(), store.AuditQuery{Limit: 1000, Decision: "deny"}))
+	q := bureautest.Must(es.Store.QueryAudit(t.Context(), store.AuditQuery{Limit: 1000, Decision: "deny"}))
 	var counted []string
 	for _, e := range q {
 		if e.Ground == "quota" || e.Ground == "budget" {
@@ -270,8 +271,8 @@ func TestQuota(t *testing.T) {
 	if want := []string{"budget FR 1", "quota FR 2"}; !slices.Equal(counted, want) { // the other refusals of the hour come with its end
 		t.Errorf("counted %q, want %q", counted, want)
 	}
-	f.clock.set(begin.Add(26 * time.Hour))
-	if r := fr.ask(must(protocol.NewDocumentID("ES", begin, rand.Reader)), "ES"); es.show(r.ID).Ground != "no-such-exhibit" {
+	f.Clock.Set(begin.Add(26 * time.Hour))
+	if r := fr.ask(bureautest.Must(protocol.NewDocumentID("ES", begin, rand.Reader)), "ES"); es.show(r.ID).Ground != "no-such-exhibit" {
 		t.Error("what was asked a day ago still counts")
 	}
 }
@@ -281,8 +282,8 @@ func TestNoAnswerToASuspendedCountry(t *testing.T) {
 	f, signature, _ := hidden(t)
 	es, fr := f.bureaus["ES"], f.bureaus["FR"]
 	r := fr.ask(signature, "ES")
-	f.enact("FR")
-	f.clock.set(begin.Add(time.Minute))
+	f.Enact("FR")
+	f.Clock.Set(begin.Add(time.Minute))
 	if err := es.Answer(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -3,23 +3,18 @@ package release
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"io/fs"
-	"log/slog"
 	mathrand "math/rand/v2"
 	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
-
 	"proofmark/correlate"
 	"proofmark/crypto"
-	"proofmark/crypto/roster"
 	"proofmark/node/ballistics"
+	"proofmark/node/bureautest"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/tracing"
@@ -38,62 +33,31 @@ var (
 	ncb   = desk.Actor{Name: "ncb", Roles: []string{policy.NCBOperator}}
 )
 
-// clock stands still unless it is moved.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) set(t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = t
-}
-
-// bureau is one country's releases on a real store; the network between bureaus is a function call.
+// bureau is one country's releases.
 type bureau struct {
-	t       testing.TB
-	f       *federation
-	country protocol.Country
-	dir     string
-	keys    *crypto.Keys
-	engine  *policy.Engine
-	store   *store.Store
-	out     *dispatch.Dispatch
-	desk    *desk.Desk
-	lab     *ballistics.Service
-	quota   int
-	steps   []string // of every look, separated by requests
-	line    func(b []byte) ([]byte, error)
+	*bureautest.Bureau
 	*Service
+	t     testing.TB
+	f     *federation
+	lab   *ballistics.Service
+	quota int
+	steps []string // of every look, separated by requests
+	line  func(b []byte) ([]byte, error)
 }
 
+// federation goes by a clock that stands still unless it is moved.
 type federation struct {
+	*bureautest.Federation
 	t       testing.TB
-	clock   *clock
-	roster  *roster.Roster
 	bureaus map[protocol.Country]*bureau
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }
 
 // rules are the default policy with more in a file of its own.
 func rules(t testing.TB, more string, without ...string) *policy.Engine {
 	t.Helper()
 	files := fstest.MapFS{"99-more.cedar": {Data: []byte(more)}}
-	for _, name := range must(fs.Glob(policy.DefaultFiles(), "*.cedar")) {
-		text := must(fs.ReadFile(policy.DefaultFiles(), name))
+	for _, name := range bureautest.Must(fs.Glob(policy.DefaultFiles(), "*.cedar")) {
+		text := bureautest.Must(fs.ReadFile(policy.DefaultFiles(), name))
 		for _, w := range without {
 			text = bytes.ReplaceAll(text, []byte(w), nil)
 		}
@@ -108,57 +72,27 @@ func rules(t testing.TB, more string, without ...string) *policy.Engine {
 
 func newFederation(t testing.TB, countries ...protocol.Country) *federation {
 	t.Helper()
-	f := &federation{t: t, clock: &clock{at: begin}, bureaus: map[protocol.Country]*bureau{}}
-	for _, c := range countries {
-		f.bureaus[c] = &bureau{t: t, f: f, country: c, dir: t.TempDir(), keys: must(crypto.GenerateKeys(rand.Reader)), engine: policy.Default(), quota: 20}
-	}
-	f.enact()
-	for _, c := range countries {
-		f.bureaus[c].open()
+	f := &federation{Federation: bureautest.New(t, bureautest.NewClock(begin, 0), countries...), t: t, bureaus: map[protocol.Country]*bureau{}}
+	for _, one := range f.Bureaus {
+		b := &bureau{Bureau: one, t: t, f: f, quota: 20}
+		b.open()
+		f.bureaus[one.Country] = b
 	}
 	return f
 }
 
-func (f *federation) enact(suspended ...protocol.Country) {
-	f.t.Helper()
-	holder := must(crypto.GenerateKeys(rand.Reader))
-	d := must(roster.Create("test", []roster.Holder{{Name: "holder", Key: holder.SigningJWK()}}, 1, begin, begin.AddDate(20, 0, 0)))
-	for c, b := range f.bureaus {
-		id := must(peer.IDFromPrivateKey(b.keys.HostKey()))
-		entry := must(roster.SignMember(roster.Member{Country: string(c), Name: "NCB " + string(c), PeerIDs: []string{id.String()},
-			SigningKeys: []json.RawMessage{b.keys.SigningJWK()}, SealingKeys: []json.RawMessage{b.keys.SealingJWK()}, LogKey: b.keys.LogVerifierKey("proofmark." + string(c)),
-			ValidFrom: begin.Add(-time.Hour), ValidUntil: begin.AddDate(20, 0, 0)}, b.keys.Signer()))
-		if err := d.Add(entry, begin); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	for _, c := range suspended {
-		if err := d.SetStatus(string(c), roster.Suspended, begin); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	f.roster = d.Roster()
-}
-
 func (b *bureau) open() {
 	b.t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	b.store = must(store.Open(store.Options{Dir: b.dir, Key: make([]byte, 32), Now: b.f.clock.now, Random: rand.Reader, Signer: must(b.keys.LogSigner("proofmark." + string(b.country)))}))
-	engine := func() *policy.Engine { return b.engine }
-	d := &desk.Desk{Store: b.store, Policy: engine, Country: b.country, Log: log}
-	b.out = dispatch.New(dispatch.Options{Country: b.country, Store: b.store, Signer: b.keys.Signer(), Policy: engine, Roster: func() *roster.Roster { return b.f.roster },
-		Now: b.f.clock.now, Random: rand.Reader, Log: log})
-	tracing.New(d, b.out)
-	b.lab, b.desk = ballistics.New(d, b.out, b.f.clock.now), d
-	b.Service = New(Options{Desk: d, Out: b.out, Now: b.f.clock.now, Fetch: b.over, Quota: b.quota, Chunk: protocol.MinScanChunk})
+	b.Bureau.Open(nil)
+	tracing.New(b.Desk, b.Out)
+	b.lab = ballistics.New(b.Desk, b.Out, b.Clock.Now)
+	b.Service = New(Options{Desk: b.Desk, Out: b.Out, Now: b.Clock.Now, Fetch: b.over, Quota: b.quota, Chunk: protocol.MinScanChunk})
 	b.looked = func(step string) { b.steps = append(b.steps, step) }
-	s := b.store
-	b.t.Cleanup(func() { _ = s.Close() })
 }
 
 // over is the network: bytes come straight out of the other bureau, in frames of odd sizes, through line.
 func (b *bureau) over(ctx context.Context, from protocol.Country, release string, scan protocol.ReleasedScan, offset int64, take func([]byte) error, done func() error) error {
-	src, err := b.f.bureaus[from].Open(ctx, b.country, release, scan.SHA256, offset)
+	src, err := b.f.bureaus[from].Service.Open(ctx, b.Country, release, scan.SHA256, offset)
 	if err != nil {
 		return errors.Join(ErrRefused, err)
 	}
@@ -186,27 +120,9 @@ func (b *bureau) over(ctx context.Context, from protocol.Country, release string
 	return err
 }
 
-// carry delivers everything from one bureau to another, and the receipts back. It returns the documents' sizes as they were signed.
 func (f *federation) carry(from, to protocol.Country) {
 	f.t.Helper()
-	for _, ch := range protocol.Channels {
-		for {
-			batch, err := f.bureaus[from].out.NextBatch(f.t.Context(), to, ch)
-			if err != nil {
-				f.t.Fatal(err)
-			}
-			if batch == nil {
-				break
-			}
-			receipt, err := f.bureaus[to].out.AcceptBatch(f.t.Context(), from, batch.Manifest, batch.Payload)
-			if err == nil {
-				err = f.bureaus[from].out.AcceptReceipt(f.t.Context(), to, receipt)
-			}
-			if err != nil {
-				f.t.Fatal(err)
-			}
-		}
-	}
+	f.bureaus[from].Carry(f.bureaus[to].Bureau)
 }
 
 // shot stands for a scan: what it shows does not matter here, and its chunks are all different.
@@ -227,20 +143,20 @@ var (
 // enrol makes an exhibit with a scan and publishes its signature, which it returns.
 func (b *bureau) enrol() (signature string) {
 	b.t.Helper()
-	err := b.store.Update(b.t.Context(), func(tx *store.Tx) error {
+	err := b.Store.Update(b.t.Context(), func(tx *store.Tx) error {
 		hash, err := tx.PutBlob(shot())
 		if err != nil {
 			return err
 		}
-		exhibit := must(protocol.NewID(tx.Now(), tx.Random()))
-		signature = must(protocol.NewDocumentID(b.country, tx.Now(), tx.Random()))
+		exhibit := bureautest.Must(protocol.NewID(tx.Now(), tx.Random()))
+		signature = bureautest.Must(protocol.NewDocumentID(b.Country, tx.Now(), tx.Random()))
 		a := &ballistics.Acquisition{ID: exhibit, Exhibit: exhibit, Number: "E-1", ROI: correlate.BreechFace, Scans: []ballistics.Scan{{File: "e1.x3p", Hash: hash, Bytes: len(shot())}}, Signature: signature}
-		sig := &ballistics.Signature{ID: signature, Country: b.country, Own: true, Exhibit: exhibit, ROI: a.ROI, Number: a.Number, Case: "C-1"}
+		sig := &ballistics.Signature{ID: signature, Country: b.Country, Own: true, Exhibit: exhibit, ROI: a.ROI, Number: a.Number, Case: "C-1"}
 		body := &protocol.SignatureBody{Exhibit: exhibit, ROI: string(a.ROI), Kind: protocol.CartridgeCase, Origin: protocol.Evidence, Calibre: "9 mm Luger", FiringPin: protocol.Unknown,
 			Pattern: protocol.Unknown, Algorithm: "none", Signature: []byte{1}, Quality: 1}
 		facts := dispatch.Facts{Purpose: Purpose, Actor: tech.Name, Event: begin.AddDate(0, 0, -2), Attributes: map[string]any{"calibre": body.Calibre, "origin": body.Origin, "handling": []string{},
 			"offence": "homicide", "terrorism": false, "customs": false, "trafficking": false, "group_size": int64(0)}}
-		return errors.Join(acquisitions.Put(tx, a.ID, a), signatures.Put(tx, signature, sig), b.out.IssueAs(tx, signature, protocol.TypeSignature, body, facts))
+		return errors.Join(acquisitions.Put(tx, a.ID, a), signatures.Put(tx, signature, sig), b.Out.IssueAs(tx, signature, protocol.TypeSignature, body, facts))
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -255,7 +171,7 @@ func (b *bureau) ask(signature string, owner protocol.Country) *Request {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.f.carry(b.country, owner)
+	b.f.carry(b.Country, owner)
 	b.f.bureaus[owner].judge()
 	return r
 }
@@ -280,7 +196,7 @@ func (b *bureau) show(ref string) *Request {
 func (b *bureau) entries(event string) []store.AuditRecord {
 	b.t.Helper()
 	var out []store.AuditRecord
-	for _, e := range must(b.store.QueryAudit(b.t.Context(), store.AuditQuery{Limit: 1000})) {
+	for _, e := range bureautest.Must(b.Store.QueryAudit(b.t.Context(), store.AuditQuery{Limit: 1000})) {
 		if e.Event == event {
 			out = append(out, e)
 		}
@@ -292,7 +208,7 @@ func (b *bureau) entries(event string) []store.AuditRecord {
 func (b *bureau) answers() map[string]*dispatch.Record {
 	b.t.Helper()
 	out := map[string]*dispatch.Record{}
-	err := b.store.View(func(tx *store.Tx) error {
+	err := b.Store.View(func(tx *store.Tx) error {
 		for _, r := range dispatch.Documents.By(tx, "status-type", string(dispatch.Accepted)+"/"+string(protocol.TypeScanRefusal)) {
 			payload, _, err := crypto.Unverified(r.JWS, crypto.TypeDocument, protocol.MaxMessage)
 			if err != nil {
@@ -319,32 +235,8 @@ func (b *bureau) answers() map[string]*dispatch.Record {
 // context_ is what a Fetch is given first.
 type context_ = context.Context
 
-// send issues a document past the service, as another implementation or a hostile member could.
-func (b *bureau) send(to protocol.Country, typ protocol.Type, body protocol.Body) {
+// forge sends a document past the service, as a hostile member could.
+func (b *bureau) forge(to protocol.Country, typ protocol.Type, body protocol.Body) {
 	b.t.Helper()
-	err := b.store.Update(b.t.Context(), func(tx *store.Tx) error {
-		_, err := b.out.Issue(tx, typ, body, dispatch.Facts{To: to, Purpose: Purpose, Actor: "test"})
-		return err
-	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// refusedReason is why the latest document of a type was refused.
-func (b *bureau) refusedReason(typ protocol.Type) (reason string) {
-	b.t.Helper()
-	err := b.store.View(func(tx *store.Tx) error {
-		var last time.Time
-		for _, r := range dispatch.Documents.By(tx, "status-type", string(dispatch.Refused)+"/"+string(typ)) {
-			if !r.At.Before(last) {
-				reason, last = reason+"; "+r.Reason, r.At
-			}
-		}
-		return tx.Err()
-	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return reason
+	b.Issue(typ, body, dispatch.Facts{To: to, Purpose: Purpose, Actor: "test"})
 }

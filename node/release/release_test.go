@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"proofmark/node/bureautest"
 	"proofmark/node/desk"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -18,7 +19,7 @@ func granted(t *testing.T, more ...string) (f *federation, id string) {
 	t.Helper()
 	f, signature, _ := hidden(t)
 	es, pt := f.bureaus["ES"], f.bureaus["PT"]
-	es.engine = rules(t, strings.Join(more, "\n"))
+	es.Engine = rules(t, strings.Join(more, "\n"))
 	r := pt.ask(signature, "ES")
 	if _, err := es.Approve(t.Context(), exam1, "k1", r.Number, "seen"); err != nil {
 		t.Fatal(err)
@@ -65,7 +66,7 @@ func TestTwoPeopleRelease(t *testing.T) {
 		t.Errorf("one person approved twice: %v", err)
 	}
 	// A policy without the rule does not let one person be two.
-	es.engine = rules(t, "", `@id("second-person")
+	es.Engine = rules(t, "", `@id("second-person")
 forbid (
   principal,
   action in [Action::"review:secondary", Action::"hit:verify", Action::"scan:approve", Action::"document:approve"],
@@ -75,11 +76,11 @@ when { resource has reviewers && resource.reviewers.contains(principal.name) };`
 	if _, err := es.Approve(t.Context(), exam1, "", r.ID, ""); !errors.Is(err, desk.ErrForbidden) || !strings.Contains(err.Error(), "another person") {
 		t.Errorf("one person approved twice: %v", err)
 	}
-	es.engine = rules(t, `forbid (principal == Country::"PT", action == Action::"answer", resource is Scan);`)
+	es.Engine = rules(t, `forbid (principal == Country::"PT", action == Action::"answer", resource is Scan);`)
 	if _, err := es.Approve(t.Context(), exam2, "", r.ID, ""); !errors.Is(err, desk.ErrConflict) {
 		t.Errorf("released against a policy that changed: %v", err)
 	}
-	es.engine = rules(t, "")
+	es.Engine = rules(t, "")
 	second, err := es.Approve(t.Context(), exam2, "", r.ID, "")
 	if err != nil || second.State != Released || second.Release.Scans[0].Chunks != nil {
 		t.Fatalf("%+v, %v", second, err)
@@ -128,7 +129,7 @@ when { resource has reviewers && resource.reviewers.contains(principal.name) };`
 // chunksGone checks that no chunk of a scan is kept beside it.
 func chunksGone(t *testing.T, b *bureau, id string) {
 	t.Helper()
-	err := b.store.View(func(tx *store.Tx) error {
+	err := b.Store.View(func(tx *store.Tx) error {
 		r, err := requests.Get(tx, id)
 		if err != nil {
 			return err
@@ -154,7 +155,7 @@ func chunksGone(t *testing.T, b *bureau, id string) {
 func TestAutomaticRelease(t *testing.T) {
 	f, signature, _ := hidden(t)
 	es, pt := f.bureaus["ES"], f.bureaus["PT"]
-	es.engine = rules(t, `@handling("H2")
+	es.Engine = rules(t, `@handling("H2")
 permit (principal is Country, action in [Action::"share", Action::"answer"], resource is Scan);`,
 		"@id(\"scans-to-addressee\")\n@handling(\"H0 H1\")\n@retain(\"P1Y\")\n@approval(\"two-person\")\npermit (principal is Country, action == Action::\"share\", resource is Scan)\nwhen { resource.addressee == principal }\nunless { resource has operations && !resource.operations.isEmpty() };",
 		"@id(\"answer-scan-requests\")\n@handling(\"H0 H1\")\n@approval(\"two-person\")\npermit (principal is Country, action == Action::\"answer\", resource is Scan)\nwhen { resource.addressee == principal };")
@@ -194,7 +195,7 @@ func TestFetchResumes(t *testing.T) {
 		if _, err := pt.Save(t.Context(), exam1, id, 0); !errors.Is(err, desk.ErrConflict) {
 			t.Fatalf("a half scan was saved: %v", err)
 		}
-		if err := pt.store.Close(); err != nil {
+		if err := pt.Store.Close(); err != nil {
 			t.Fatal(err)
 		}
 		pt.open()
@@ -224,7 +225,7 @@ func TestFetchResumes(t *testing.T) {
 
 func must1(t *testing.T, b *bureau, id string) (r *Request) {
 	t.Helper()
-	if err := b.store.View(func(tx *store.Tx) (err error) {
+	if err := b.Store.View(func(tx *store.Tx) (err error) {
 		r, err = requests.Get(tx, id)
 		return err
 	}); err != nil {
@@ -262,7 +263,7 @@ func TestWrongBytes(t *testing.T) {
 		t.Error(err)
 	}
 	pt.line = nil
-	err := pt.store.Update(t.Context(), func(tx *store.Tx) error { // as a hostile owner could have signed it
+	err := pt.Store.Update(t.Context(), func(tx *store.Tx) error { // as a hostile owner could have signed it
 		r, err := requests.Get(tx, id)
 		if err != nil {
 			return err
@@ -295,7 +296,7 @@ func TestWhoMayFetch(t *testing.T) {
 	r := must1(t, es, id)
 	hash := r.Files[0].SHA256
 	open := func(to protocol.Country, release, sha string) error {
-		_, err := es.Open(t.Context(), to, release, sha, 0)
+		_, err := es.Service.Open(t.Context(), to, release, sha, 0)
 		return err
 	}
 	if err := open("PT", r.Release.Document, hash); err != nil {
@@ -311,28 +312,28 @@ func TestWhoMayFetch(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	src, err := es.Open(t.Context(), "PT", r.Release.Document, hash, 0)
+	src, err := es.Service.Open(t.Context(), "PT", r.Release.Document, hash, 0)
 	if err != nil || src.Standing() != nil {
 		t.Fatal(err)
 	}
-	f.clock.set(r.Release.Expires)
+	f.Clock.Set(r.Release.Expires)
 	if err := src.Standing(); !errors.Is(err, ErrNotReleased) {
 		t.Errorf("it expired while it was sent: %v", err)
 	}
 	if err := open("PT", r.Release.Document, hash); !errors.Is(err, ErrNotReleased) {
 		t.Errorf("it expired: %v", err)
 	}
-	f.clock.set(begin)
+	f.Clock.Set(begin)
 	withdraw(t, es, r.Signature)
 	if err := src.Standing(); !errors.Is(err, ErrNotReleased) {
 		t.Errorf("the signature was withdrawn while it was sent: %v", err)
 	}
-	f.clock.set(begin.Add(2 * time.Minute))
+	f.Clock.Set(begin.Add(2 * time.Minute))
 	if err := es.FlushRefusals(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	counted := map[string]string{}
-	for _, e := range must(es.store.QueryAudit(t.Context(), store.AuditQuery{Limit: 1000, Decision: "deny"})) {
+	for _, e := range bureautest.Must(es.Store.QueryAudit(t.Context(), store.AuditQuery{Limit: 1000, Decision: "deny"})) {
 		if e.Ground == "no-release" {
 			counted[e.Counterpart] = e.Details["times"]
 		}
@@ -365,12 +366,12 @@ func TestTimesEnd(t *testing.T) {
 	if at, err := pt.progress(id, 0); err != nil || at == 0 {
 		t.Fatal(at, err)
 	}
-	f.clock.set(begin.Add(UsualValid - time.Second))
+	f.Clock.Set(begin.Add(UsualValid - time.Second))
 	expire()
 	if s := pt.show(id).State; s != Released {
 		t.Errorf("a second before its end it is %s", s)
 	}
-	f.clock.set(begin.Add(UsualValid))
+	f.Clock.Set(begin.Add(UsualValid))
 	expire()
 	if a, b := es.show(id).State, pt.show(id).State; a != Lapsed || b != Lapsed {
 		t.Errorf("%s and %s", a, b)
@@ -383,12 +384,12 @@ func TestTimesEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	hash := pt.show(id).Files[0].SHA256
-	f.clock.set(begin.AddDate(0, 0, 300).Add(-time.Second))
+	f.Clock.Set(begin.AddDate(0, 0, 300).Add(-time.Second))
 	expire()
 	if s := pt.show(id).State; s != Received {
 		t.Fatalf("a second before its end it is %s", s)
 	}
-	f.clock.set(begin.AddDate(0, 0, 300))
+	f.Clock.Set(begin.AddDate(0, 0, 300))
 	expire()
 	if s := pt.show(id).State; s != Erased {
 		t.Fatalf("it is %s", s)
@@ -396,7 +397,7 @@ func TestTimesEnd(t *testing.T) {
 	if _, err := pt.Save(t.Context(), exam1, id, 0); err == nil || !strings.Contains(err.Error(), "was erased") {
 		t.Errorf("saved after its retention: %v", err)
 	}
-	err := pt.store.View(func(tx *store.Tx) error {
+	err := pt.Store.View(func(tx *store.Tx) error {
 		if has, err := tx.HasBlob(hash); err != nil || has {
 			t.Errorf("the bytes are still there, %v", err)
 		}
@@ -411,7 +412,7 @@ func TestTimesEnd(t *testing.T) {
 	if a := must1(t, es, id); a.State != Received { // the owner's own scan stays
 		t.Errorf("the owner's request is %s", a.State)
 	}
-	if err := es.store.View(func(tx *store.Tx) error { _, err := tx.Blob(hash); return err }); err != nil {
+	if err := es.Store.View(func(tx *store.Tx) error { _, err := tx.Blob(hash); return err }); err != nil {
 		t.Errorf("the owner's own scan: %v", err)
 	}
 }
@@ -431,22 +432,22 @@ func TestForeignAnswers(t *testing.T) {
 		"a second answer":   {"ES", &protocol.ScanRefusalBody{Request: id, Signature: r.Signature, Code: protocol.ScanLaw}, "not answered twice"},
 		"no such request":   {"ES", &protocol.ScanRefusalBody{Request: r.Signature, Signature: r.Signature, Code: protocol.ScanLaw}, "never sent it"},
 	} {
-		f.bureaus[c.from].send("PT", protocol.TypeScanRefusal, c.body)
+		f.bureaus[c.from].forge("PT", protocol.TypeScanRefusal, c.body)
 		f.carry(c.from, "PT")
-		if got := pt.refusedReason(protocol.TypeScanRefusal); !strings.Contains(got, c.says) {
+		if got := strings.Join(pt.Refused(protocol.TypeScanRefusal), "; "); !strings.Contains(got, c.says) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
 	if got := pt.show(id); got.State != Released {
 		t.Errorf("it is %s", got.State)
 	}
-	f.bureaus["FR"].send("PT", protocol.TypeScanRequest, &protocol.ScanRequestBody{Number: "ES-S-2026-000001", Signature: r.Signature, Reason: "x"})
+	f.bureaus["FR"].forge("PT", protocol.TypeScanRequest, &protocol.ScanRequestBody{Number: "ES-S-2026-000001", Signature: r.Signature, Reason: "x"})
 	f.carry("FR", "PT")
-	if got := pt.refusedReason(protocol.TypeScanRequest); !strings.Contains(got, "begin with FR-S-") {
+	if got := strings.Join(pt.Refused(protocol.TypeScanRequest), "; "); !strings.Contains(got, "begin with FR-S-") {
 		t.Errorf("another's number: %q", got)
 	}
-	for _, bad := range []Ask{{Signature: "x", Reason: "y"}, {Signature: must(protocol.NewDocumentID("PT", begin, bytes.NewReader(make([]byte, 64)))), Reason: "y"}, {Signature: r.Signature, Reason: " "},
-		{Signature: must(protocol.NewDocumentID("DE", begin, bytes.NewReader(make([]byte, 64)))), Reason: "y"}} {
+	for _, bad := range []Ask{{Signature: "x", Reason: "y"}, {Signature: bureautest.Must(protocol.NewDocumentID("PT", begin, bytes.NewReader(make([]byte, 64)))), Reason: "y"}, {Signature: r.Signature, Reason: " "},
+		{Signature: bureautest.Must(protocol.NewDocumentID("DE", begin, bytes.NewReader(make([]byte, 64)))), Reason: "y"}} {
 		if _, err := pt.Request(t.Context(), exam1, "", bad); !errors.Is(err, desk.ErrInvalid) {
 			t.Errorf("%+v: %v", bad, err)
 		}
@@ -470,7 +471,7 @@ func TestWithdrawal(t *testing.T) {
 			hash := r.Files[0].SHA256
 			taken := map[string]string{"signature": r.Signature, "release": r.Release.Document}[what]
 			withdraw(t, es, taken)
-			if _, err := es.Open(t.Context(), "PT", r.Release.Document, hash, 0); !errors.Is(err, ErrNotReleased) {
+			if _, err := es.Service.Open(t.Context(), "PT", r.Release.Document, hash, 0); !errors.Is(err, ErrNotReleased) {
 				t.Errorf("it can still be fetched: %v", err)
 			}
 			f.carry("ES", "PT")
@@ -485,7 +486,7 @@ func TestWithdrawal(t *testing.T) {
 	f, signature, _ := hidden(t)
 	es, pt := f.bureaus["ES"], f.bureaus["PT"]
 	r := pt.ask(signature, "ES")
-	f.clock.set(begin.Add(time.Hour))
+	f.Clock.Set(begin.Add(time.Hour))
 	withdraw(t, es, signature)
 	if got := es.show(r.ID); got.State != Refusing || got.Refusal.Code != protocol.ScanUnknown || !got.Due.Equal(time.Date(2026, 3, 1, 13, 0, 30, 0, time.UTC)) {
 		t.Errorf("undecided at the owner: %+v", got)

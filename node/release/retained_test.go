@@ -15,6 +15,7 @@ import (
 	"proofmark/correlate/synth"
 	"proofmark/correlate/x3p"
 	"proofmark/node/ballistics"
+	"proofmark/node/bureautest"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/retention"
@@ -29,7 +30,7 @@ var ncb2 = desk.Actor{Name: "ncb2", Roles: []string{policy.NCBOperator}}
 func (b *bureau) holds(text string) int {
 	b.t.Helper()
 	var all bytes.Buffer
-	if _, err := b.store.Backup(b.t.Context(), 0, func(store.BackupHead) (io.Writer, error) { return &all, nil }, nil); err != nil {
+	if _, err := b.Store.Backup(b.t.Context(), 0, func(store.BackupHead) (io.Writer, error) { return &all, nil }, nil); err != nil {
 		b.t.Fatal(err)
 	}
 	return bytes.Count(all.Bytes(), []byte(text))
@@ -39,14 +40,14 @@ func (b *bureau) holds(text string) int {
 func (b *bureau) acquire(reference, number string) *ballistics.Acquisition {
 	b.t.Helper()
 	ctx, when := b.t.Context(), begin.Add(-48*time.Hour)
-	must(b.lab.AddCase(ctx, tech, "", ballistics.NewCase{Reference: reference, Agency: "PJ"}))
-	must(b.lab.AddIncident(ctx, tech, "", ballistics.NewIncident{Case: reference, Occurred: protocol.Interval{From: when, To: when.Add(time.Hour)}, Place: "Elvas", Offence: "homicide"}))
-	must(b.lab.AddExhibit(ctx, tech, "", ballistics.NewExhibit{Number: number, Case: reference, Origin: protocol.Evidence, Calibre: "9 mm Luger"}))
+	bureautest.Must(b.lab.AddCase(ctx, tech, "", ballistics.NewCase{Reference: reference, Agency: "PJ"}))
+	bureautest.Must(b.lab.AddIncident(ctx, tech, "", ballistics.NewIncident{Case: reference, Occurred: protocol.Interval{From: when, To: when.Add(time.Hour)}, Place: "Elvas", Offence: "homicide"}))
+	bureautest.Must(b.lab.AddExhibit(ctx, tech, "", ballistics.NewExhibit{Number: number, Case: reference, Origin: protocol.Evidence, Calibre: "9 mm Luger"}))
 	var scan bytes.Buffer
 	if err := x3p.Write(&scan, synth.NewMaker(1).Firearm(5).Fire(1, synth.Shot{})); err != nil {
 		b.t.Fatal(err)
 	}
-	return must(b.lab.Acquire(ctx, tech, "", ballistics.NewAcquisition{Exhibit: number, ROI: "breech-face", Scans: []ballistics.File{{Name: number + ".x3p", Content: scan.Bytes()}}}))
+	return bureautest.Must(b.lab.Acquire(ctx, tech, "", ballistics.NewAcquisition{Exhibit: number, ROI: "breech-face", Scans: []ballistics.File{{Name: number + ".x3p", Content: scan.Bytes()}}}))
 }
 
 // TestPurgeTakesWhatWasAskedFor: an own case is purged of whose scans other countries had asked. One got them, one was refused, one is still to be answered
@@ -63,27 +64,27 @@ func TestPurgeTakesWhatWasAskedFor(t *testing.T) {
 	}
 	from := map[protocol.Country]*Request{}
 	for _, c := range []protocol.Country{"PT", "FR"} {
-		from[c] = must(f.bureaus[c].Request(ctx, exam1, "", Ask{Signature: a.Signature, Reason: reason}))
+		from[c] = bureautest.Must(f.bureaus[c].Request(ctx, exam1, "", Ask{Signature: a.Signature, Reason: reason}))
 		f.carry(c, "ES")
 	}
 	kept := pt.ask(other, "ES")
 	es.judge()
-	must(es.Approve(ctx, exam1, "k1", from["PT"].Number, word))
-	if got := must(es.Approve(ctx, ncb, "k2", from["PT"].Number, "")); got.State != Released {
+	bureautest.Must(es.Approve(ctx, exam1, "k1", from["PT"].Number, word))
+	if got := bureautest.Must(es.Approve(ctx, ncb, "k2", from["PT"].Number, "")); got.State != Released {
 		t.Fatalf("%+v", got)
 	}
-	must(es.Refuse(ctx, exam1, "", from["FR"].Number, protocol.ScanInvestigation, word))
+	bureautest.Must(es.Refuse(ctx, exam1, "", from["FR"].Number, protocol.ScanInvestigation, word))
 	f.carry("ES", "PT")
 	if err := pt.fetchRound(t, "ES"); err != nil {
 		t.Fatal(err)
 	}
 	// The refusal leaves on the tick. Germany's request comes after it, and waits.
-	f.clock.set(begin.Add(time.Minute))
+	f.Clock.Set(begin.Add(time.Minute))
 	if err := es.Answer(ctx); err != nil {
 		t.Fatal(err)
 	}
 	f.carry("ES", "FR")
-	from["DE"] = must(f.bureaus["DE"].Request(ctx, exam1, "", Ask{Signature: a.Signature, Reason: reason}))
+	from["DE"] = bureautest.Must(f.bureaus["DE"].Request(ctx, exam1, "", Ask{Signature: a.Signature, Reason: reason}))
 	f.carry("DE", "ES")
 	if fr := f.bureaus["FR"].show(from["FR"].ID); fr.State != Refused || pt.show(from["PT"].ID).State != Received {
 		t.Fatalf("%+v", fr)
@@ -92,7 +93,7 @@ func TestPurgeTakesWhatWasAskedFor(t *testing.T) {
 	var objects, documents, blocked []string
 	plan := func() {
 		t.Helper()
-		if err := es.store.View(func(tx *store.Tx) (err error) {
+		if err := es.Store.View(func(tx *store.Tx) (err error) {
 			objects, documents, blocked, err = AskedOf(tx, a.Signature)
 			return err
 		}); err != nil {
@@ -112,15 +113,15 @@ func TestPurgeTakesWhatWasAskedFor(t *testing.T) {
 			t.Fatalf("%s stands nowhere: the test proves nothing", text)
 		}
 	}
-	k := retention.New(retention.Options{Desk: es.desk, Dispatch: es.out, Periods: retention.DefaultPeriods(),
+	k := retention.New(retention.Options{Desk: es.Desk, Dispatch: es.Out, Periods: retention.DefaultPeriods(),
 		Keepers: []retention.Keeper{es.lab.Retained(ballistics.Scans{Plan: AskedOf, Erase: es.EraseAsked})},
 		Prove:   func(context.Context, int64) ([]byte, error) { return []byte("bundle"), nil }})
 	if _, err := k.Purge(ctx, ncb, "", reference, "demand"); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "of DE for its scans is being answered") {
 		t.Errorf("purged before an answer has left: %v", err)
 	}
 	es.judge()
-	must(es.Refuse(ctx, exam1, "", from["DE"].Number, protocol.ScanInvestigation, word))
-	f.clock.set(begin.Add(2 * time.Minute))
+	bureautest.Must(es.Refuse(ctx, exam1, "", from["DE"].Number, protocol.ScanInvestigation, word))
+	f.Clock.Set(begin.Add(2 * time.Minute))
 	if err := es.Answer(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -129,24 +130,24 @@ func TestPurgeTakesWhatWasAskedFor(t *testing.T) {
 	}
 	hold := func(act func(tx *store.Tx) (*dispatch.Shown, error)) {
 		t.Helper()
-		if err := es.store.Update(ctx, func(tx *store.Tx) error { _, err := act(tx); return err }); err != nil {
+		if err := es.Store.Update(ctx, func(tx *store.Tx) error { _, err := act(tx); return err }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	hold(func(tx *store.Tx) (*dispatch.Shown, error) { return es.out.Hold(tx, ncb, from["FR"].ID, "court 7") })
+	hold(func(tx *store.Tx) (*dispatch.Shown, error) { return es.Out.Hold(tx, ncb, from["FR"].ID, "court 7") })
 	if _, err := k.Purge(ctx, ncb, "", reference, "demand"); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "under a legal hold (court 7)") {
 		t.Errorf("purged under a legal hold: %v", err)
 	}
-	hold(func(tx *store.Tx) (*dispatch.Shown, error) { return es.out.Release(tx, ncb, from["FR"].ID) })
-	must(k.Purge(ctx, ncb, "", reference, "demand"))
-	v := must(k.Purge(ctx, ncb2, "", reference, "agreed"))
+	hold(func(tx *store.Tx) (*dispatch.Shown, error) { return es.Out.Release(tx, ncb, from["FR"].ID) })
+	bureautest.Must(k.Purge(ctx, ncb, "", reference, "demand"))
+	v := bureautest.Must(k.Purge(ctx, ncb2, "", reference, "agreed"))
 	state := retention.Withdrawing
 	for range 3 { // withdrawals go out, confirmations come back
 		for _, c := range []protocol.Country{"PT", "FR", "DE"} {
 			f.carry("ES", c)
 			f.carry(c, "ES")
 		}
-		for _, p := range must(k.Purges(ctx, ncb)) {
+		for _, p := range bureautest.Must(k.Purges(ctx, ncb)) {
 			if state = p.State; state == retention.Withdrawing {
 				t.Logf("waits for %q", p.Waits)
 			}
@@ -163,7 +164,7 @@ func TestPurgeTakesWhatWasAskedFor(t *testing.T) {
 		if _, err := es.Show(ctx, exam1, r.Number); !errors.Is(err, desk.ErrNotFound) {
 			t.Errorf("request %s: %v", r.Number, err)
 		}
-		if err := es.store.View(func(tx *store.Tx) error {
+		if err := es.Store.View(func(tx *store.Tx) error {
 			if has, err := requests.Has(tx, r.ID); err != nil || has {
 				t.Errorf("request %s is there: %v", r.Number, err)
 			}
@@ -183,18 +184,18 @@ func TestPurgeTakesWhatWasAskedFor(t *testing.T) {
 	if got := pt.show(from["PT"].ID); got.State != Erased {
 		t.Errorf("PT's request, whose scans were withdrawn, is %s", got.State)
 	}
-	proof := must(k.Proof(ctx, ncb, v.ID))
+	proof := bureautest.Must(k.Proof(ctx, ncb, v.ID))
 	if len(proof.Erased) == 0 || proof.Header.Action != protocol.ActErase {
 		t.Errorf("%+v", proof)
 	}
 	for _, b := range []*bureau{es, pt} {
-		verifier := must(note.NewVerifier(b.keys.LogVerifierKey("proofmark." + string(b.country))))
-		report, err := b.store.VerifyAudit(ctx, verifier, nil)
+		verifier := bureautest.Must(note.NewVerifier(b.LogKey()))
+		report, err := b.Store.VerifyAudit(ctx, verifier, nil)
 		if err != nil || b == es && report.Erased < int64(len(proof.Erased)) {
-			t.Errorf("%s: %+v, %v", b.country, report, err)
+			t.Errorf("%s: %+v, %v", b.Country, report, err)
 		}
 	}
-	if err := es.store.View(func(tx *store.Tx) error {
+	if err := es.Store.View(func(tx *store.Tx) error {
 		for _, id := range []string{from["PT"].ID, from["FR"].ID, from["DE"].ID} {
 			if has, err := dispatch.Documents.Has(tx, id); err != nil || has {
 				t.Errorf("the request document %s is there: %v", id, err)

@@ -14,12 +14,12 @@ import (
 func TestARefusalWithoutItsNote(t *testing.T) {
 	f, signature, _ := hidden(t)
 	es, pt := f.bureaus["ES"], f.bureaus["PT"]
-	es.engine = rules(t, `@redact("note") permit (principal == Country::"PT", action == Action::"share", resource is ScanRefusal);`)
+	es.Engine = rules(t, `@redact("note") permit (principal == Country::"PT", action == Action::"share", resource is ScanRefusal);`)
 	asked := pt.ask(signature, "ES")
 	if _, err := es.Refuse(t.Context(), ncb, "", asked.Number, protocol.ScanOther, "until the trial"); err != nil {
 		t.Fatal(err)
 	}
-	f.clock.set(begin.Add(time.Hour))
+	f.Clock.Set(begin.Add(time.Hour))
 	if err := es.Answer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -28,9 +28,9 @@ func TestARefusalWithoutItsNote(t *testing.T) {
 	if r.State != Refused || r.Refusal.Code != protocol.ScanOther || r.Refusal.Note != "" || !slices.Equal(r.Refusal.Withheld, []string{"note"}) {
 		t.Fatalf("the request is %s, %+v", r.State, r.Refusal)
 	}
-	es.engine = rules(t, "")
+	es.Engine = rules(t, "")
 	document := es.show(asked.ID).Refusal.Document
-	err := es.store.Update(t.Context(), func(tx *store.Tx) error {
+	err := es.Store.Update(t.Context(), func(tx *store.Tx) error {
 		return tx.Enqueue("PT", string(protocol.Urgent), document)
 	})
 	if err != nil {

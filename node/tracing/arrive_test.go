@@ -17,11 +17,11 @@ func TestArrivalSearchesNothing(t *testing.T) {
 	ok[*Firearm](t)(es.AddFirearm(t.Context(), operator, "", soldInGermany))
 	held := ok[*Trace](t)(pt.NewTrace(t.Context(), investigator, "", ask("ES", "AB 10482")))
 	absent := ok[*Trace](t)(pt.NewTrace(t.Context(), investigator, "", ask("ES", "ZZ 99999")))
-	batch := ok[*dispatch.Batch](t)(pt.mail.NextBatch(t.Context(), "ES", protocol.Urgent))
-	ok[string](t)(es.mail.AcceptBatch(t.Context(), "PT", batch.Manifest, batch.Payload))
+	batch := ok[*dispatch.Batch](t)(pt.Out.NextBatch(t.Context(), "ES", protocol.Urgent))
+	ok[string](t)(es.Out.AcceptBatch(t.Context(), "PT", batch.Manifest, batch.Payload))
 	read := func(id string) (tr *Trace) {
 		t.Helper()
-		if err := es.store.View(func(tx *store.Tx) (err error) {
+		if err := es.Store.View(func(tx *store.Tx) (err error) {
 			tr, err = traces.Get(tx, id)
 			return err
 		}); err != nil {

@@ -19,7 +19,7 @@ func BenchmarkLadder(b *testing.B) {
 			sought := protocol.FirearmDescription{Serial: serial, Make: "Glock"}
 			found := 0
 			for b.Loop() {
-				err := es.store.View(func(tx *store.Tx) error {
+				err := es.Store.View(func(tx *store.Tx) error {
 					hits, _, err := search(tx, sought, maxMatches, examinedOnArrival)
 					found = len(hits)
 					return err

@@ -30,7 +30,7 @@ func allowing(t *testing.T, budgets string) *policy.Engine {
 func TestTooManyTraceRequests(t *testing.T) {
 	bs := newBureaus(t, "PT", "ES")
 	pt, es := bs[0], bs[1]
-	es.policy = allowing(t, "[[country]]\nasks = \"trace\"\nlimit = 2\nper = \"P1D\"")
+	es.Engine = allowing(t, "[[country]]\nasks = \"trace\"\nlimit = 2\nper = \"P1D\"")
 	ok[*Firearm](t)(es.AddFirearm(t.Context(), operator, "k", soldInGermany))
 	serials := []string{"AB 10482", "ZZ 99999"} // on record, and not
 	var sent []*Trace
@@ -66,14 +66,14 @@ func TestTooManyTraceRequests(t *testing.T) {
 	if _, err := es.Acknowledge(t.Context(), operator, "ack", sent[3].ID, ""); !errors.Is(err, desk.ErrConflict) {
 		t.Errorf("taken up all the same: %v", err)
 	}
-	if got := es.refused(protocol.TypeTraceRequest); len(got) != 2 || !strings.Contains(got[0], "too many trace requests") {
+	if got := es.Refused(protocol.TypeTraceRequest); len(got) != 2 || !strings.Contains(got[0], "too many trace requests") {
 		t.Errorf("refused unanswered: %q", got)
 	}
 	if open := ok[[]*Trace](t)(es.ListTraces(t.Context(), operator, TraceFilter{Open: true})); len(open) != 2 {
 		t.Errorf("%d wait for an answer", len(open))
 	}
-	_ = es.store.View(func(tx *store.Tx) error {
-		if list, err := budget.Countries(tx, es.policy); err != nil || len(list) != 1 || list[0].Country != "PT" || list[0].Used != 2 || list[0].Refused != 6 || list[0].Left() != 0 {
+	_ = es.Store.View(func(tx *store.Tx) error {
+		if list, err := budget.Countries(tx, es.Engine); err != nil || len(list) != 1 || list[0].Country != "PT" || list[0].Used != 2 || list[0].Refused != 6 || list[0].Left() != 0 {
 			t.Errorf("shown as %+v, %v", list, err)
 		}
 		return nil
@@ -81,9 +81,7 @@ func TestTooManyTraceRequests(t *testing.T) {
 	if n := es.events("question beyond the budget of 2 in a day"); n != 1 {
 		t.Errorf("%d entries at once of refusals of one hour", n)
 	}
-	es.clock.mu.Lock()
-	es.clock.at = es.clock.at.Add(26 * time.Hour)
-	es.clock.mu.Unlock()
+	es.Clock.Add(26 * time.Hour)
 	again := ok[*Trace](t)(pt.NewTrace(t.Context(), investigator, "again", ask("ES", serials[0])))
 	deliver(t, pt, es)
 	if got := ok[*Trace](t)(es.Trace(t.Context(), operator, again.ID)); got.State != Submitted || len(got.Matches) == 0 {
@@ -95,7 +93,7 @@ func TestTooManyTraceRequests(t *testing.T) {
 func TestOwnPeopleHaveBudgets(t *testing.T) {
 	bs := newBureaus(t, "PT", "ES")
 	pt := bs[0]
-	pt.policy = allowing(t, "[[person]]\ndoes = \"trace:new\"\nlimit = 1\nper = \"P1D\"\n[[person]]\ndoes = \"firearm:search\"\nlimit = 2\nper = \"P7D\"")
+	pt.Engine = allowing(t, "[[person]]\ndoes = \"trace:new\"\nlimit = 1\nper = \"P1D\"\n[[person]]\ndoes = \"firearm:search\"\nlimit = 2\nper = \"P7D\"")
 	if _, err := pt.NewTrace(t.Context(), investigator, "k0", NewTrace{To: "ES"}); !errors.Is(err, desk.ErrInvalid) {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func BenchmarkDue(b *testing.B) {
 	const n = 100_000
 	pt := newBureaus(b, "PT")[0]
 	for done := 0; done < n; {
-		if err := pt.store.Update(b.Context(), func(tx *store.Tx) error {
+		if err := pt.Store.Update(b.Context(), func(tx *store.Tx) error {
 			for range 500 {
 				f := NewFirearm{Reference: fmt.Sprintf("PT-%06d", done), Status: "stolen", StatusDate: now.AddDate(-25, 0, -done%1000),
 					FirearmDescription: protocol.FirearmDescription{Kind: "pistol", Make: "Glock", Model: "17", Calibre: "9x19", Serial: fmt.Sprintf("ABC%06d", done)}}
@@ -30,9 +30,7 @@ func BenchmarkDue(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	pt.clock.mu.Lock()
-	pt.clock.at = pt.clock.at.Add(21 * 365 * 24 * time.Hour)
-	pt.clock.mu.Unlock()
+	pt.Clock.Add(21 * 365 * 24 * time.Hour)
 	k := pt.keeping("")
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -15,7 +15,7 @@ import (
 // withdraw takes back a bureau's own document and carries withdrawal and confirmation; it tells what the other side confirmed.
 func (b *bureau) withdraw(t *testing.T, id string, other *bureau) (h dispatch.Holder) {
 	t.Helper()
-	err := b.store.Update(context.Background(), func(tx *store.Tx) error {
+	err := b.Store.Update(context.Background(), func(tx *store.Tx) error {
 		_, err := b.out.Withdraw(tx, operator, id, dispatch.Withdrawal{Reason: protocol.ReasonCaseClosed})
 		return err
 	})
@@ -24,7 +24,7 @@ func (b *bureau) withdraw(t *testing.T, id string, other *bureau) (h dispatch.Ho
 	}
 	deliver(t, b, other)
 	deliver(t, other, b)
-	if err := b.store.View(func(tx *store.Tx) error {
+	if err := b.Store.View(func(tx *store.Tx) error {
 		d, err := b.out.Show(tx, id)
 		if err == nil && len(d.Holders) == 1 {
 			h = d.Holders[0]
@@ -38,7 +38,7 @@ func (b *bureau) withdraw(t *testing.T, id string, other *bureau) (h dispatch.Ho
 
 func (b *bureau) ends(t *testing.T, e dispatch.Ending, fn func(*store.Tx, dispatch.Ending) ([]protocol.Remainder, error)) {
 	t.Helper()
-	if err := b.store.Update(context.Background(), func(tx *store.Tx) error { _, err := fn(tx, e); return err }); err != nil {
+	if err := b.Store.Update(context.Background(), func(tx *store.Tx) error { _, err := fn(tx, e); return err }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -49,7 +49,7 @@ func TestAWithdrawnRequestGoes(t *testing.T) {
 	pt, es := bs[0], bs[1]
 	tr := ok[*Trace](t)(pt.NewTrace(t.Context(), investigator, "k1", ask("ES", "A810482")))
 	deliver(t, pt, es)
-	if err := es.store.Update(t.Context(), func(tx *store.Tx) error { _, err := es.out.Hold(tx, operator, tr.ID, "order 7"); return err }); err != nil {
+	if err := es.Store.Update(t.Context(), func(tx *store.Tx) error { _, err := es.out.Hold(tx, operator, tr.ID, "order 7"); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if h := pt.withdraw(t, tr.ID, es); h.State != dispatch.HolderHolds {
@@ -61,7 +61,7 @@ func TestAWithdrawnRequestGoes(t *testing.T) {
 	if _, err := es.Acknowledge(t.Context(), operator, "k2", tr.ID, ""); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "withdrew") {
 		t.Errorf("a withdrawn request was taken up: %v", err)
 	}
-	if err := es.store.Update(t.Context(), func(tx *store.Tx) error { _, err := es.out.Release(tx, operator, tr.ID); return err }); err != nil {
+	if err := es.Store.Update(t.Context(), func(tx *store.Tx) error { _, err := es.out.Release(tx, operator, tr.ID); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := es.Trace(t.Context(), operator, tr.ID); !errors.Is(err, desk.ErrNotFound) {

@@ -140,7 +140,7 @@ func TestSearchFindsByTheLadderAndLeavesItsMark(t *testing.T) {
 	if _, err := es.SearchFirearms(t.Context(), technician, SearchQuery{}); !errors.Is(err, desk.ErrForbidden) {
 		t.Errorf("a technician searches: %v", err)
 	}
-	denied := ok[[]store.AuditRecord](t)(es.store.QueryAudit(t.Context(), store.AuditQuery{Decision: "deny", Limit: 5}))
+	denied := ok[[]store.AuditRecord](t)(es.Store.QueryAudit(t.Context(), store.AuditQuery{Decision: "deny", Limit: 5}))
 	if len(denied) != 1 || denied[0].Actor != "tina" {
 		t.Errorf("the refusal is not in the log: %+v", denied)
 	}
@@ -245,7 +245,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 
 func (b *bureau) stored() (n int) {
 	b.t.Helper()
-	err := b.store.View(func(tx *store.Tx) (err error) {
+	err := b.Store.View(func(tx *store.Tx) (err error) {
 		n, err = firearms.Count(tx)
 		return err
 	})
@@ -286,7 +286,7 @@ func TestInterruptedImportIsFinished(t *testing.T) {
 	if got.ID != begun.ID || got.Added != n-2 || got.Unchanged != 1 || len(got.Faults) != 1 || got.Faults[0].Line != n {
 		t.Errorf("%+v", got)
 	}
-	if err := es.store.View(func(tx *store.Tx) error { _, err := tx.Blob(begun.SHA256); return err }); !errors.Is(err, store.ErrNotFound) {
+	if err := es.Store.View(func(tx *store.Tx) error { _, err := tx.Blob(begun.SHA256); return err }); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the file was not let go: %v", err)
 	}
 }

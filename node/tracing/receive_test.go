@@ -32,7 +32,7 @@ func TestRequestsThatCannotBeSearchedAreKept(t *testing.T) {
 		{"hardly readable", protocol.FirearmDescription{Serial: "?B?0?8?"}, "fewer than 3 characters", 0},
 	} {
 		body := &protocol.TraceRequestBody{Number: "PT-T-" + strings.ReplaceAll(c.name, " ", "-"), Firearm: c.firearm, LegalJustification: "j", Circumstances: "c", IntendedUse: "u", Agency: "a", Priority: "routine"}
-		id := pt.issue("ES", protocol.TypeTraceRequest, body)
+		id := pt.forge("ES", protocol.TypeTraceRequest, body)
 		deliver(t, pt, es)
 		tr := ok[*Trace](t)(es.Trace(t.Context(), operator, id))
 		if tr.State != Submitted || !strings.Contains(tr.MatchNote, c.note) || len(tr.Matches) != c.matches {
@@ -42,7 +42,7 @@ func TestRequestsThatCannotBeSearchedAreKept(t *testing.T) {
 			t.Errorf("%s: timeline %+v", c.name, tr.Timeline)
 		}
 	}
-	if r := es.refused(protocol.TypeTraceRequest); len(r) != 0 {
+	if r := es.Refused(protocol.TypeTraceRequest); len(r) != 0 {
 		t.Errorf("refused: %q", r)
 	}
 }
@@ -75,7 +75,7 @@ func TestAnswerCarriesWhatPolicyDemands(t *testing.T) {
 	no := Answer{Outcome: "UNSUCCESSFUL", Reasons: []string{"NO_RECORD"}}
 	const permit = ` permit (principal == Country::"PT", action == Action::"answer", resource is ForeignTraceRequest);`
 
-	es.policy = ok[*policy.Engine](t)(policy.Load(withPolicy(t, `@id("two") @approval("two-person")`+permit)))
+	es.Engine = ok[*policy.Engine](t)(policy.Load(withPolicy(t, `@id("two") @approval("two-person")`+permit)))
 	held := ok[*Trace](t)(es.Answer(t.Context(), operator, "", tr.ID, no))
 	last := held.Timeline[len(held.Timeline)-1]
 	deliver(t, es, pt)
@@ -83,7 +83,7 @@ func TestAnswerCarriesWhatPolicyDemands(t *testing.T) {
 		t.Errorf("an answer that two people must approve: %+v, %+v", last, got.Answer)
 	}
 	refuse := dispatch.ApprovalRef{Document: strings.TrimPrefix(last.Note, "proofmark approval show "), Note: "not like this"}
-	if err := es.store.Update(t.Context(), func(tx *store.Tx) error {
+	if err := es.Store.Update(t.Context(), func(tx *store.Tx) error {
 		_, err := es.out.Disapprove(tx, desk.Actor{Name: "edgar"}, refuse)
 		return err
 	}); err != nil {
@@ -92,7 +92,7 @@ func TestAnswerCarriesWhatPolicyDemands(t *testing.T) {
 	if again := ok[*Trace](t)(es.Trace(t.Context(), operator, tr.ID)); again.State != InProgress || again.Answer != nil {
 		t.Errorf("an answer that people refused leaves the trace %s, %+v", again.State, again.Answer)
 	}
-	es.policy = ok[*policy.Engine](t)(policy.Load(withPolicy(t, `@id("hold") @handling("H2")`+permit)))
+	es.Engine = ok[*policy.Engine](t)(policy.Load(withPolicy(t, `@id("hold") @handling("H2")`+permit)))
 	ok[*Trace](t)(es.Answer(t.Context(), operator, "", tr.ID, no))
 	deliver(t, es, pt)
 	got := ok[*Trace](t)(pt.Trace(t.Context(), operator, tr.ID))

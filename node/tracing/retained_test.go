@@ -16,7 +16,7 @@ import (
 
 func (b *bureau) keeping(inUse string) *retention.Service {
 	rests := func(*store.Tx, string) (string, error) { return inUse, nil }
-	return retention.New(retention.Options{Desk: b.desk, Dispatch: b.mail, Periods: retention.DefaultPeriods(), Keepers: []retention.Keeper{b.Retained(rests)},
+	return retention.New(retention.Options{Desk: b.Desk, Dispatch: b.Out, Periods: retention.DefaultPeriods(), Keepers: []retention.Keeper{b.Retained(rests)},
 		Prove: func(context.Context, int64) ([]byte, error) { return []byte("bundle"), nil }})
 }
 
@@ -24,7 +24,7 @@ func (b *bureau) keeping(inUse string) *retention.Service {
 func (b *bureau) holds(text string) int {
 	b.t.Helper()
 	var all bytes.Buffer
-	if _, err := b.store.Backup(b.t.Context(), 0, func(store.BackupHead) (io.Writer, error) { return &all, nil }, nil); err != nil {
+	if _, err := b.Store.Backup(b.t.Context(), 0, func(store.BackupHead) (io.Writer, error) { return &all, nil }, nil); err != nil {
 		b.t.Fatal(err)
 	}
 	return bytes.Count(all.Bytes(), []byte(text))
@@ -102,7 +102,7 @@ func TestFirearmRecordsAndTracesArePurged(t *testing.T) {
 	for b, texts := range map[*bureau][]string{es: {"canary-narrative", "AB10482", f.Reference}, pt: {"canary-narrative", "AB10482"}} {
 		for _, text := range texts {
 			if n := b.holds(text); n != 0 {
-				t.Errorf("%s: %s still stands in %d places", b.country, text, n)
+				t.Errorf("%s: %s still stands in %d places", b.Country, text, n)
 			}
 		}
 	}

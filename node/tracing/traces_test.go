@@ -104,8 +104,8 @@ func TestTraceCrossesABorderAndComesBack(t *testing.T) {
 				t.Error("something was still waiting")
 			}
 			for _, b := range bs {
-				verifier := ok[note.Verifier](t)(note.NewVerifier(b.logVkey))
-				ok[store.AuditReport](t)(b.store.VerifyAudit(t.Context(), verifier, nil))
+				verifier := ok[note.Verifier](t)(note.NewVerifier(b.LogKey()))
+				ok[store.AuditReport](t)(b.Store.VerifyAudit(t.Context(), verifier, nil))
 			}
 			if pt.events("trace request submitted") != 1 || es.events("trace request acknowledged") != 1 || es.events("trace request answered: COMPLETED") != 1 {
 				t.Error("an act is not in the log exactly once")
@@ -170,22 +170,22 @@ func TestForeignDocumentsThatDoNotBelongAreRefused(t *testing.T) {
 	}
 	check := func(b *bureau, typ protocol.Type, want ...string) {
 		t.Helper()
-		got := b.refused(typ)
+		got := b.Refused(typ)
 		for _, w := range want {
 			if !slices.ContainsFunc(got, func(r string) bool { return strings.Contains(r, w) }) {
-				t.Errorf("%s refused %s for %q, want one with %q", b.country, typ, got, w)
+				t.Errorf("%s refused %s for %q, want one with %q", b.Country, typ, got, w)
 			}
 		}
 		if len(got) != len(want) {
-			t.Errorf("%s refused %d of %s, want %d: %q", b.country, len(got), typ, len(want), got)
+			t.Errorf("%s refused %d of %s, want %d: %q", b.Country, len(got), typ, len(want), got)
 		}
 	}
 
-	fr.issue("PT", protocol.TypeTraceStatus, ack(tr.ID))
-	fr.issue("PT", protocol.TypeTraceAnswer, answer(tr.ID))
-	fr.issue("PT", protocol.TypeTraceStatus, ack(unknown))
-	es.issue("PT", protocol.TypeTraceAnswer, answer(tr.ID)) // before its acknowledgement
-	pt.issue("ES", protocol.TypeTraceStatus, ack(tr.ID))    // the asker acknowledges its own request
+	fr.forge("PT", protocol.TypeTraceStatus, ack(tr.ID))
+	fr.forge("PT", protocol.TypeTraceAnswer, answer(tr.ID))
+	fr.forge("PT", protocol.TypeTraceStatus, ack(unknown))
+	es.forge("PT", protocol.TypeTraceAnswer, answer(tr.ID)) // before its acknowledgement
+	pt.forge("ES", protocol.TypeTraceStatus, ack(tr.ID))    // the asker acknowledges its own request
 	deliver(t, fr, pt)
 	deliver(t, es, pt)
 	deliver(t, pt, es)
@@ -196,10 +196,10 @@ func TestForeignDocumentsThatDoNotBelongAreRefused(t *testing.T) {
 		t.Fatalf("refused documents changed the trace: %+v", got)
 	}
 
-	es.issue("PT", protocol.TypeTraceStatus, ack(tr.ID))
-	es.issue("PT", protocol.TypeTraceAnswer, answer(tr.ID))
-	es.issue("PT", protocol.TypeTraceAnswer, answer(tr.ID)) // another answer, after the trace has ended
-	es.issue("PT", protocol.TypeTraceStatus, ack(tr.ID))
+	es.forge("PT", protocol.TypeTraceStatus, ack(tr.ID))
+	es.forge("PT", protocol.TypeTraceAnswer, answer(tr.ID))
+	es.forge("PT", protocol.TypeTraceAnswer, answer(tr.ID)) // another answer, after the trace has ended
+	es.forge("PT", protocol.TypeTraceStatus, ack(tr.ID))
 	deliver(t, es, pt)
 	check(pt, protocol.TypeTraceStatus, "was sent to ES; FR has no say", "never made", "UNSUCCESSFUL cannot be")
 	check(pt, protocol.TypeTraceAnswer, "was sent to ES; FR has no say", "SUBMITTED cannot be", "UNSUCCESSFUL cannot be")
@@ -220,10 +220,10 @@ func TestLateDuplicatesChangeNothing(t *testing.T) {
 	before := [2]string{dump(t, pt, tr.ID), dump(t, es, tr.ID)}
 	for _, p := range [][2]*bureau{{pt, es}, {es, pt}} {
 		from, to := p[0], p[1]
-		err := from.store.Update(t.Context(), func(tx *store.Tx) error {
+		err := from.Store.Update(t.Context(), func(tx *store.Tx) error {
 			for id, r := range dispatch.Documents.All(tx) {
 				if r.Status == dispatch.Own {
-					if err := tx.Enqueue(string(to.country), string(protocol.Urgent), id); err != nil {
+					if err := tx.Enqueue(string(to.Country), string(protocol.Urgent), id); err != nil {
 						return err
 					}
 				}
@@ -241,13 +241,13 @@ func TestLateDuplicatesChangeNothing(t *testing.T) {
 		t.Errorf("duplicates changed\n%s\nto\n%s", before, after)
 	}
 	for _, typ := range []protocol.Type{protocol.TypeTraceRequest, protocol.TypeTraceStatus, protocol.TypeTraceAnswer} {
-		if r := append(pt.refused(typ), es.refused(typ)...); len(r) > 0 {
+		if r := append(pt.Refused(typ), es.Refused(typ)...); len(r) > 0 {
 			t.Errorf("duplicates of %s were refused: %q", typ, r)
 		}
 	}
 	for _, b := range bs {
-		if denied := ok[[]store.AuditRecord](t)(b.store.QueryAudit(t.Context(), store.AuditQuery{Decision: "deny", Limit: 5})); len(denied) > 0 {
-			t.Errorf("%s has duplicates in its log as refused: %+v", b.country, denied)
+		if denied := ok[[]store.AuditRecord](t)(b.Store.QueryAudit(t.Context(), store.AuditQuery{Decision: "deny", Limit: 5})); len(denied) > 0 {
+			t.Errorf("%s has duplicates in its log as refused: %+v", b.Country, denied)
 		}
 	}
 }
@@ -338,19 +338,19 @@ func TestPolicyDecidesWhoMayAndWhomToAnswer(t *testing.T) {
 	}
 	ok[*Trace](t)(es.Acknowledge(t.Context(), operator, "", tr.ID, ""))
 
-	es.policy = ok[*policy.Engine](t)(policy.Load(withPolicy(t, `@id("no-answers") forbid (principal == Country::"PT", action == Action::"answer", resource);`)))
+	es.Engine = ok[*policy.Engine](t)(policy.Load(withPolicy(t, `@id("no-answers") forbid (principal == Country::"PT", action == Action::"answer", resource);`)))
 	_, err := es.Answer(t.Context(), operator, "k", tr.ID, Answer{Outcome: "UNSUCCESSFUL", Reasons: []string{"NO_RECORD"}})
 	if !errors.Is(err, desk.ErrForbidden) || !strings.Contains(err.Error(), "answered") {
 		t.Errorf("an answer that policy forbids: %v", err)
 	}
-	denials := ok[[]store.AuditRecord](t)(es.store.QueryAudit(t.Context(), store.AuditQuery{Decision: "deny", Counterpart: "PT", Limit: 10}))
+	denials := ok[[]store.AuditRecord](t)(es.Store.QueryAudit(t.Context(), store.AuditQuery{Decision: "deny", Counterpart: "PT", Limit: 10}))
 	if len(denials) != 1 || denials[0].Actor != operator.Name {
 		t.Errorf("the refusal is not in the log once: %+v", denials)
 	}
 	if got := ok[*Trace](t)(es.Trace(t.Context(), operator, tr.ID)); got.State != Acknowledged || got.Answer != nil {
 		t.Errorf("a refused answer changed the trace: %+v", got)
 	}
-	es.policy = policy.Default()
+	es.Engine = policy.Default()
 	if got := ok[*Trace](t)(es.Answer(t.Context(), operator, "k", tr.ID, Answer{Outcome: "UNSUCCESSFUL", Reasons: []string{"NO_RECORD"}})); got.State != Unsuccessful {
 		t.Errorf("the same command once policy allows it: %+v", got)
 	}
@@ -370,8 +370,8 @@ func withPolicy(t *testing.T, rule string) fstest.MapFS {
 func TestWiderReleaseAndAmbiguousNumbers(t *testing.T) {
 	bs := newBureaus(t, "PT", "ES", "FR")
 	pt, es, fr := bs[0], bs[1], bs[2]
-	es.policy = policy.Default()
-	pt.policy = ok[*policy.Engine](t)(policy.Load(withPolicy(t,
+	es.Engine = policy.Default()
+	pt.Engine = ok[*policy.Engine](t)(policy.Load(withPolicy(t,
 		`@id("keep-names") @redact("officer possessor") permit (principal == Country::"ES", action == Action::"share", resource is TraceRequest) when { resource.addressee == principal };`)))
 	tr := ok[*Trace](t)(pt.NewTrace(t.Context(), operator, "", ask("ES", "AB10482")))
 	deliver(t, pt, es)
@@ -379,8 +379,8 @@ func TestWiderReleaseAndAmbiguousNumbers(t *testing.T) {
 	if narrow.Request.Officer != "" || narrow.Request.Possessor != "" || narrow.Request.Narrative == "" || !slices.Equal(narrow.Withheld, []string{"officer", "possessor"}) {
 		t.Fatalf("%+v", narrow.Request)
 	}
-	pt.policy = policy.Default()
-	err := pt.store.Update(t.Context(), func(tx *store.Tx) error { return tx.Enqueue("ES", string(protocol.Urgent), tr.ID) })
+	pt.Engine = policy.Default()
+	err := pt.Store.Update(t.Context(), func(tx *store.Tx) error { return tx.Enqueue("ES", string(protocol.Urgent), tr.ID) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,12 +391,12 @@ func TestWiderReleaseAndAmbiguousNumbers(t *testing.T) {
 	}
 
 	body := tr.Request
-	pt.issue("ES", protocol.TypeTraceRequest, &body) // PT gives its number twice
+	pt.forge("ES", protocol.TypeTraceRequest, &body) // PT gives its number twice
 	deliver(t, pt, es)
 	if _, err := es.Trace(t.Context(), operator, tr.Number); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "by its id") {
 		t.Errorf("an ambiguous number: %v", err)
 	}
-	fr.issue("PT", protocol.TypeTraceRequest, &body) // and FR one that is PT's
+	fr.forge("PT", protocol.TypeTraceRequest, &body) // and FR one that is PT's
 	deliver(t, fr, pt)
 	if list := ok[[]*Trace](t)(pt.ListTraces(t.Context(), operator, TraceFilter{Counterpart: "FR"})); len(list) != 0 {
 		t.Errorf("FR's request under a number of PT was taken: %+v", list[0])

@@ -18,8 +18,8 @@ func TestATraceGoesItsWholeWayWithoutItsFields(t *testing.T) {
 	pt, es := bs[0], bs[1]
 	words := slices.DeleteFunc(policy.Withholdable(), func(w string) bool { return w == "firearm" })
 	rule := `permit (principal is Country, action == Action::"share", resource is %s) when { resource.addressee == principal };`
-	pt.policy = ok[*policy.Engine](t)(policy.Load(withPolicy(t, fmt.Sprintf("@redact(%q) "+rule, strings.Join(words, " "), "TraceRequest"))))
-	es.policy = ok[*policy.Engine](t)(policy.Load(withPolicy(t, fmt.Sprintf("@redact(%q) "+rule, strings.Join(policy.Withholdable(), " "), "TraceStatus")+
+	pt.Engine = ok[*policy.Engine](t)(policy.Load(withPolicy(t, fmt.Sprintf("@redact(%q) "+rule, strings.Join(words, " "), "TraceRequest"))))
+	es.Engine = ok[*policy.Engine](t)(policy.Load(withPolicy(t, fmt.Sprintf("@redact(%q) "+rule, strings.Join(policy.Withholdable(), " "), "TraceStatus")+
 		fmt.Sprintf("@redact(%q) "+rule, strings.Join(policy.Withholdable(), " "), "TraceAnswer"))))
 	ok[*Firearm](t)(es.AddFirearm(t.Context(), operator, "", soldInGermany))
 	tr := ok[*Trace](t)(pt.NewTrace(t.Context(), investigator, "", ask("ES", "AB10482")))
@@ -46,9 +46,9 @@ func TestATraceGoesItsWholeWayWithoutItsFields(t *testing.T) {
 		t.Fatalf("answered: %+v, withheld %q", a, out.AnswerWithheld)
 	}
 
-	pt.policy, es.policy = policy.Default(), policy.Default()
+	pt.Engine, es.Engine = policy.Default(), policy.Default()
 	again := func(b *bureau, to protocol.Country, ids ...string) {
-		err := b.store.Update(t.Context(), func(tx *store.Tx) error {
+		err := b.Store.Update(t.Context(), func(tx *store.Tx) error {
 			for _, id := range ids {
 				if err := tx.Enqueue(string(to), string(protocol.Urgent), id); err != nil {
 					return err
