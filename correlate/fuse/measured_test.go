@@ -6,7 +6,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -305,31 +304,7 @@ func madeUp(firearms, marks int, noise float64) []mark {
 
 // picture is the mark of a region: the firearm's noise and the shot's.
 func picture(roi correlate.ROI, firearm, shot uint64, noise, from, span float64) *correlate.Template {
-	const side = correlate.SignatureSide
-	field := func(seed, seed2 uint64) []float64 {
-		r := rand.New(rand.NewPCG(seed, seed2))
-		z := make([]float64, side*side)
-		for i := range z {
-			z[i] = r.NormFloat64()
-		}
-		for range 2 { // towards wavelengths of some pixels
-			for i := len(z) - 1; i > side; i-- {
-				z[i] = (z[i] + z[i-1] + z[i-side] + z[i-side-1]) / 2
-			}
-		}
-		return z
-	}
-	gun, own := field(firearm, 1), field(shot, 2)
-	pixels := make([]int8, side*side)
-	for i := range pixels {
-		x, y := float64(i%side)-side/2, float64(i/side)-side/2
-		angle := math.Mod(math.Atan2(y, x)*180/math.Pi+720-from, 360)
-		if d := math.Hypot(x, y); d < 18 || d > 46 || angle >= span {
-			continue
-		}
-		v := gun[i] + noise*own[i]
-		pixels[i] = int8(math.Copysign(1+min(2, math.Floor(math.Abs(v))), v))
-	}
+	pixels := synth.Picture{Firearm: firearm, Shot: shot, Noise: noise, From: from, Span: span}.Pixels(correlate.SignatureSide)
 	s, err := correlate.SignatureFromPixels(correlate.SignatureFacts{ROI: roi, Origin: correlate.OriginAperture, Aperture: 500, RMS: 1, Quality: 0.9, Levels: 6}, pixels)
 	if err != nil {
 		panic(err)

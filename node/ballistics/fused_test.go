@@ -2,14 +2,13 @@ package ballistics
 
 import (
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"proofmark/correlate"
 	"proofmark/correlate/fuse"
+	"proofmark/correlate/synth"
 	"proofmark/node/desk"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -18,30 +17,7 @@ import (
 // picture is the signature of a made-up mark: the firearm's noise, and the shot's so many times as strong, on a sector of so many degrees.
 func picture(t *testing.T, roi correlate.ROI, firearm, shot uint64, noise, span float64) []byte {
 	t.Helper()
-	const side = correlate.SignatureSide
-	field := func(seed, seed2 uint64) []float64 {
-		r := rand.New(rand.NewPCG(seed, seed2))
-		z := make([]float64, side*side)
-		for i := range z {
-			z[i] = r.NormFloat64()
-		}
-		for range 2 { // towards wavelengths of some pixels
-			for i := len(z) - 1; i > side; i-- {
-				z[i] = (z[i] + z[i-1] + z[i-side] + z[i-side-1]) / 2
-			}
-		}
-		return z
-	}
-	gun, own := field(firearm, 1), field(shot, 2)
-	pixels := make([]int8, side*side)
-	for i := range pixels {
-		x, y := float64(i%side)-side/2, float64(i/side)-side/2
-		if d := math.Hypot(x, y); d < 18 || d > 46 || math.Mod(math.Atan2(y, x)*180/math.Pi+360, 360) >= span {
-			continue
-		}
-		v := gun[i] + noise*own[i]
-		pixels[i] = int8(math.Copysign(1+min(2, math.Floor(math.Abs(v))), v))
-	}
+	pixels := synth.Picture{Firearm: firearm, Shot: shot, Noise: noise, Span: span}.Pixels(correlate.SignatureSide)
 	s, err := correlate.SignatureFromPixels(correlate.SignatureFacts{ROI: roi, Origin: correlate.OriginAperture, Aperture: 500, RMS: 1, Quality: 0.9, Levels: 6}, pixels)
 	if err != nil {
 		t.Fatal(err)

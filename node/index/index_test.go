@@ -14,36 +14,14 @@ import (
 	"proofmark/correlate"
 	"proofmark/correlate/bullet"
 	"proofmark/correlate/shear"
+	"proofmark/correlate/synth"
 	"proofmark/protocol"
 )
 
-// face is the signature of a made-up breech face: band-limited noise on a ring, each shot with noise of its own. Scans would take too long here.
+// face is the signature of a made-up breech face. Scans would take too long here.
 func face(tb testing.TB, firearm, shot uint64) []byte {
 	tb.Helper()
-	const side = correlate.SignatureSide
-	of := func(seed, seed2 uint64) []float64 {
-		r := rand.New(rand.NewPCG(seed, seed2))
-		z := make([]float64, side*side)
-		for i := range z {
-			z[i] = r.NormFloat64()
-		}
-		for range 2 { // towards wavelengths of some pixels
-			for i := len(z) - 1; i > side; i-- {
-				z[i] = (z[i] + z[i-1] + z[i-side] + z[i-side-1]) / 2
-			}
-		}
-		return z
-	}
-	gun, own := of(firearm, 1), of(firearm, shot+2)
-	pixels := make([]int8, side*side)
-	for i := range pixels {
-		if d := math.Hypot(float64(i%side)-side/2, float64(i/side)-side/2); d < 16 || d > 48 {
-			continue
-		}
-		v := gun[i] + 0.5*own[i]
-		step := int8(1 + min(2, math.Abs(v)))
-		pixels[i] = int8(math.Copysign(float64(step), v))
-	}
+	pixels := synth.Picture{Firearm: firearm, Shot: shot, Noise: 0.5, Span: 360}.Pixels(correlate.SignatureSide)
 	s, err := correlate.SignatureFromPixels(correlate.SignatureFacts{ROI: correlate.BreechFace, Origin: correlate.OriginAperture, Aperture: 500, RMS: 1, Quality: 0.9, Levels: 6}, pixels)
 	if err != nil {
 		tb.Fatal(err)
