@@ -26,7 +26,7 @@ func (w *walk) ownSession(seen map[string]bool) {
 			w.t.Errorf("what countries have used, asked by %s: %d %.200s; %+v", name, a.status, a.text, own)
 		}
 	}
-	for _, command := range []string{"whoami", "budget.show", "logout"} {
+	for _, command := range []string{"whoami", "budget.show", "secret", "logout"} {
 		for _, token := range []string{"", w.es.people["op"].Token} {
 			if a := w.send("nobody", token, command, request{body: control.None{}}); a.status != http.StatusUnauthorized {
 				w.t.Errorf("%s by nobody: %d %.200s", command, a.status, a.text)
@@ -35,6 +35,13 @@ func (w *walk) ownSession(seen map[string]bool) {
 		seen[command] = true
 	}
 	before := w.size()
+	if a := w.send("exam2", w.tokens["exam2"], "secret", request{body: control.SecretRequest{Old: testSecret, New: "a kite over the Tagus"}}); a.status != http.StatusForbidden {
+		w.t.Errorf("secret, the old one wrong: %d %s", a.status, a.text)
+	}
+	if own := w.since(before); len(own) != 1 || own[0].Actor != "exam2" || own[0].Decision != "deny" || own[0].Ground != "wrong-secret" {
+		w.t.Errorf("secret, the old one wrong: %+v", own)
+	}
+	before = w.size()
 	if a := w.send("exam2", w.tokens["exam2"], "logout", request{body: control.None{}}); a.status != http.StatusOK {
 		w.t.Errorf("logout: %d %s", a.status, a.text)
 	}
@@ -84,7 +91,7 @@ func (w *walk) underAnotherPolicy() {
 		}
 		w.pt.node.policy.Store(engine)
 		for _, name := range w.pt.commands() {
-			if slices.Contains([]string{"login", "status", "whoami", "logout", "budget.show"}, name) {
+			if slices.Contains([]string{"login", "status", "whoami", "logout", "secret", "budget.show"}, name) {
 				continue
 			}
 			before := w.size()

@@ -43,6 +43,7 @@ type cli struct {
 	Login  loginCmd  `cmd:"" help:"Open a session with your own secret." group:"people"`
 	Logout logoutCmd `cmd:"" help:"End the session." group:"people"`
 	Whoami whoamiCmd `cmd:"" help:"Show whose session this is." group:"people"`
+	Secret secretCmd `cmd:"" help:"Change your own secret; your other sessions end." group:"people"`
 	User   userCmd   `cmd:"" help:"Manage accounts." group:"people"`
 
 	Join   joinCmd   `cmd:"" help:"Come into a federation with its anchor, which you were given, and a roster from a file or a member." group:"federation"`

@@ -117,7 +117,7 @@ func await(ts *testscript.TestScript, dirs []string, wanted func(control.Status)
 	}
 }
 
-// person DATA NAME ROLE… has the administrator make an account, and its owner enrol; the session is NAME.session.
+// person DATA NAME ROLE… has the administrator make an account, and its owner enrol; the session is NAME.session, the secret NAME.secret.
 func person(ts *testscript.TestScript, _ bool, args []string) {
 	data, name := args[0], args[1]
 	add := []string{"--data", data, "--session", data + ".admin.session", "user", "add", name, "--code-file", name + ".code"}
@@ -125,7 +125,9 @@ func person(ts *testscript.TestScript, _ bool, args []string) {
 		add = append(add, "--role", role)
 	}
 	ts.Check(ts.Exec("proofmark", add...))
-	ts.Check(ts.Exec("proofmark", "--data", data, "--session", name+".session", "login", name, "--code-file", name+".code", "--secret-file", "secret"))
+	secret := name + ".secret" // no two accounts of a node have the same
+	ts.Check(os.WriteFile(ts.MkAbs(secret), []byte("a grey heron watches "+name+"\n"), 0o600))
+	ts.Check(ts.Exec("proofmark", "--data", data, "--session", name+".session", "login", name, "--code-file", name+".code", "--secret-file", secret))
 }
 
 // fails CODE PROGRAM ARGUMENT… runs a program that must end with this exit code.

@@ -65,6 +65,37 @@ func (c *logoutCmd) Run(a *app) error {
 	return err
 }
 
+type secretCmd struct {
+	SecretFile    string `help:"File with the secret that you have (mode 0600), instead of the terminal." type:"path" placeholder:"FILE"`
+	NewSecretFile string `help:"File with the secret that you choose (mode 0600), instead of the terminal." type:"path" placeholder:"FILE"`
+}
+
+func (c *secretCmd) Run(a *app) error {
+	me, err := ask[control.Identity](a, "whoami", control.None{}) // before anything is typed
+	if err != nil {
+		return err
+	}
+	old, err := a.readSecret("secret of "+me.Name, c.SecretFile, "", false)
+	if err != nil {
+		return err
+	}
+	chosen, err := a.readSecret("new secret of "+me.Name, c.NewSecretFile, "", true)
+	if err != nil {
+		return err
+	}
+	done, err := change[people.Changed](a, "secret", control.SecretRequest{Old: string(old), New: string(chosen)})
+	if err != nil {
+		return err
+	}
+	return a.show(done, func(w io.Writer) {
+		fmt.Fprintf(w, "The secret of %s is changed", done.Name)
+		if done.Ended > 0 {
+			fmt.Fprintf(w, "; %s of yours ended", count(done.Ended, "other session"))
+		}
+		fmt.Fprintln(w, ". This session goes on.")
+	})
+}
+
 type whoamiCmd struct{}
 
 func (c *whoamiCmd) Run(a *app) error {
@@ -145,14 +176,24 @@ func (c *userCodeCmd) Run(a *app) error {
 	return a.handOut(code, c.CodeFile, "The secret and the sessions of "+code.Name+" are ended; the new code")
 }
 
+// userDone is what became of an account.
+type userDone struct {
+	Name string `json:"name"`
+	Done string `json:"done"`
+}
+
 type userRolesCmd struct {
 	Name string   `arg:"" help:"Account name."`
 	Role []string `required:"" help:"Role, once for each."`
 }
 
 func (c *userRolesCmd) Run(a *app) error {
-	_, err := change[control.None](a, "user.roles", control.UserRequest{Name: c.Name, Roles: c.Role})
-	return err
+	if _, err := change[control.None](a, "user.roles", control.UserRequest{Name: c.Name, Roles: c.Role}); err != nil {
+		return err
+	}
+	return a.show(userDone{c.Name, "roles"}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is %s now, in open sessions too.\n", c.Name, strings.Join(c.Role, ", "))
+	})
 }
 
 type userDisableCmd struct {
@@ -164,8 +205,12 @@ func (c *userDisableCmd) Run(a *app) error {
 	if err := a.confirm(c.Yes, "Disable "+c.Name+" and end that person's sessions?"); err != nil {
 		return err
 	}
-	_, err := change[control.None](a, "user.disable", control.UserRequest{Name: c.Name})
-	return err
+	if _, err := change[control.None](a, "user.disable", control.UserRequest{Name: c.Name}); err != nil {
+		return err
+	}
+	return a.show(userDone{c.Name, "disabled"}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is disabled, and all sessions of this account are over. Open it again:  proofmark user enable %s\n", c.Name, c.Name)
+	})
 }
 
 type userEnableCmd struct {
@@ -173,8 +218,12 @@ type userEnableCmd struct {
 }
 
 func (c *userEnableCmd) Run(a *app) error {
-	_, err := change[control.None](a, "user.enable", control.UserRequest{Name: c.Name})
-	return err
+	if _, err := change[control.None](a, "user.enable", control.UserRequest{Name: c.Name}); err != nil {
+		return err
+	}
+	return a.show(userDone{c.Name, "enabled"}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is enabled, with the secret that it had.\n", c.Name)
+	})
 }
 
 type userListCmd struct{}

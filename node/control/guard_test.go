@@ -71,7 +71,7 @@ func TestNothingIsSentToAForeignSocket(t *testing.T) {
 		t.Helper()
 		c := Dial(dir)
 		defer c.Close()
-		_, err := Call[None](t.Context(), c, "login", "", LoginRequest{Name: "anna", Secret: "a cartridge in the sand"})
+		_, err := Call[None](t.Context(), c, "login", "", LoginRequest{Name: "anna", Secret: "a cartridge in the sand of anna"})
 		if err == nil || !strings.HasPrefix(err.Error(), "nothing was sent") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -20,7 +20,7 @@ type question struct {
 }
 
 // own are the commands about a person's own session, which nobody needs a permission for.
-var own = []string{"whoami", "logout", "budget.show"} // what countries have used is asked for within
+var own = []string{"whoami", "logout", "secret", "budget.show"} // what countries have used is asked for within
 
 // open are the commands that need no session.
 var open = []string{"login", "status"}

@@ -53,6 +53,12 @@ type LoginRequest struct {
 	Code   string `json:"code,omitempty"`
 }
 
+// SecretRequest replaces the own secret of whoever's session it comes with.
+type SecretRequest struct {
+	Old string `json:"old"`
+	New string `json:"new"`
+}
+
 // UserRequest names an account and what to do with it.
 type UserRequest struct {
 	Name     string   `json:"name"`
@@ -84,6 +90,9 @@ func (s *Server) routePeople(mux *http.ServeMux) {
 		return p.Login(ctx, r.Name, []byte(r.Secret))
 	})
 	handle(s, mux, "logout", func(ctx context.Context, c call, _ None) (None, error) { return None{}, p.Logout(ctx, c.token) })
+	handle(s, mux, "secret", func(ctx context.Context, c call, r SecretRequest) (*people.Changed, error) {
+		return p.ChangeSecret(ctx, c.token, []byte(r.Old), []byte(r.New))
+	})
 	handle(s, mux, "whoami", func(_ context.Context, c call, _ None) (Identity, error) {
 		resets, err := p.Resets(c.actor.Name)
 		return Identity{Country: s.services.Country, Node: s.services.Name, Name: c.actor.Name, Roles: c.actor.Roles, Resets: resets}, err

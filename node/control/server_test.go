@@ -89,7 +89,7 @@ func (s *socket) enrol(name string, roles ...string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	session, err := s.people.Enrol(s.t.Context(), name, code, []byte("a cartridge in the sand"))
+	session, err := s.people.Enrol(s.t.Context(), name, code, []byte("a cartridge in the sand of "+name))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func issueCode(tx *store.Tx, a *Account, by desk.Actor) (issued, error) {
 	if err != nil {
 		return issued{}, err
 	}
-	a.Code, a.CodeUntil, a.CodeUsed, a.CodeBy = hashCode(deriveCode(key, a.Name, salt)), tx.Now().Add(codeValid), false, by.Name
+	a.Code, a.CodeUntil, a.CodeUsed, a.CodeBy, a.CodeTaken = hashCode(deriveCode(key, a.Name, salt)), tx.Now().Add(codeValid), false, by.Name, 0
 	return issued{salt}, nil
 }
 

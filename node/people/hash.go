@@ -45,6 +45,19 @@ func (s *Service) hash(ctx context.Context, name string, secret, salt []byte) (s
 	return crypto.HashSecret(canonical(secret), bytes.NewReader(salt), s.cost)
 }
 
+// freshHash hashes a new secret under a salt of its own.
+func (s *Service) freshHash(ctx context.Context, name string, secret []byte) (string, error) {
+	var salt []byte
+	err := s.desk.Store.Update(ctx, func(tx *store.Tx) (err error) {
+		salt, err = draw(tx, saltSize)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return s.hash(ctx, name, secret, salt)
+}
+
 // check evaluates exactly one hash, whether there is one to compare with ("" = none) or not.
 func (s *Service) check(ctx context.Context, encoded string, secret []byte) (bool, error) {
 	secret = canonical(secret)

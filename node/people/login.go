@@ -56,7 +56,7 @@ func (s *Service) Login(ctx context.Context, name string, secret []byte) (*Sessi
 		ground := groundAgainst(a, tx.Now())
 		if ground == "" && (!right || a.Secret != encoded) {
 			// Only what counts towards the lock has entries of its own; they are few because the lock holds off the next.
-			return wrongSecret(tx, a)
+			return wrongSecret(tx, a, "log-in refused")
 		}
 		if ground != "" {
 			return refuse(tx, a, "log-in refused", ground)
@@ -88,17 +88,25 @@ func groundAgainst(a *Account, now time.Time) string {
 	return ""
 }
 
-// wrongSecret counts a wrong secret and locks the account when there were too many.
-func wrongSecret(tx *store.Tx, a *Account) error {
-	a.Failures++
-	e := denial(a.Name, "log-in refused", "wrong-secret")
+// wrongSecret counts a wrong secret, locks the account when there were too many, and leaves an entry.
+func wrongSecret(tx *store.Tx, a *Account, event string) error {
+	err := countWrong(tx, a)
+	e := denial(a.Name, event, "wrong-secret")
 	e.Details = map[string]string{"failures": fmt.Sprint(a.Failures)}
-	if d := lockFor(a.Failures); d > 0 {
-		a.LockedUntil = tx.Now().Add(d)
-		e.Event = "log-in refused, account locked"
+	if a.LockedUntil.After(tx.Now()) {
+		e.Event = event + ", account locked"
 		e.Details["locked_until"] = a.LockedUntil.UTC().Format(time.RFC3339)
 	}
 	tx.Audit(e)
+	return err
+}
+
+// countWrong counts a wrong secret and locks the account when there were too many.
+func countWrong(tx *store.Tx, a *Account) error {
+	a.Failures++
+	if d := lockFor(a.Failures); d > 0 {
+		a.LockedUntil = tx.Now().Add(d)
+	}
 	return accounts.Put(tx, a.Name, a)
 }
 

@@ -23,7 +23,7 @@ func TestRefusalsLookAlike(t *testing.T) {
 	b := newBureau(t)
 	chief := b.chief()
 	for _, name := range []string{"locked", "disabled", "resigned"} {
-		b.enrolled(chief, name, annaSecret, policy.Examiner)
+		b.enrolled(chief, name, secretOf(name), policy.Examiner)
 	}
 	if _, err := b.Add(ctx, chief, "", "waiting", "", []string{policy.Examiner}); err != nil {
 		t.Fatal(err)
@@ -49,9 +49,9 @@ func TestRefusalsLookAlike(t *testing.T) {
 		{"oversized secret", "chief", bytes.Repeat([]byte("s"), 1<<20)},
 		{"not enrolled", "waiting", annaSecret},
 		{"not enrolled, empty secret", "waiting", nil},
-		{"locked, right secret", "locked", annaSecret},
+		{"locked, right secret", "locked", secretOf("locked")},
 		{"locked, wrong secret", "locked", chiefSecret},
-		{"disabled, right secret", "disabled", annaSecret},
+		{"disabled, right secret", "disabled", secretOf("disabled")},
 		{"disabled, wrong secret", "resigned", chiefSecret},
 	} {
 		hashes, commits := b.hashes.Load(), b.desk.Store.Commits()
@@ -153,13 +153,13 @@ func TestAccountChangesDuringLogin(t *testing.T) {
 			return nil
 		},
 	} {
-		b.enrolled(chief, name, annaSecret, policy.Examiner)
+		b.enrolled(chief, name, secretOf(name), policy.Examiner)
 		for range atOnce {
 			b.slots <- struct{}{} // nobody hashes
 		}
 		result := make(chan error)
 		go func() {
-			_, err := b.Login(ctx, name, annaSecret)
+			_, err := b.Login(ctx, name, secretOf(name))
 			result <- err
 		}()
 		time.Sleep(20 * time.Millisecond) // the log-in reads the account meanwhile; if it is late the answer is the same

@@ -56,6 +56,9 @@ func (s *Service) Add(ctx context.Context, actor desk.Actor, key, name, fullName
 		} else if taken {
 			return issued{}, desk.Conflict("there is an account %s already: choose another name, or hand out a new code for it", name)
 		}
+		if err := onePerson(tx, fullName); err != nil {
+			return issued{}, err
+		}
 		now := tx.Now()
 		a := &Account{Name: name, FullName: fullName, Roles: sorted, Created: now, CreatedBy: actor.Name, Changed: now}
 		i, err := issueCode(tx, a, actor)

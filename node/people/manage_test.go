@@ -146,7 +146,7 @@ func TestListStates(t *testing.T) {
 	b := newBureau(t)
 	chief := b.chief()
 	b.enrolled(chief, "locked", annaSecret, policy.Examiner)
-	b.enrolled(chief, "gone", annaSecret, policy.Examiner)
+	b.enrolled(chief, "gone", secretOf("gone"), policy.Examiner)
 	if _, err := b.Add(ctx, chief, "", "expired", "", []string{policy.Examiner}); err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,7 @@ type Account struct {
 	CodeUsed  bool      `json:"code_used,omitempty"`
 	CodeBy    string    `json:"code_by,omitempty"`    // administrator who handed the code out
 	CodeReset bool      `json:"code_reset,omitempty"` // it replaces a secret that the person had
+	CodeTaken int       `json:"code_taken,omitempty"` // how often it was used to set a secret that another account has
 	Resets    []Reset   `json:"resets,omitempty"`     // the last ones, oldest first
 
 	Disabled    bool      `json:"disabled,omitempty"`

@@ -52,6 +52,9 @@ var (
 	annaSecret  = []byte("a cartridge in the sand")
 )
 
+// secretOf is a secret that no other account has.
+func secretOf(name string) []byte { return []byte("a cartridge in the sand of " + name) }
+
 func newBureau(t *testing.T) *bureau {
 	b := &bureau{t: t, dir: t.TempDir(), now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
 	b.start()
