@@ -209,6 +209,7 @@ func (s *Service) reindexLeads(ctx context.Context) error {
 
 // dropUnknown lets go of what the database does not hold any more.
 func (s *Service) dropUnknown(missing []string) error {
+	ids := s.index.IDs() // before the database is looked at: what arrives meanwhile is in it first
 	stored := map[string]bool{}
 	err := s.desk.Store.View(func(tx *store.Tx) error {
 		for digest, id := range signatures.Entries(tx, heldIndex) {
@@ -219,7 +220,7 @@ func (s *Service) dropUnknown(missing []string) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range s.index.IDs() {
+	for _, id := range ids {
 		if !stored[id] {
 			s.index.Drop(id)
 		}

@@ -95,7 +95,7 @@ func (s *Service) upkeep(ctx context.Context) {
 	}
 }
 
-// hire says whether one more may work; workOff gives the place back.
+// hire says whether one more may work; take gives the place back.
 func (q *queue) hire() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -127,16 +127,10 @@ func (s *Service) correlateAll(ctx context.Context) error {
 
 // workOff correlates one signature after the other until none waits.
 func (s *Service) workOff(ctx context.Context) {
-	defer func() {
-		s.queue.mu.Lock()
-		s.queue.workers--
-		s.queue.mu.Unlock()
-	}()
-	for ctx.Err() == nil {
-		next, err := s.next()
+	for {
+		next, err := s.take(ctx)
 		if err != nil {
 			s.desk.Log.Error("read the queue of correlations", "error", err)
-			return
 		}
 		if next == nil {
 			return
@@ -145,11 +139,25 @@ func (s *Service) workOff(ctx context.Context) {
 	}
 }
 
-// next takes the oldest job that nobody works on; those that ran out of their time come after all others. nil where none is left.
-func (s *Service) next() (*Signature, error) {
+// take takes a job; nil where there is none, and once ctx has ended. Whoever gets none works no more: the place is given back under the same lock, so that the
+// nudge for a job that is queued a moment later finds it free.
+func (s *Service) take(ctx context.Context) (next *Signature, err error) {
 	q := &s.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if ctx.Err() == nil {
+		next, err = s.next()
+	}
+	if next == nil {
+		q.workers--
+	}
+	return next, err
+}
+
+// next is the oldest job that nobody works on, from now on worked on; those that ran out of their time come after all others. nil where none is left. The
+// caller has the queue's lock.
+func (s *Service) next() (*Signature, error) {
+	q := &s.queue
 	if q.full {
 		return nil, nil
 	}

@@ -85,6 +85,27 @@ func TestAJobWaitsForDiskSpace(t *testing.T) {
 	b.correlated(t)
 }
 
+// Whoever finds nothing to search has given the place back by the time that another job can be queued: the nudge for that job finds it free.
+func TestNoNudgeMeetsPlacesThatNobodyFills(t *testing.T) {
+	b := openBench(t, t.TempDir())
+	defer b.close(t)
+	b.load(t)
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	for _, ctx := range []context.Context{t.Context(), stopped} {
+		for b.queue.hire() {
+		}
+		for range searchesAtOnce {
+			if job, err := b.take(ctx); job != nil || err != nil {
+				t.Fatalf("%v, %v", job, err)
+			}
+		}
+		if b.queue.workers != 0 {
+			t.Fatalf("%d places are held by nobody", b.queue.workers)
+		}
+	}
+}
+
 func TestManySearchesAtOnceLeaveNoJobAndFindEveryPair(t *testing.T) {
 	b := openBench(t, t.TempDir())
 	defer b.close(t)

@@ -50,10 +50,27 @@ func (s *Service) receiveSignature(tx *store.Tx, in dispatch.Received) error {
 			AuditBody: protocol.AuditBody{Actor: desk.Node.Name, Kind: "signature", Object: sig.ID, Event: "signature kept, not compared", Purpose: Purpose,
 				Handling: sig.Handling.Codes(), Details: map[string]string{"roi": string(roi), "algorithm": sig.Algorithm, "reason": notCompared}},
 		})
-		tx.OnCommit(func() { s.holdUncompared(sig) })
+		tx.OnCommit(func() {
+			s.holdUncompared(sig)
+			s.letGoErased(sig.ID) // what follows a later commit may have come first
+		})
 		return signatures.Put(tx, sig.ID, sig)
 	}
 	return s.enter(tx, sig)
+}
+
+// letGoErased lets go of a signature that was erased before it was held.
+func (s *Service) letGoErased(id string) {
+	if err := s.desk.Store.View(func(tx *store.Tx) error {
+		sig, err := signatures.Get(tx, id)
+		if errors.Is(err, store.ErrNotFound) || err == nil && sig.restricted() {
+			s.index.Release(id)
+			return nil
+		}
+		return err
+	}); err != nil {
+		s.desk.Log.Warn("whether a signature is still here cannot be read", "signature", id, "error", err)
+	}
 }
 
 // holdUncompared has the index count a signature that it cannot search. One that came under an algorithm then unknown may turn out to be none of it.

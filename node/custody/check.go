@@ -131,7 +131,7 @@ func (s *Service) Check(ctx context.Context, who desk.Actor, codes []string) ([]
 	}
 	out := []Check{}
 	for _, c := range wanted {
-		r, err := s.check(ctx, c, chains[c])
+		r, err := s.check(ctx, c, chains[c], false)
 		if err != nil {
 			return nil, err
 		}
@@ -158,8 +158,22 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Round asks those holders that are due.
 func (s *Service) Round(ctx context.Context) error {
+	asked, err := s.due()
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, holder := range slices.Sorted(maps.Keys(asked)) {
+		_, err := s.check(ctx, holder, asked[holder], true)
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+// due lists the holders that are to be asked now, with the chains that they have confirmed.
+func (s *Service) due() (map[protocol.Country][]*Confirmed, error) {
 	asked := map[protocol.Country][]*Confirmed{}
-	if err := s.o.Desk.Store.View(func(tx *store.Tx) error {
+	err := s.o.Desk.Store.View(func(tx *store.Tx) error {
 		all, err := newestChains(tx)
 		for holder, chain := range all {
 			c, cerr := checkOf(tx, holder)
@@ -169,21 +183,20 @@ func (s *Service) Round(ctx context.Context) error {
 			}
 		}
 		return err
-	}); err != nil {
-		return err
-	}
-	var faults []error
-	for _, holder := range slices.Sorted(maps.Keys(asked)) {
-		_, err := s.check(ctx, holder, asked[holder])
-		faults = append(faults, err)
-	}
-	return errors.Join(faults...)
+	})
+	return asked, err
 }
 
-// check asks one holder for every copy of a chain and keeps what came of it.
-func (s *Service) check(ctx context.Context, holder protocol.Country, chain []*Confirmed) (*Check, error) {
+// check asks one holder for every copy of a chain and keeps what came of it. With unlessAsked a holder whom a person has asked meanwhile is not asked again;
+// what came of that is nil then.
+func (s *Service) check(ctx context.Context, holder protocol.Country, chain []*Confirmed, unlessAsked bool) (*Check, error) {
 	s.asking.Lock()
 	defer s.asking.Unlock()
+	if unlessAsked {
+		if still, err := s.due(); err != nil || still[holder] == nil {
+			return nil, err
+		}
+	}
 	out := &Check{Holder: holder, Files: len(chain)}
 	for _, c := range chain {
 		fault, err := s.ask(ctx, c)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"proofmark/node/backup"
 	"proofmark/node/desk"
 	"proofmark/policy"
@@ -151,6 +153,45 @@ func TestHoldersProveWhatTheyKeep(t *testing.T) {
 	pt.now = pt.now.Add(time.Hour)
 	round(1)
 	alarms("ES has not proved for 7 days that it keeps this node's backups: full.backup: it would not answer")
+}
+
+// A person and the clock ask at once: the holder is asked by one of them. Two answers find the same damage: it is in the log once.
+func TestAPersonAndTheClockAskAtOnce(t *testing.T) {
+	all := bureaus(t, "PT", "ES")
+	pt, es := all["PT"], all["ES"]
+	es.options.Grants["PT"] = 1 << 20
+	full := pt.make("full", "")
+	pt.send(pt.folderOf(full), "ES")
+	due := must(pt.due())
+	if len(due) != 1 {
+		t.Fatalf("due: %v", due)
+	}
+	must(pt.Check(t.Context(), admin, nil)) // between the clock's look and its question
+	if c, err := pt.check(t.Context(), "ES", due["ES"], true); c != nil || err != nil {
+		t.Errorf("asked again: %+v, %v", c, err)
+	}
+	if n := strings.Count(strings.Join(pt.events(), "\n"), "the holder proved that it has its copies"); n != 1 {
+		t.Errorf("the owner's log has %d proofs", n)
+	}
+
+	flip(t, filepath.Join(es.options.Dir, "PT", full.Name))
+	var c *Copy
+	if err := es.store.View(func(tx *store.Tx) (err error) {
+		c, err = Copies.Get(tx, recordID("PT", full.id))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var found errgroup.Group
+	for range 8 {
+		found.Go(func() error { return es.damaged(t.Context(), c) })
+	}
+	if err := found.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(strings.Join(es.events(), "\n"), "sealed copy found damaged"); n != 1 {
+		t.Errorf("the holder's log says %d times that it is damaged", n)
+	}
 }
 
 // A person asks when a proof is wanted now; only who manages the node may.

@@ -68,6 +68,7 @@ type Service struct {
 	o      Options
 	proofs budget
 	asking sync.Mutex // one check at a time
+	files  sync.Mutex // a copy's file and its record come and go together
 }
 
 // New returns a Service.

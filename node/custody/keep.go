@@ -65,6 +65,8 @@ func (s *Service) Expire(ctx context.Context) error {
 			return err
 		}
 	}
+	s.files.Lock()
+	defer s.files.Unlock()
 	err := s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
 		gone = due(tx)
 		for _, c := range gone {

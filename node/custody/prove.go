@@ -139,8 +139,8 @@ func (u until) Read(b []byte) (int, error) {
 func (s *Service) damaged(ctx context.Context, found *Copy) error {
 	return s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
 		c, err := Copies.Get(tx, recordID(found.Owner, found.ID))
-		if errors.Is(err, store.ErrNotFound) || err == nil && c.Receipt != found.Receipt {
-			return nil // removed, or sent again meanwhile
+		if errors.Is(err, store.ErrNotFound) || err == nil && (c.Receipt != found.Receipt || !c.Damaged.IsZero()) {
+			return nil // removed, sent again or marked meanwhile
 		}
 		if err != nil {
 			return err

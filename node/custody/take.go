@@ -187,6 +187,8 @@ func (in *Intake) Done(ctx context.Context) (receipt string, err error) {
 	c := &Copy{CustodyReceipt: protocol.CustodyReceipt{Holder: s.o.Desk.Country, Owner: in.owner, Name: in.offer.Name, ID: h.ID, Chain: h.Chain, Number: h.Number,
 		Size: p.Size, SHA256: p.SHA256, At: s.o.Now().UTC().Truncate(time.Millisecond)}, Made: h.Made, Head: in.offer.Head}
 	dir := s.folder(in.owner)
+	s.files.Lock()
+	defer s.files.Unlock()
 	if err := os.Rename(in.path, filepath.Join(dir, c.Name)); err != nil {
 		return "", err
 	}

@@ -24,6 +24,9 @@ type Actor struct {
 
 	// Justification is why the person acts, in the person's own words; policy may require one.
 	Justification string
+
+	// Account: name and roles are an account's, as they were when the command came. What a command prepares may take minutes; see Desk.Standing.
+	Account bool
 }
 
 // Node is the actor of what the node does by itself: deliveries, correlations, expiry.
@@ -35,6 +38,16 @@ type Desk struct {
 	Policy  func() *policy.Engine
 	Country protocol.Country
 	Log     *slog.Logger
+
+	// Standing refuses an actor of an account that is no more as it was: asked in the transaction of each act. Nil: nothing is refused.
+	Standing func(tx *store.Tx, a Actor) error
+}
+
+func (d *Desk) standing(tx *store.Tx, a Actor) error {
+	if d.Standing == nil || !a.Account {
+		return nil
+	}
+	return d.Standing(tx, a)
 }
 
 // Act says who wants to do what with which object.
@@ -84,6 +97,9 @@ func Do[T any](ctx context.Context, d *Desk, a Act, fn func(tx *store.Tx) (T, er
 		update = d.Store.UpdateSmall
 	}
 	err = update(ctx, func(tx *store.Tx) error {
+		if err := d.standing(tx, a.Actor); err != nil {
+			return err
+		}
 		result, _, err := tx.Once(a.Actor.Name, a.Key, request, func() ([]byte, error) {
 			dec, no, err := d.authorise(tx, a)
 			if refusal = no; err != nil || refusal != nil {
@@ -149,6 +165,9 @@ func Read[T any](ctx context.Context, d *Desk, a Act, entry protocol.AuditEntry,
 	var refusal error
 	logged(ctx)
 	err := d.Store.UpdateSmall(ctx, func(tx *store.Tx) error { // people can still look while the disk is full
+		if err := d.standing(tx, a.Actor); err != nil {
+			return err
+		}
 		dec, no, err := d.authorise(tx, a)
 		if refusal = no; err != nil || refusal != nil {
 			return err

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -284,6 +285,9 @@ func (d *Dispatch) ExpireApprovals(ctx context.Context) error {
 		if err := d.Store.Update(ctx, func(tx *store.Tx) error {
 			for _, id := range part {
 				dl, err := Deliveries.Get(tx, id)
+				if errors.Is(err, store.ErrNotFound) {
+					continue // its document was purged meanwhile
+				}
 				if err != nil {
 					return err
 				}

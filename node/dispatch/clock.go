@@ -59,8 +59,10 @@ func doubt(mark, now, witness time.Time, steady time.Duration) string {
 }
 
 // ClockCredible tells whether what cannot be undone may go by the clock, and keeps the time of the sweep.
-func (d *Dispatch) ClockCredible(ctx context.Context) (bool, error) {
-	now := d.Now()
+func (d *Dispatch) ClockCredible(ctx context.Context) (bool, error) { return d.credible(ctx, d.Now()) }
+
+// credible judges one sight of the clock: whoever erases by it goes by this time and by none that the clock shows a moment later.
+func (d *Dispatch) credible(ctx context.Context, now time.Time) (bool, error) {
 	var mark time.Time
 	err := d.Store.View(func(tx *store.Tx) error {
 		b, err := tx.Get(clockKey)

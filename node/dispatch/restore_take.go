@@ -18,6 +18,7 @@ type fetch struct {
 	theirs  *protocol.Standing // the peer's, signed: how far it has what this node had sent
 	signed  string
 	channel int    // index of the channel that is being fetched; behind the last one, documents
+	after   uint64 // message behind which the page that was asked for last begins
 	last    string // document
 	counts  struct{ messages, erased, documents int }
 }
@@ -29,7 +30,7 @@ func (d *Dispatch) AskPage(a *Asked) ([]byte, error) {
 		ask.Channel = protocol.Channels[a.fetch.channel]
 		err := d.Store.View(func(tx *store.Tx) error {
 			head, err := tx.InHead(string(a.peer), string(ask.Channel))
-			ask.After = head.Seq
+			ask.After, a.fetch.after = head.Seq, head.Seq
 			return err
 		})
 		if err != nil {
@@ -93,23 +94,30 @@ func (d *Dispatch) takeMessages(ctx context.Context, a *Asked, ch protocol.Chann
 		list[i].msg = msg
 		list[i].header, list[i].opened, list[i].fault = d.openDocument(msg, keys)
 	}
+	f := a.fetch
 	return d.Store.Update(ctx, func(tx *store.Tx) error {
+		if over, err := d.over(tx, a); err != nil || over {
+			return err
+		}
 		for i, m := range p.Messages {
 			head, err := tx.InHead(string(a.peer), string(ch))
 			if err != nil {
 				return err
 			}
+			if m.Seq > f.after && m.Seq <= head.Seq { // over another connection it came first
+				continue
+			}
 			if m.Seq != head.Seq+1 || list[i].msg != nil && list[i].msg.Prev != head.Head {
 				return fmt.Errorf("message %d, this node has %d: %w", m.Seq, head.Seq, ErrFork)
 			}
 			if list[i].msg == nil {
-				a.fetch.counts.erased++
+				f.counts.erased++
 				tx.Audit(protocol.AuditEntry{
 					AuditHeader: protocol.AuditHeader{Action: protocol.ActReceive, Counterpart: string(a.peer), Decision: "permit", Ground: "restore"},
 					AuditBody: protocol.AuditBody{Actor: "node", Kind: "exchange", Object: string(a.peer), Channel: string(ch), MessageSeq: m.Seq,
 						Event: "message of before the restore is lost: its sender cannot make it again", Details: map[string]string{"message": m.Hash}}})
 			} else {
-				a.fetch.counts.messages++
+				f.counts.messages++
 				if err := d.receive(tx, list[i]); err != nil {
 					return fmt.Errorf("message %d: %w", m.Seq, err)
 				}
@@ -138,6 +146,9 @@ func (d *Dispatch) takeDocuments(ctx context.Context, a *Asked, p *protocol.Rest
 		docs = append(docs, doc)
 	}
 	return d.Store.Update(ctx, func(tx *store.Tx) error {
+		if over, err := d.over(tx, a); err != nil || over {
+			return err
+		}
 		for i, doc := range docs {
 			if err := d.putBack(tx, a, doc, p.Documents[i]); err != nil {
 				return fmt.Errorf("%s: %w", doc.ID, err)
@@ -220,10 +231,19 @@ func (d *Dispatch) withdrawAgain(tx *store.Tx, notice *Record, doc *protocol.Doc
 	return err
 }
 
+// over tells that the peer has helped already, asked over another connection: the exchange with it goes on, and what it says of the time before is no news.
+func (d *Dispatch) over(tx *store.Tx, a *Asked) (bool, error) {
+	own, err := d.restoring(tx, a.peer)
+	return err == nil && (own == nil || own.ID != a.fetch.restore.ID), err
+}
+
 // helped ends the restore towards one peer: numbering goes on behind what the peer has received, by its signature, and the log says what was lost.
 func (d *Dispatch) helped(ctx context.Context, a *Asked) error {
 	f := a.fetch
 	return d.Store.Update(ctx, func(tx *store.Tx) error {
+		if over, err := d.over(tx, a); err != nil || over {
+			return err
+		}
 		for _, claim := range f.theirs.Channels {
 			if err := d.resume(tx, a, claim); err != nil {
 				return err

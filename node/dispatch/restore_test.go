@@ -287,6 +287,57 @@ func compare(t *testing.T, a, b *bureau) {
 	}
 }
 
+// A connection breaks while the peer gives back what was lost, and the next one asks too: each page is taken once, and the restore witnessed once. The peer is not
+// taken for one that has forked.
+func TestTheSameIsGivenBackOverTwoConnections(t *testing.T) {
+	pt, es, old := iberia(t)
+	pt.putOld(old)
+	pt.update(func(tx *store.Tx) error {
+		cp, err := tx.Checkpoint()
+		return errors.Join(err, DeclareRestore(tx, pt.f.clock.now().Add(-time.Hour), string(cp)))
+	})
+	type talk struct {
+		*Asked
+		page []byte
+		more bool
+	}
+	talks := make([]talk, 2)
+	for i := range talks {
+		a, ask, err := pt.AskStanding(t.Context(), "ES")
+		if err != nil {
+			t.Fatal(err)
+		}
+		more, err := pt.TakeStanding(t.Context(), a, must(es.AnswerStanding(t.Context(), "PT", ask)))
+		if err != nil || !more {
+			t.Fatalf("%v, %v", more, err)
+		}
+		talks[i] = talk{Asked: a, more: true}
+	}
+	for talks[0].more || talks[1].more {
+		for i := range talks { // both ask before either takes
+			if talks[i].more {
+				talks[i].page = must(es.AnswerPage(t.Context(), "PT", must(pt.AskPage(talks[i].Asked))))
+			}
+		}
+		for i := range talks {
+			if !talks[i].more {
+				continue
+			}
+			var err error
+			if talks[i].more, err = pt.TakePage(t.Context(), talks[i].Asked, talks[i].page); err != nil {
+				t.Fatalf("connection %d: %v", i+1, err)
+			}
+		}
+	}
+	if n := pt.entries(func(r store.AuditRecord) bool { return strings.HasPrefix(r.Event, "restore witnessed by ES") }); n != 1 {
+		t.Errorf("PT's log has %d entries about its witness", n)
+	}
+	if n := pt.entries(func(r store.AuditRecord) bool { return r.Ground == "fork" || r.Ground == "forged" }); n != 0 {
+		t.Errorf("PT's log accuses ES %d times", n)
+	}
+	compare(t, pt, es)
+}
+
 // TestAPeerThatGivesBackFalseThings plays a peer that lies to a restored node.
 func TestAPeerThatGivesBackFalseThings(t *testing.T) {
 	pt, es, old := iberia(t)

@@ -47,7 +47,8 @@ func expiryKey(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // Expire erases every foreign document whose retention has ended, of whatever type and whether it was accepted, refused or not understood, each with
 // what its workflow made of it and an audit entry. It goes by the node's clock, and does nothing while that is in doubt. The node calls it every minute.
 func (d *Dispatch) Expire(ctx context.Context) error {
-	if ok, err := d.ClockCredible(ctx); err != nil || !ok {
+	clock := d.Now()
+	if ok, err := d.credible(ctx, clock); err != nil || !ok {
 		return err
 	}
 	if err := d.ExpireApprovals(ctx); err != nil {
@@ -55,7 +56,7 @@ func (d *Dispatch) Expire(ctx context.Context) error {
 	}
 	var due []string
 	if err := d.Store.View(func(tx *store.Tx) error {
-		now := expiryKey(tx.Now())
+		now := expiryKey(clock)
 		for end, id := range Documents.Entries(tx, expiresIndex) {
 			if end > now || len(due) == sweepAtOnce {
 				break
@@ -72,7 +73,7 @@ func (d *Dispatch) Expire(ctx context.Context) error {
 		err := d.Store.Update(ctx, func(tx *store.Tx) error {
 			failed = nil // an act may be run again
 			for _, id := range part {
-				err := tx.Nested(func(tx *store.Tx) error { return d.expire(tx, id) })
+				err := tx.Nested(func(tx *store.Tx) error { return d.expire(tx, id, clock) })
 				if err != nil && storeFault(tx, err) {
 					return err
 				}
@@ -90,8 +91,8 @@ func (d *Dispatch) Expire(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// expire erases one document that is still due.
-func (d *Dispatch) expire(tx *store.Tx, id string) error {
+// expire erases one document that is still due at a time.
+func (d *Dispatch) expire(tx *store.Tx, id string, at time.Time) error {
 	rec, err := Documents.Get(tx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil // withdrawn meanwhile
@@ -99,7 +100,7 @@ func (d *Dispatch) expire(tx *store.Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	if end := rec.end(); end.IsZero() || expiryKey(end) > expiryKey(tx.Now()) {
+	if end := rec.end(); end.IsZero() || expiryKey(end) > expiryKey(at) {
 		return nil // held meanwhile
 	}
 	_, err = d.erase(tx, rec, CauseExpired, "", "")

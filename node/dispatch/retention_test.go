@@ -197,6 +197,27 @@ func TestAnIncredibleClockErasesNothing(t *testing.T) {
 	}
 }
 
+// A clock that leaps between the look at it and the erasing erases nothing: what was judged is what is gone by.
+func TestAClockThatLeapsDuringTheSweepErasesNothing(t *testing.T) {
+	f := newFederation(t, "PT", "ES")
+	pt, es := f.bureaus["PT"], f.bureaus["ES"]
+	id := pt.publish(signature("x"), attributes())
+	deliver(pt, es, protocol.Bulk)
+	es.sweep()
+	es.Now = func() time.Time {
+		now := f.clock.now()
+		f.clock.add(6 * 366 * 24 * time.Hour)
+		es.Now = f.clock.now
+		return now
+	}
+	if es.sweep(); es.record(id) == nil {
+		t.Error("erased by a time that nobody has judged")
+	}
+	if es.sweep(); es.record(id) == nil {
+		t.Error("erased by a clock that leapt")
+	}
+}
+
 // Documents that an earlier program kept without an end get one.
 func TestOlderDocumentsGetAnEnd(t *testing.T) {
 	f := newFederation(t, "PT", "ES")

@@ -167,6 +167,9 @@ func (s *Service) place(tx *store.Tx, record, actor, from string, changed *bool)
 	tx.OnCommit(func() {
 		for done := false; !done; { // other commits may be noted at the same time
 			known := s.placed.Load()
+			if (*known)[a.Country].Issued.After(p.Issued) { // a later one was noted first
+				break
+			}
 			next := maps.Clone(*known)
 			next[a.Country] = p
 			done = s.placed.CompareAndSwap(known, &next)

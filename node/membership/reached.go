@@ -50,6 +50,12 @@ func (s *Service) KeepReached(ctx context.Context, peer, address string) error {
 		return err
 	}
 	return s.desk.Store.Update(ctx, func(tx *store.Tx) error {
+		var known []string // others may have been reached at this moment
+		if r, err := reached.Get(tx, peer); err == nil {
+			known = r.Addresses
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
 		list := append([]string{address}, slices.DeleteFunc(slices.Clone(known), func(a string) bool { return a == address })...)
 		return reached.Put(tx, peer, &atReached{Addresses: list[:min(len(list), maxReached)], At: tx.Now()})
 	})

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func TestWhereHostsWereReached(t *testing.T) {
@@ -26,5 +28,15 @@ func TestWhereHostsWereReached(t *testing.T) {
 	want := []string{"/ip4/192.0.2.1/tcp/5", "/ip4/192.0.2.1/tcp/4", "/ip4/192.0.2.1/tcp/2", "/ip4/192.0.2.1/tcp/3"}
 	if got, err := n.Reached("p"); err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)
+	}
+	var dials errgroup.Group // two connections at once, each to another address
+	for i := range maxReached {
+		dials.Go(func() error { return n.KeepReached(t.Context(), "r", fmt.Sprint("/ip4/192.0.2.3/tcp/", i)) })
+	}
+	if err := dials.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := n.Reached("r"); err != nil || len(got) != maxReached {
+		t.Errorf("of %d addresses at which a host was reached at once these are kept: %v, %v", maxReached, got, err)
 	}
 }

@@ -105,7 +105,14 @@ func (s *Service) Approve(ctx context.Context, who desk.Actor, key, ref string) 
 		action = policy.OperationAccept
 	}
 	act := s.act(who, key, action, ref, "approve")
-	act.Resource.Attributes = map[string]any{"reviewers": []string{pending.By}}
+	act.Describe = func(tx *store.Tx) (policy.Resource, error) { // by then somebody else may have begun it anew
+		res, by := act.Resource, pending.By
+		if o, err := s.awaiting(tx, ref); err == nil {
+			by = o.Pending.By
+		}
+		res.Attributes = map[string]any{"reviewers": []string{by}}
+		return res, nil
+	}
 	return desk.Do(ctx, s.desk, act, func(tx *store.Tx) (*View, error) {
 		o, err := s.awaiting(tx, ref)
 		if err != nil {
@@ -131,11 +138,7 @@ func (s *Service) Approve(ctx context.Context, who desk.Actor, key, ref string) 
 
 // Reject ends what awaits a second person; whoever began it may take it back.
 func (s *Service) Reject(ctx context.Context, who desk.Actor, key string, n Note) (*View, error) {
-	_, none := s.pending(n.Ref)
 	return desk.Do(ctx, s.desk, s.act(who, key, policy.OperationAccept, n.Ref, []string{"reject", n.Note}), func(tx *store.Tx) (*View, error) {
-		if none != nil {
-			return nil, none
-		}
 		o, err := s.awaiting(tx, n.Ref)
 		if err != nil {
 			return nil, err

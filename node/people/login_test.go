@@ -175,6 +175,46 @@ func TestAccountChangesDuringLogin(t *testing.T) {
 	}
 }
 
+// What a command prepares may take minutes. In the act itself it is found that the account was disabled meanwhile, got a new code or other roles; that the session
+// has ended by itself, or was ended by its owner, undoes no command that it began.
+func TestAccountChangesWhileACommandRuns(t *testing.T) {
+	b := newBureau(t)
+	chief := b.chief()
+	for name, c := range map[string]struct {
+		change func(name string, s *Session) error
+		want   error
+	}{
+		"anna": {func(n string, _ *Session) error { return b.Disable(ctx, chief, "", n) }, ErrSession},
+		"bela": {func(n string, _ *Session) error { _, err := b.ResetCode(ctx, chief, "", n); return err }, ErrSession},
+		"cleo": {func(n string, _ *Session) error {
+			return b.SetRoles(ctx, chief, "", n, []string{policy.Examiner})
+		}, desk.ErrConflict},
+		"dora": {func(_ string, s *Session) error { return b.Logout(ctx, s.Token) }, nil},
+		"emma": {func(_ string, _ *Session) error { b.wait(sessionIdle); return nil }, nil},
+	} {
+		session := b.enrolled(chief, name, annaSecret, policy.Technician)
+		actor, err := b.Authenticate(ctx, session.Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.change(name, session); err != nil {
+			t.Fatal(err)
+		}
+		act := desk.Act{Actor: actor, Action: policy.CaseAdd, Resource: policy.Resource{Type: policy.KindCase, ID: "C-1"}}
+		done := false
+		_, err = desk.Do(ctx, b.desk, act, func(*store.Tx) (struct{}, error) { done = true; return struct{}{}, nil })
+		if !errors.Is(err, c.want) || done != (c.want == nil) {
+			t.Errorf("%s: %v, want %v; done %v", name, err, c.want, done)
+		}
+		act.Action = policy.CaseView
+		seen := false
+		_, err = desk.Read(ctx, b.desk, act, protocol.AuditEntry{}, func(*store.Tx) (struct{}, error) { seen = true; return struct{}{}, nil })
+		if !errors.Is(err, c.want) || seen != (c.want == nil) {
+			t.Errorf("%s: %v, want %v; seen %v", name, err, c.want, seen)
+		}
+	}
+}
+
 // However often somebody tries, the log grows by an entry a minute, and the attempts add up.
 func TestRefusalsAreCounted(t *testing.T) {
 	b := newBureau(t)

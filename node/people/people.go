@@ -105,9 +105,11 @@ type Service struct {
 // atOnce limits argon2id: each evaluation holds 64 MiB at the default cost.
 const atOnce = 2
 
-// New serves the accounts in the desk's store; cost is that of new secrets' hashes.
+// New serves the accounts in the desk's store, and has the desk look at an actor's account within each act; cost is that of new secrets' hashes.
 func New(d *desk.Desk, cost crypto.ArgonCost) *Service {
-	return &Service{desk: d, cost: cost, slots: make(chan struct{}, atOnce)}
+	s := &Service{desk: d, cost: cost, slots: make(chan struct{}, atOnce)}
+	d.Standing = s.Stands
+	return s
 }
 
 // CreateFirst makes the first administrator, with a secret of its own, while there is no account; otherwise ErrNotFirst.

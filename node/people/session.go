@@ -132,7 +132,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (desk.Actor, e
 		if err != nil {
 			return err
 		}
-		actor = desk.Actor{Name: a.Name, Roles: slices.Clone(a.Roles)}
+		actor = desk.Actor{Name: a.Name, Roles: slices.Clone(a.Roles), Account: true}
 		touch = r.stale(tx.Now())
 		return nil
 	})
@@ -150,6 +150,21 @@ func (s *Service) Authenticate(ctx context.Context, token string) (desk.Actor, e
 		}
 	}
 	return actor, nil
+}
+
+// Stands tells whether an actor's account is as it was when the command came, within the act itself: what a command prepares may take minutes, in which the
+// account is disabled or a role taken away. A session that ends meanwhile by itself ends no command that it began.
+func (s *Service) Stands(tx *store.Tx, actor desk.Actor) error {
+	a, err := find(tx, actor.Name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look up the account of %s: %w", actor.Name, err)
+	case a == nil || a.Disabled || a.Secret == "":
+		return ErrSession
+	case !slices.Equal(a.Roles, actor.Roles):
+		return desk.Conflict("your roles changed while the command ran, and nothing was done: send it again")
+	}
+	return nil
 }
 
 func (r *sessionRecord) stale(now time.Time) bool { return now.Sub(r.Seen) >= touchEvery }

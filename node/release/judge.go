@@ -183,16 +183,17 @@ func (s *Service) Judge(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// settle writes down what becomes of a filed request.
+// settle writes down what becomes of a filed request, by what is found once more: the exhibit may have been withdrawn since f was. Where other scans would be
+// released than were measured, the request stays filed and is judged again.
 func (s *Service) settle(ctx context.Context, r *Request, f *findings) error {
-	v := judge(s.desk.Country, f)
 	var made []protocol.ReleasedScan
-	if v.outcome == permit {
+	unusable := false
+	if judge(s.desk.Country, f).outcome == permit {
 		var err error
 		switch made, err = s.measure(f.behind.Files); {
 		case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrCorrupt), errors.Is(err, desk.ErrConflict): // one request must not hold up the others
 			s.desk.Log.Error("the scans behind a signature cannot be released", "signature", r.Signature, "error", err)
-			v = verdict{code: protocol.ScanUnknown, ground: "no-scan"}
+			unusable = true
 		case err != nil:
 			return err
 		}
@@ -201,6 +202,17 @@ func (s *Service) settle(ctx context.Context, r *Request, f *findings) error {
 		r, err := requests.Get(tx, r.ID)
 		if err != nil || r.State != Filed {
 			return err
+		}
+		f, err := s.look(tx, r)
+		if err != nil {
+			return err
+		}
+		v := judge(s.desk.Country, f)
+		if v.outcome == permit && unusable {
+			v = verdict{code: protocol.ScanUnknown, ground: "no-scan"}
+		}
+		if v.outcome == permit && !same(made, f) {
+			return nil
 		}
 		r.Ground, r.Policies, r.Exhibit, r.Case, r.Handling = v.ground, f.policies, f.behind.Exhibit, f.behind.Case, v.handling
 		switch v.outcome {

@@ -151,14 +151,18 @@ func chunksGone(t *testing.T, b *bureau, id string) {
 	}
 }
 
+// twoForScans are the default rules by which two people decide about a scan.
+var twoForScans = []string{
+	"@id(\"scans-to-addressee\")\n@handling(\"H0 H1\")\n@retain(\"P1Y\")\n@approval(\"two-person\")\npermit (principal is Country, action == Action::\"share\", resource is Scan)\nwhen { resource.addressee == principal }\nunless { resource has operations && !resource.operations.isEmpty() };",
+	"@id(\"answer-scan-requests\")\n@handling(\"H0 H1\")\n@approval(\"two-person\")\npermit (principal is Country, action == Action::\"answer\", resource is Scan)\nwhen { resource.addressee == principal };",
+}
+
 // TestAutomaticRelease: where policy asks for nobody, nobody is asked, and the release is there at once.
 func TestAutomaticRelease(t *testing.T) {
 	f, signature, _ := hidden(t)
 	es, pt := f.bureaus["ES"], f.bureaus["PT"]
 	es.Engine = rules(t, `@handling("H2")
-permit (principal is Country, action in [Action::"share", Action::"answer"], resource is Scan);`,
-		"@id(\"scans-to-addressee\")\n@handling(\"H0 H1\")\n@retain(\"P1Y\")\n@approval(\"two-person\")\npermit (principal is Country, action == Action::\"share\", resource is Scan)\nwhen { resource.addressee == principal }\nunless { resource has operations && !resource.operations.isEmpty() };",
-		"@id(\"answer-scan-requests\")\n@handling(\"H0 H1\")\n@approval(\"two-person\")\npermit (principal is Country, action == Action::\"answer\", resource is Scan)\nwhen { resource.addressee == principal };")
+permit (principal is Country, action in [Action::"share", Action::"answer"], resource is Scan);`, twoForScans...)
 	r := pt.ask(signature, "ES")
 	if got := es.show(r.ID); got.State != Released || len(got.Approvals) != 0 {
 		t.Fatalf("%+v", got)
@@ -490,5 +494,28 @@ func TestWithdrawal(t *testing.T) {
 	withdraw(t, es, signature)
 	if got := es.show(r.ID); got.State != Refusing || got.Refusal.Code != protocol.ScanUnknown || !got.Due.Equal(time.Date(2026, 3, 1, 13, 0, 30, 0, time.UTC)) {
 		t.Errorf("undecided at the owner: %+v", got)
+	}
+}
+
+// TestAWithdrawalAtTheMomentOfJudgement: what was found of an exhibit may be gone before the request is settled by it; then nothing is released, and the answer
+// is that to what never was.
+func TestAWithdrawalAtTheMomentOfJudgement(t *testing.T) {
+	f, signature, _ := hidden(t)
+	es, pt := f.bureaus["ES"], f.bureaus["PT"]
+	es.Engine = rules(t, `permit (principal is Country, action in [Action::"share", Action::"answer"], resource is Scan);`, twoForScans...)
+	before := es.looked
+	es.looked = func(step string) {
+		before(step)
+		if step == "blobs" { // the last one
+			es.looked = before
+			withdraw(t, es, signature)
+		}
+	}
+	r := pt.ask(signature, "ES")
+	if got := es.show(r.ID); got.State != Refusing || got.Refusal.Code != protocol.ScanUnknown || got.Release != nil {
+		t.Errorf("withdrawn while it was judged: %s %+v", got.State, got.Refusal)
+	}
+	if n := len(es.entries("scan released")); n != 0 {
+		t.Errorf("the log has %d releases", n)
 	}
 }

@@ -127,6 +127,9 @@ func (s *Service) Approve(ctx context.Context, who desk.Actor, key, version stri
 		if err != nil {
 			return nil, err
 		}
+		if !maps.Equal(p.Files, known.Files) { // its cases are no part of its version
+			return nil, desk.Conflict("this policy was proposed anew at this moment, with other files: look at it, and approve it again")
+		}
 		if now := before.Version(); now != p.Replaces {
 			return nil, desk.Conflict("another policy came into force since this one was proposed (%s, then %s): compare again and propose it again", p.Replaces, now)
 		}
@@ -170,9 +173,20 @@ func (s *Service) proposed(ctx context.Context, who desk.Actor, version string) 
 	return p, err
 }
 
+// second is an act on a proposal. Who made it is asked in the act: the same policy may be proposed anew by somebody else.
 func (s *Service) second(who desk.Actor, key, what string, p *Proposal) desk.Act {
-	return desk.Act{Actor: who, Key: key, Action: policy.PolicyApply, Request: what, TwoPeople: true,
-		Resource: policy.Resource{Type: policy.KindPolicy, ID: p.Version, Attributes: map[string]any{"reviewers": []string{p.By}}}}
+	res := policy.Resource{Type: policy.KindPolicy, ID: p.Version}
+	return desk.Act{Actor: who, Key: key, Action: policy.PolicyApply, Request: what, TwoPeople: true, Resource: res, Describe: func(tx *store.Tx) (policy.Resource, error) {
+		of := res
+		now, err := proposals.Get(tx, p.Version)
+		switch {
+		case err == nil:
+			of.Attributes = map[string]any{"reviewers": []string{now.By}}
+		case !errors.Is(err, store.ErrNotFound):
+			return of, err
+		}
+		return of, nil
+	}}
 }
 
 // undecided is a proposal that waits for somebody else's decision.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,6 +137,34 @@ func TestASecondPersonPutsAPolicyInForce(t *testing.T) {
 	}
 	if entries, err := r.store.QueryAudit(context.Background(), store.AuditQuery{Kind: policy.KindPolicy, Limit: 100}); err != nil || len(entries) < 4 {
 		t.Errorf("%d entries, %v", len(entries), err)
+	}
+}
+
+// Between the second person's look at a proposal and the approval somebody else proposes the same rules with other cases: what was not looked at is not approved.
+func TestAProposalThatChangesAtTheMomentOfApproval(t *testing.T) {
+	r := newRig(t)
+	f := files(t, "one")
+	cases := "[[case]]\nname = \"c\"\nto = \"FR\"\ndocument = \"notice\"\n[case.expect]\ndecision = \"deny\"\n"
+	f[policy.CasesFile] = cases
+	p, err := r.Apply(t.Context(), olga, "k1", f, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.now = func() time.Time { // asked for while the cases of what is known are tried
+		r.now = time.Now
+		other := *p
+		other.By, other.Files = rita.Name, maps.Clone(f)
+		other.Files[policy.CasesFile] = "# others\n" + cases
+		if err := r.store.Update(t.Context(), func(tx *store.Tx) error { return proposals.Put(tx, other.Version, &other) }); err != nil {
+			t.Error(err)
+		}
+		return time.Now()
+	}
+	if got, err := r.Approve(t.Context(), otto, "k2", p.Version); !errors.Is(err, desk.ErrConflict) || r.engine.Load().Version() == p.Version {
+		t.Errorf("approved unseen: %+v, %v", got, err)
+	}
+	if _, err := r.Approve(t.Context(), otto, "k3", p.Version); err != nil || r.engine.Load().Version() != p.Version {
+		t.Errorf("looked at again: %v", err)
 	}
 }
 

@@ -225,6 +225,9 @@ func (s *Service) tellOne(ctx context.Context, to protocol.Country, news []Recor
 	return errors.Join(err, s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
 		for _, id := range known {
 			r, err := Evidences.Get(tx, id)
+			if errors.Is(err, store.ErrNotFound) {
+				continue // it made room for other evidence meanwhile
+			}
 			if err != nil {
 				return err
 			}
