@@ -192,7 +192,7 @@ func TestAccountChangesWhileACommandRuns(t *testing.T) {
 		"dora": {func(_ string, s *Session) error { return b.Logout(ctx, s.Token) }, nil},
 		"emma": {func(_ string, _ *Session) error { b.wait(sessionIdle); return nil }, nil},
 	} {
-		session := b.enrolled(chief, name, annaSecret, policy.Technician)
+		session := b.enrolled(chief, name, secretOf(name), policy.Technician)
 		actor, err := b.Authenticate(ctx, session.Token)
 		if err != nil {
 			t.Fatal(err)
