@@ -3,6 +3,7 @@ package node
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +31,8 @@ import (
 	"proofmark/protocol"
 	"proofmark/store"
 )
+
+var growthProfiles = flag.String("growth-profiles", "", "a folder that BenchmarkGrowth writes profiles of heap and goroutines at rest to")
 
 var growthMembers = flag.String("growth", "5", "numbers of members that BenchmarkGrowth measures, such as 10,50,200")
 
@@ -156,6 +161,8 @@ func grow(b *testing.B, n int) {
 	}
 	debug.FreeOSMemory()
 	resident, goroutines := residentMB(b, os.Getpid()), runtime.NumGoroutine()
+	profile(b, n)
+	held := holdings(b)
 	maker := synth.NewMaker(1)
 	var whole, half, everywhere []time.Duration
 	for i := 0; b.Loop(); i++ {
@@ -184,6 +191,9 @@ func grow(b *testing.B, n int) {
 	}
 	b.ReportMetric(mesh.Seconds(), "s-mesh")
 	b.ReportMetric(resident/float64(n), "MB/node")
+	for class, bytes := range held {
+		b.ReportMetric(bytes/(1<<20)/float64(n), class)
+	}
 	b.ReportMetric(float64(goroutines)/float64(n), "goroutines/node")
 	b.ReportMetric(float64(open(bureaus))/float64(n), "connections/node")
 	b.ReportMetric(ms(whole, 50)/1000, "s-to-all-p50")
@@ -229,6 +239,44 @@ func renew(b *testing.B, bureaus []*bureau, list *roster.Document, keys []*roste
 		return n == len(bureaus)
 	})
 	return next, toHalf, time.Since(installed)
+}
+
+// holdings says of what the process's memory is: bytes by class, apart from the store's files that are mapped.
+func holdings(b *testing.B) map[string]float64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/metadata/other:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples)
+	out := map[string]float64{}
+	for _, s := range samples {
+		out["MB-"+strings.NewReplacer("/memory/classes/", "", ":bytes", "", "/", "-").Replace(s.Name)] = float64(s.Value.Uint64())
+	}
+	f, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(f)) {
+		if kb, ok := strings.CutPrefix(line, "RssFile:"); ok {
+			n, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(kb), " kB"), 64)
+			out["MB-files"] = n * 1024
+		}
+	}
+	return out
+}
+
+// profile writes what lives, by where it was allocated, and the goroutines.
+func profile(b *testing.B, n int) {
+	if *growthProfiles == "" {
+		return
+	}
+	for _, name := range []string{"heap", "goroutine"} {
+		f, err := os.Create(filepath.Join(*growthProfiles, fmt.Sprintf("%s-%d.pprof", name, n)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // countryCodes lists codes that exist.

@@ -286,18 +286,26 @@ func (x *Exchange) RosterChanged() {
 		}
 		x.adopted = r
 	}
-	for _, c := range x.adopt(dir) {
+	leaving, begun, moved := x.adopt(dir)
+	for _, c := range leaving {
 		x.drop(c)
+	}
+	for _, l := range begun {
+		l.start()
+	}
+	for _, l := range moved {
+		l.keeper.wake()
 	}
 	signal(x.tidings)
 }
 
-// adopt makes a directory the gate's and the links', and returns the connections of those who no longer belong.
-func (x *Exchange) adopt(dir *directory) (leaving []network.Conn) {
+// adopt makes a directory the gate's and the links', and returns the connections of those who no longer belong, the links of newcomers, and those whose member
+// has other addresses now.
+func (x *Exchange) adopt(dir *directory) (leaving []network.Conn, begun, moved []*link) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if !x.running || x.closed {
-		return nil
+		return nil, nil, nil
 	}
 	// First the gate, then the sweep: what passes the old gate meanwhile is met by connected().
 	x.dir.Store(dir)
@@ -318,11 +326,13 @@ func (x *Exchange) adopt(dir *directory) (leaving []network.Conn) {
 		if l == nil {
 			l = newLink(x, m)
 			x.links[c] = l
-			l.start()
+			begun = append(begun, l)
 		}
-		l.update(m)
+		if l.update(m) {
+			moved = append(moved, l)
+		}
 	}
-	return leaving
+	return leaving, begun, moved
 }
 
 // drop closes a connection and forgets the peer's addresses.

@@ -19,8 +19,8 @@ import (
 	"proofmark/protocol"
 )
 
-// link is everything this node does about one member: one goroutine that keeps it connected, one that delivers on each channel, and the
-// bounds on what comes in from it.
+// link is everything this node does about one member: errands that keep it connected, deliver on each channel and exchange what else there is, and the
+// bounds on what comes in from it. A link at rest has no goroutine.
 type link struct {
 	x       *Exchange
 	country protocol.Country
@@ -28,10 +28,12 @@ type link struct {
 	life    context.Context
 	stop    context.CancelFunc
 
-	changed  chan struct{} // connections
-	moved    chan struct{} // the roster names other addresses
-	reached  atomic.Bool   // greeted since the last connection was lost
-	dials    atomic.Int32  // attempts since the last greeting that went well
+	keeper   errand
+	alone    bool         // of keep alone: no connection was open when it last looked
+	next     time.Time    // of keep alone: when to dial next
+	moved    atomic.Bool  // the roster names other addresses
+	reached  atomic.Bool  // greeted since the last connection was lost
+	dials    atomic.Int32 // attempts since the last greeting that went well
 	senders  map[protocol.Channel]*sender
 	urgent   precedence
 	berths   map[protocol.Channel]*berth
@@ -40,15 +42,15 @@ type link struct {
 	tidings  tidings // of rosters
 	witness  witnessing
 
-	fresh      chan struct{} // a connection came up: the member is to be asked for its standing
-	asked      sync.Mutex    // one question of the member at a time
-	attested   atomic.Bool
-	lastAttest time.Time // of attest alone
+	attester errand
+	asked    sync.Mutex // one question of the member at a time
+	attested attested   // of attest alone
 }
 
 func newLink(x *Exchange, m *member) *link {
-	l := &link{x: x, country: m.country, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), fresh: make(chan struct{}, 1),
-		senders: map[protocol.Channel]*sender{}, berths: map[protocol.Channel]*berth{}}
+	l := &link{x: x, country: m.country, senders: map[protocol.Channel]*sender{}, berths: map[protocol.Channel]*berth{}}
+	l.keeper, l.attester = errand{l: l, do: l.keep}, errand{l: l, do: l.attest}
+	l.tidings.tender = errand{l: l, do: l.tend}
 	l.member.Store(m)
 	l.life, l.stop = context.WithCancel(x.life)
 	l.urgent.init()
@@ -61,34 +63,17 @@ func newLink(x *Exchange, m *member) *link {
 	return l
 }
 
-// start launches the link's goroutines; the exchange's lock is held, and it is not closed.
+// start begins the link's work. The exchange's lock must not be held.
 func (l *link) start() {
-	l.x.works.Add(2 + len(l.senders))
-	go func() {
-		defer l.x.works.Done()
-		l.keep()
-	}()
-	go func() {
-		defer l.x.works.Done()
-		l.tend()
-	}()
-	if l.x.o.Standing != nil {
-		l.x.works.Add(1)
-		go func() {
-			defer l.x.works.Done()
-			l.attest()
-		}()
-	}
+	l.keeper.wake()
 	for _, s := range l.senders {
-		go func() {
-			defer l.x.works.Done()
-			s.run()
-		}()
+		s.errand.wake() // a restart may have left batches that were never acknowledged
 	}
 }
 
-// update takes over what the roster says now. Addresses of the roster never expire from the address book; those it no longer names do.
-func (l *link) update(m *member) {
+// update takes over what the roster says now, and tells whether the member is to be dialled anew. Addresses of the roster never expire from the address book;
+// those it no longer names do.
+func (l *link) update(m *member) (moved bool) {
 	old := l.member.Swap(m)
 	book := l.x.host.Peerstore()
 	for _, p := range old.peers {
@@ -97,25 +82,28 @@ func (l *link) update(m *member) {
 	for p, addrs := range m.addrs {
 		book.AddAddrs(p, addrs, peerstore.PermanentAddrTTL)
 	}
-	if !reflect.DeepEqual(old.addrs, m.addrs) {
-		l.dials.Store(0)
-		signal(l.moved)
+	if reflect.DeepEqual(old.addrs, m.addrs) {
+		return false
 	}
+	l.dials.Store(0)
+	l.moved.Store(true)
+	return true
 }
 
 // up and down run on libp2p's goroutines when a connection opens or closes.
 func (l *link) up(c network.Conn) {
-	signal(l.changed)
-	signal(l.tidings.due)
-	signal(l.fresh)
+	l.keeper.wake()
+	l.tidings.tender.wake()
+	l.attester.wake()
 	for _, s := range l.senders {
 		s.move(c)
 		signal(s.contact)
+		s.errand.wake()
 	}
 }
 
 func (l *link) down() {
-	signal(l.changed)
+	l.keeper.wake()
 	if l.newest() != nil {
 		return
 	}
@@ -176,29 +164,31 @@ func (l *link) newest() network.Conn {
 	return best
 }
 
-// keep dials the member whenever no connection is open. A connection counts as a success once the other side has greeted: a node that
+// keep dials the member when no connection is open and it is time to. A connection counts as a success once the other side has greeted: a node that
 // does not have us in its roster closes what it had accepted.
-func (l *link) keep() {
-	var wait time.Duration
-	for {
-		var due <-chan time.Time
-		if l.newest() == nil {
-			if l.dials.Load() == 0 {
-				wait = l.courtesy()
-			}
-			due = time.After(wait)
-		}
-		if !l.pause(due) {
-			return
-		}
-		if l.newest() != nil {
-			continue
-		}
-		wait = backoff(int(l.dials.Add(1)), l.x.pace.retryMin, l.x.pace.retryMax, rand.Float64())
-		if err := l.inTurn(func() error { return contained(l.dial) }); err != nil {
-			l.fault(connecting, fmt.Errorf("connect: %w", err), wait)
+func (l *link) keep() (again time.Duration) {
+	if l.newest() != nil {
+		l.alone = false
+		return 0 // the end of the connection wakes it
+	}
+	if !l.alone {
+		l.alone = true
+		if l.dials.Load() == 0 {
+			l.next = time.Now().Add(l.courtesy())
 		}
 	}
+	if l.moved.Swap(false) {
+		l.next = time.Now()
+	}
+	if early := time.Until(l.next); early > 0 {
+		return early
+	}
+	wait := backoff(int(l.dials.Add(1)), l.x.pace.retryMin, l.x.pace.retryMax, rand.Float64())
+	if err := l.inTurn(func() error { return contained(l.dial) }); err != nil {
+		l.fault(connecting, fmt.Errorf("connect: %w", err), wait)
+	}
+	l.next = time.Now().Add(wait)
+	return wait
 }
 
 // inTurn dials when it is this link's turn: few handshakes at once come to an end, hundreds keep one another from it. Those who did not answer before wait in a queue of
@@ -227,24 +217,6 @@ func (l *link) courtesy() time.Duration {
 		return l.x.pace.courtesy
 	}
 	return 0
-}
-
-// pause waits until a dial is due or a connection has come up; without due, until the connections change. It reports false at the end.
-func (l *link) pause(due <-chan time.Time) bool {
-	for {
-		select {
-		case <-l.life.Done():
-			return false
-		case <-due:
-			return true
-		case <-l.moved:
-			return true
-		case <-l.changed:
-			if due == nil || l.newest() != nil {
-				return true
-			}
-		}
-	}
 }
 
 // dial tries the addresses of the roster and those heard of since; if none answers, the other members are asked.

@@ -143,7 +143,7 @@ func (x *Exchange) spread() {
 		if news := x.news(); news != told {
 			told, due = news, true
 			for _, l := range x.all() {
-				signal(l.tidings.due)
+				l.tidings.tender.wake()
 			}
 		}
 		if !due || x.dht.RoutingTable().Size() == 0 {

@@ -53,7 +53,8 @@ const (
 
 // tidings is what a link remembers of exchanges about rosters.
 type tidings struct {
-	due     chan struct{}
+	tender  errand
+	fails   int           // of tend alone: exchanges that failed, in a row
 	allowed *rate.Limiter // of the member's asking
 
 	mu     sync.Mutex // one exchange at a time
@@ -73,52 +74,37 @@ func (t *tidings) knows(state string) bool {
 }
 
 func (t *tidings) init() {
-	t.due, t.served = make(chan struct{}, 1), make(chan struct{}, rosterServed)
+	t.served = make(chan struct{}, rosterServed)
 	t.allowed = rate.NewLimiter(rate.Every(time.Second), 20)
 }
 
-// tend exchanges news with the member whenever there is some, or a connection has come up.
-func (l *link) tend() {
-	if l.x.o.Rosters == nil {
-		return
+// tend exchanges news with the member, when there is some or a connection has come up.
+func (l *link) tend() (again time.Duration) {
+	c := l.newest()
+	if l.x.o.Rosters == nil || c == nil {
+		return 0 // the next connection brings it up again
 	}
-	failures := 0
-	var again <-chan time.Time
-	for {
-		select {
-		case <-l.life.Done():
-			return
-		case <-l.tidings.due:
-		case <-again:
-		}
-		again = nil
-		c := l.newest()
-		if c == nil {
-			continue // the next connection brings it up again
-		}
-		if l.tidings.knows(l.x.news()) {
-			failures = 0
-			continue // it has said so itself: there is nothing to tell, and nothing to learn
-		}
-		err := contained(func() error {
-			ctx, cancel := context.WithTimeout(l.life, l.x.pace.answer)
-			defer cancel()
-			return l.exchangeRosters(ctx, c)
-		})
-		if err == nil {
-			failures = 0
-			continue
-		}
-		if errors.Is(err, errGivesOthers) {
-			again = time.After(l.x.pace.retryMin * time.Duration(1+rand.IntN(8)))
-			continue
-		}
-		failures++
-		l.x.o.Log.Debug("exchange about rosters", "peer", l.country, "err", err)
-		if failures < 8 {
-			again = time.After(backoff(failures, l.x.pace.retryMin, l.x.pace.retryMax, 0))
-		}
+	if l.tidings.knows(l.x.news()) {
+		l.tidings.fails = 0
+		return 0 // it has said so itself: there is nothing to tell, and nothing to learn
 	}
+	err := contained(func() error {
+		ctx, cancel := context.WithTimeout(l.life, l.x.pace.answer)
+		defer cancel()
+		return l.exchangeRosters(ctx, c)
+	})
+	if err == nil {
+		l.tidings.fails = 0
+		return 0
+	}
+	if errors.Is(err, errGivesOthers) {
+		return l.x.pace.retryMin * time.Duration(1+rand.IntN(8))
+	}
+	l.x.o.Log.Debug("exchange about rosters", "peer", l.country, "err", err)
+	if l.tidings.fails++; l.tidings.fails >= 8 {
+		return 0
+	}
+	return backoff(l.tidings.fails, l.x.pace.retryMin, l.x.pace.retryMax, 0)
 }
 
 // catchUp learns from a member that goes by another roster, before this side goes on with it. It takes a bounded time, and is not repeated for the
@@ -139,7 +125,7 @@ func (l *link) catchUp(theirs string) {
 	defer cancel()
 	if err := contained(func() error { return l.exchangeRosters(ctx, c) }); err != nil {
 		l.x.o.Log.Debug("exchange about rosters", "peer", l.country, "err", err)
-		signal(l.tidings.due)
+		l.tidings.tender.wake()
 	}
 }
 

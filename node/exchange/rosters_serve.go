@@ -80,7 +80,7 @@ func (l *link) tellRosters(s network.Stream) error {
 		}
 	}
 	if q.Version > len(ours) || q.Version > 0 && q.Version <= len(ours) && ours[q.Version-1] != q.Hash {
-		signal(l.tidings.due) // the member has something that this side does not
+		l.tidings.tender.wake() // the member has something that this side does not
 	}
 	if q.After < 0 && len(q.Addresses) == 0 && len(q.Want) == 0 { // else it is about to have more
 		l.tidings.heard(q.Hash + q.Digest)

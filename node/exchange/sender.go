@@ -19,6 +19,7 @@ var (
 
 // sender delivers one channel to one member. It is woken by what is queued, by contact with the member, and by its own retries.
 type sender struct {
+	errand  errand
 	l       *link
 	ch      protocol.Channel
 	queued  chan struct{}
@@ -27,12 +28,20 @@ type sender struct {
 	failing atomic.Bool
 	current atomic.Pointer[session] // the open stream
 
+	// Of run alone.
+	need     bool // something may wait, or was never acknowledged
+	failures int
+	tried    time.Time
+	retry    time.Time
+
 	// Numbers of messages, for the count of what was delivered: the first ever handed out, and the last.
 	first, last uint64
 }
 
 func newSender(l *link, ch protocol.Channel) *sender {
-	return &sender{l: l, ch: ch, queued: make(chan struct{}, 1), contact: make(chan struct{}, 1), alive: make(chan struct{}, 1)}
+	s := &sender{l: l, ch: ch, queued: make(chan struct{}, 1), contact: make(chan struct{}, 1), alive: make(chan struct{}, 1), need: true}
+	s.errand = errand{l: l, do: s.run}
+	return s
 }
 
 // move ends a stream that runs on an older connection than the one that has come up: if the member was restarted, the older one is dead and
@@ -51,61 +60,68 @@ func (s *sender) wake() {
 		s.l.urgent.want()
 	}
 	signal(s.queued)
+	s.errand.wake()
 }
 
-// run works until the link ends. Between deliveries the stream stays open for a while: what is queued next needs no new greeting.
-func (s *sender) run() {
+// run works until nothing is left to do: everything is acknowledged and the stream closed, or the member is not there. Between deliveries the stream stays
+// open for a while: what is queued next needs no new greeting.
+func (s *sender) run() (again time.Duration) {
 	var (
-		ses      *session
-		need     = true // a restart may have left batches that were never acknowledged
-		failures int
-		tried    time.Time
-		retry    time.Time
-		linger   time.Time
+		ses    *session
+		linger time.Time
 	)
-	defer func() { s.leave(ses).reset() }()
 	p := s.l.x.pace
 	for s.l.life.Err() == nil {
-		if need && !time.Now().Before(retry) && s.l.newest() != nil {
+		if s.need && !time.Now().Before(s.retry) && s.l.newest() != nil {
 			var err error
-			tried = time.Now()
+			s.tried = time.Now()
 			ses, err = s.deliver(ses)
 			if err == nil {
-				need, failures, linger = false, 0, time.Now().Add(p.linger)
+				s.need, s.failures, linger = false, 0, time.Now().Add(p.linger)
 				s.l.report.well(source(s.ch), s.l.x.o.Now())
 			} else if s.l.life.Err() == nil && !errors.Is(err, errNotConnected) {
-				failures++
-				wait := backoff(failures, p.retryMin, p.retryMax, rand.Float64())
-				retry = time.Now().Add(wait)
+				s.failures++
+				wait := backoff(s.failures, p.retryMin, p.retryMax, rand.Float64())
+				s.retry = time.Now().Add(wait)
 				s.note(err, wait)
 			}
 			s.failing.Store(err != nil)
 		}
-		var timer *time.Timer
+		there := s.l.newest() != nil
+		if !there && ses != nil { // it died with the connection
+			s.leave(ses).reset()
+			ses = nil
+		}
+		timer := time.NewTimer(p.retryMax)
 		switch {
-		case need && s.l.newest() != nil:
-			timer = time.NewTimer(time.Until(retry))
+		case s.need && there:
+			timer.Reset(time.Until(s.retry))
 		case ses != nil:
-			timer = time.NewTimer(time.Until(linger))
-		default:
-			timer = time.NewTimer(p.retryMax)
+			timer.Reset(time.Until(linger))
+		case len(s.queued)+len(s.contact)+len(s.alive) == 0:
+			timer.Stop()
+			return 0
 		}
 		select {
 		case <-s.l.life.Done():
 		case <-s.queued:
-			need = true
+			s.need = true
 		case <-s.contact:
-			need, failures, retry = true, 0, tried.Add(p.retryMin) // a member that reconnects in a loop must not make us spin
+			s.need, s.failures, s.retry = true, 0, s.tried.Add(p.retryMin) // a member that reconnects in a loop must not make us spin
 		case <-s.alive:
-			retry = earlier(retry, tried.Add(p.nudge))
+			s.retry = earlier(s.retry, s.tried.Add(p.nudge))
 		case <-timer.C:
-			if !need && ses != nil {
+			if !s.need && ses != nil {
 				s.leave(ses).close()
 				ses = nil
 			}
 		}
 		timer.Stop()
 	}
+	if ses != nil {
+		s.leave(ses).reset()
+	}
+	return 0
 }
 
 func (s *sender) note(err error, wait time.Duration) {

@@ -147,40 +147,30 @@ func (l *link) answerStanding(s network.Stream) error {
 	}
 }
 
-// attest asks the member for its standing whenever the connection is new, and now and then.
-func (l *link) attest() {
-	next := time.NewTimer(0)
-	defer next.Stop()
-	var on network.Conn
-	for {
-		select {
-		case <-l.life.Done():
-			return
-		case <-l.fresh:
-		case <-next.C:
-		}
-		c := l.newest()
-		if c == nil {
-			next.Reset(standingEvery) // a new connection says so
-			continue
-		}
-		if on != nil && c.ID() == on.ID() && l.attested.Load() && time.Since(l.lastAttest) < standingEvery {
-			next.Reset(standingEvery)
-			continue
-		}
-		on = c
-		err := contained(func() error { return l.askStanding(c) })
-		l.lastAttest = time.Now()
-		l.attested.Store(err == nil)
-		wait := standingEvery
-		if err != nil {
-			wait = standingAgain
-			l.fault(comparing, fmt.Errorf("ask for its standing: %w", err), wait)
-		} else {
-			l.report.well(comparing, l.x.o.Now())
-		}
-		next.Reset(wait)
+// attested is how the last question for the member's standing went.
+type attested struct {
+	on   string // the connection
+	at   time.Time
+	well bool
+}
+
+// attest asks the member for its standing when the connection is new, and now and then.
+func (l *link) attest() (again time.Duration) {
+	c := l.newest()
+	if l.x.o.Standing == nil || c == nil {
+		return 0 // a new connection wakes it
 	}
+	if last := l.attested; last.well && last.on == c.ID() && time.Since(last.at) < standingEvery {
+		return standingEvery
+	}
+	err := contained(func() error { return l.askStanding(c) })
+	l.attested = attested{on: c.ID(), at: time.Now(), well: err == nil}
+	if err != nil {
+		l.fault(comparing, fmt.Errorf("ask for its standing: %w", err), standingAgain)
+		return standingAgain
+	}
+	l.report.well(comparing, l.x.o.Now())
+	return standingEvery
 }
 
 func (l *link) askStanding(c network.Conn) error {
