@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -88,7 +89,11 @@ const (
 
 // Judge tells which version a roster says it is, and what it is beside those in force; it changes nothing.
 func (s *Service) Judge(raw []byte) (version, verdict int, err error) {
-	d, err := s.judged.read(raw, s.now.Load().roster)
+	st := s.now.Load()
+	if st.version() > 0 && bytes.Equal(raw, st.raw) {
+		return st.version(), InForce, nil // most of what the members' table shows: it is not kept twice
+	}
+	d, err := s.judged.read(raw, st.roster)
 	if err != nil {
 		return 0, Foreign, err
 	}
