@@ -85,10 +85,10 @@ func TestKilledBackupsAndRestoresLeaveNothingHalf(t *testing.T) {
 	again.start()
 	t.Cleanup(again.kill)
 	aud := back.as("aud2.session")
-	aud.run("login", "aud", "--secret-file", "secret")
+	aud.run("login", "aud", "--secret-file", aud.secretOf("aud"))
 	aud.run("audit", "verify")
 	cases := back.as("tech2.session")
-	cases.run("login", "tech", "--secret-file", "secret")
+	cases.run("login", "tech", "--secret-file", cases.secretOf("tech"))
 	if list := string(cases.run("case", "list")); !strings.Contains(list, "K-5") {
 		t.Errorf("the restored node has the cases\n%s", list)
 	}

@@ -127,9 +127,19 @@ func newDaemon(t *testing.T, country string) (node *daemon, tech, ncb *terminal)
 	admin.run("roster", "install", "roster.json", "--anchor-file", "anchor")
 	for name, role := range map[string]string{"tech": "technician", "ncb": "ncb-operator", "aud": "auditor"} {
 		admin.run("user", "add", name, "--role", role, "--code-file", name+".code")
-		admin.as(name+".session").run("login", name, "--code-file", name+".code", "--secret-file", "secret")
+		admin.as(name+".session").run("login", name, "--code-file", name+".code", "--secret-file", admin.secretOf(name))
 	}
 	return node, admin.as("tech.session"), admin.as("ncb.session")
+}
+
+// secretOf is the file of a person's own secret: no two accounts of a node have the same.
+func (m *terminal) secretOf(name string) string {
+	m.t.Helper()
+	file := name + ".secret"
+	if err := os.WriteFile(filepath.Join(m.dir, file), []byte("a grey heron watches "+name), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	return file
 }
 
 func loopback(t *testing.T) string {

@@ -147,7 +147,7 @@ func TestPurgeSurvivesKills(t *testing.T) {
 	pair := newPair(t, "PT", "ES")
 	pt, es := pair[0], pair[1]
 	pt.run("user", "add", "ncb2", "--role", "ncb-operator", "--code-file", "PTncb2.code")
-	pt.person("ncb2").run("login", "ncb2", "--code-file", "PTncb2.code", "--secret-file", "secret")
+	pt.person("ncb2").run("login", "ncb2", "--code-file", "PTncb2.code", "--secret-file", pt.secretOf("ncb2"))
 	tech, ncb, ncb2 := pt.person("tech"), pt.person("ncb"), pt.person("ncb2")
 	if err := generate([]string{filepath.Join(pt.dir, "scan.x3p"), "1", "1", "1"}); err != nil {
 		t.Fatal(err)

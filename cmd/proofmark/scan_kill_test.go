@@ -43,7 +43,7 @@ func newPair(t *testing.T, countries ...string) (out []*daemon) {
 		for name, role := range map[string]string{"tech": "technician", "exam": "examiner", "ncb": "ncb-operator", "aud": "auditor"} {
 			code := countries[i] + name + ".code"
 			n.run("user", "add", name, "--role", role, "--code-file", code)
-			n.person(name).run("login", name, "--code-file", code, "--secret-file", "secret")
+			n.person(name).run("login", name, "--code-file", code, "--secret-file", n.secretOf(name))
 		}
 	}
 	return out
