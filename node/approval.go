@@ -9,7 +9,7 @@ import (
 
 // Approval says how long a document waits that two people must approve.
 type Approval struct {
-	Days int `toml:"days,omitempty" comment:"days after which a document that two people must approve lapses; 14 unless another number stands here"`
+	Days int `toml:"days,omitempty" default:"14" comment:"days after which a document that two people must approve lapses; 14 unless another number stands here"`
 }
 
 // longestWait bounds the days of a wait: what waits longer than a year is forgotten, not considered.

@@ -35,9 +35,9 @@ type Config struct {
 
 // Custody says for which countries the node keeps sealed copies of backups.
 type Custody struct {
-	KeepDays int `toml:"keep_days,omitempty" comment:"days for which a country's older chain of backups is kept after a newer one began; 30 unless another number stands here"`
+	KeepDays int `toml:"keep_days,omitempty" default:"30" comment:"days for which a country's older chain of backups is kept after a newer one began; 30 unless another number stands here"`
 
-	For map[string]string `toml:"for,omitempty" comment:"country = size: how much room each country's sealed backups may take here, such as PT = \"2GB\""`
+	For map[string]string `toml:"for,omitempty" example:"\"2GB\"" comment:"country = size: how much room each country's sealed backups may take here, such as PT = \"2GB\""`
 }
 
 // Exchange says what the node does for members that cannot reach each other.

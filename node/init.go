@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"proofmark/crypto"
 	"proofmark/crypto/roster"
 	"proofmark/policy"
@@ -92,7 +90,7 @@ func Init(ctx context.Context, dir string, o InitOptions) (err error) {
 
 // lay writes every file of a new data folder but the store.
 func lay(dir string, o InitOptions) error {
-	config, err := toml.Marshal(o.Config)
+	config, err := o.Config.Text()
 	if err != nil {
 		return err
 	}

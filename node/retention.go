@@ -11,10 +11,10 @@ import (
 
 // Retention says for how many days own records are kept after something last happened to them.
 type Retention struct {
-	CaseDays       int `toml:"case_days,omitempty" comment:"cases with their exhibits; 3650 unless another number stands here"`
-	FirearmDays    int `toml:"firearm_days,omitempty" comment:"records of firearms lost, stolen, recovered, destroyed; 7300 unless another number stands here"`
-	RegisteredDays int `toml:"registered_days,omitempty" comment:"records of firearms that are registered (manufacture, sale, ownership); 10950 unless another number stands here"`
-	TraceDays      int `toml:"trace_days,omitempty" comment:"traces and answers; 7300 unless another number stands here"`
+	CaseDays       int `toml:"case_days,omitempty" default:"3650" comment:"cases with their exhibits; 3650 unless another number stands here"`
+	FirearmDays    int `toml:"firearm_days,omitempty" default:"7300" comment:"records of firearms lost, stolen, recovered, destroyed; 7300 unless another number stands here"`
+	RegisteredDays int `toml:"registered_days,omitempty" default:"10950" comment:"records of firearms that are registered (manufacture, sale, ownership); 10950 unless another number stands here"`
+	TraceDays      int `toml:"trace_days,omitempty" default:"7300" comment:"traces and answers; 7300 unless another number stands here"`
 }
 
 // longestKept bounds a period: a century.

@@ -82,6 +82,7 @@ var unknownAsks = map[string]asksFor{
 	"trace.show":   {who: "inv", body: `{"ref":"REF"}`, unknown: "PT-T-2026-999999", existing: "trace"},
 	"trace.ack":    {who: "op", body: `{"ref":"REF"}`, unknown: "PT-T-2026-999999", existing: "trace"},
 	"trace.answer": {who: "op", body: `{"ref":"REF","outcome":"UNSUCCESSFUL","reasons":["NO_RECORD"]}`, unknown: "PT-T-2026-999999", existing: "trace"},
+	"trace.close":  {who: "inv", body: `{"ref":"REF"}`, unknown: "PT-T-2026-999999", existing: "trace"},
 
 	"operation.accept":  {who: "op", body: `{"ref":"REF"}`, unknown: "ES-OP-2026-999999"},
 	"operation.approve": {who: "op", body: `{"ref":"REF"}`, unknown: "ES-OP-2026-999999"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"proofmark/node/control"
+	"proofmark/node/tracing"
 	"proofmark/policy"
 )
 
@@ -106,4 +107,20 @@ func (w *walk) underAnotherPolicy() {
 			}
 		}
 	}
+}
+
+// answeredByES is a trace of this country that ES has answered.
+func (w *walk) answeredByES() string {
+	ref := control.Ref{Ref: call[*tracing.Trace](w.t, w.pt.people["inv"], "trace.new", newTrace("ES")).ID}
+	eventually(w.t, "the trace at ES", func() bool {
+		_, err := control.Call[*tracing.Trace](w.t.Context(), w.es.people["op"], "trace.show", "", ref)
+		return err == nil
+	})
+	call[*tracing.Trace](w.t, w.es.people["op"], "trace.ack", control.TraceNote{Ref: ref.Ref})
+	call[*tracing.Trace](w.t, w.es.people["op"], "trace.answer", control.TraceAnswer{Ref: ref.Ref, Answer: tracing.Answer{Outcome: "UNSUCCESSFUL", Reasons: []string{"NO_RECORD"}}})
+	eventually(w.t, "the answer of ES", func() bool {
+		got, err := control.Call[*tracing.Trace](w.t.Context(), w.pt.people["op"], "trace.show", "", ref)
+		return err == nil && got.Answer != nil
+	})
+	return ref.Ref
 }

@@ -178,6 +178,7 @@ func newTrace(to protocol.Country) tracing.NewTrace {
 
 func (w *walk) firearmRows() []row {
 	search := []policy.Action{policy.FirearmSearch}
+	byOp, byOther := w.answeredByES(), w.answeredByES()
 	came := call[*tracing.Trace](w.t, w.es.people["op"], "trace.new", newTrace("PT"))
 	eventually(w.t, "the trace of ES", func() bool {
 		_, err := control.Call[*tracing.Trace](w.t.Context(), w.pt.people["op"], "trace.show", "", control.Ref{Ref: came.ID})
@@ -197,6 +198,13 @@ func (w *walk) firearmRows() []row {
 		{name: "trace.ack", roles: "o", actions: []policy.Action{policy.TraceAck}, ask: of(control.TraceNote{Ref: came.ID, Note: "seen"}, came.ID), nothing: absent(control.TraceNote{Ref: noUUID}, noUUID)},
 		{name: "trace.answer", roles: "o", actions: []policy.Action{policy.TraceRespond}, ask: of(control.TraceAnswer{Ref: came.ID, Answer: tracing.Answer{Outcome: "UNSUCCESSFUL", Reasons: []string{"NO_RECORD"}}}, came.ID),
 			nothing: absent(control.TraceAnswer{Ref: noUUID, Answer: tracing.Answer{Outcome: "UNSUCCESSFUL", Reasons: []string{"NO_RECORD"}}}, noUUID)},
+		{name: "trace.close", roles: "io", actions: []policy.Action{policy.TraceClose}, ask: func(who string) request {
+			id := byOther
+			if who == "op" {
+				id = byOp
+			}
+			return request{body: control.TraceNote{Ref: id, Note: "read"}, object: id}
+		}, nothing: absent(control.TraceNote{Ref: noUUID}, noUUID)},
 	}
 }
 

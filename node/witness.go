@@ -15,9 +15,9 @@ import (
 
 // Witness says who cosigns this node's audit log.
 type Witness struct {
-	Chosen int      `toml:"chosen,omitempty" comment:"members that are chosen from the roster as witnesses of this node's audit log, 16 to 64, or all where there are fewer; 0: 16"`
-	Also   []string `toml:"also,omitempty" comment:"countries that are asked to cosign it beside those"`
-	Wanted int      `toml:"wanted,omitempty" comment:"cosignatures that a checkpoint needs; 0: two, or all where there are fewer witnesses"`
+	Chosen int      `toml:"chosen,omitempty" default:"0" comment:"members that are chosen from the roster as witnesses of this node's audit log, 16 to 64, or all where there are fewer; 0: 16"`
+	Also   []string `toml:"also,omitempty" default:"[]" comment:"countries that are asked to cosign it beside those"`
+	Wanted int      `toml:"wanted,omitempty" default:"0" comment:"cosignatures that a checkpoint needs; 0: two, or all where there are fewer witnesses"`
 }
 
 // witnesses reads who is asked to cosign beside those that are chosen; Check has made sure that they can be read.

@@ -42,6 +42,7 @@ const (
 	TraceView     Action = "trace:view"     // investigator, ncb-operator
 	TraceAck      Action = "trace:ack"      // ncb-operator
 	TraceRespond  Action = "trace:answer"   // ncb-operator
+	TraceClose    Action = "trace:close"    // investigator, ncb-operator
 
 	ScanRequest Action = "scan:request" // examiner
 	ScanView    Action = "scan:view"    // examiner, ncb-operator
@@ -179,7 +180,7 @@ var homeKind = map[Action]string{
 	LeadView: Lead, LeadRelease: Lead, LeadAcknowledge: Lead, LeadRetract: Lead, GiveFeedback: Feedback,
 	HitConfirm: Hit, HitVerify: Hit,
 	FirearmAdd: KindFirearm, FirearmImport: KindFirearm, FirearmSearch: KindFirearm,
-	TraceNew: KindTrace, TraceView: KindTrace, TraceAck: KindTrace, TraceRespond: KindTrace,
+	TraceNew: KindTrace, TraceView: KindTrace, TraceAck: KindTrace, TraceRespond: KindTrace, TraceClose: KindTrace,
 	ScanRequest: Scan, ScanView: Scan, ScanApprove: Scan, ScanRefuse: Scan, ScanSave: Scan,
 	OperationView: KindOperation, OperationPropose: KindOperation, OperationAccept: KindOperation, OperationLeave: KindOperation, OperationEnd: KindOperation,
 	AuditVerify: KindAudit, AuditQuery: KindAudit, AuditExport: KindAudit,

@@ -37,6 +37,7 @@ var allowed = map[Action][]string{
 	TraceView:       {Investigator, NCBOperator},
 	TraceAck:        {NCBOperator},
 	TraceRespond:    {NCBOperator},
+	TraceClose:      {Investigator, NCBOperator},
 	ScanRequest:     {Examiner},
 	ScanView:        {Examiner, NCBOperator},
 	ScanApprove:     {Examiner, NCBOperator},

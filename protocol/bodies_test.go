@@ -72,7 +72,7 @@ func bodyRows() map[Type][]bodyRow {
 			{"legal_justification", "", "legal_justification"}, {"circumstances", " \n", "circumstances"}, {"intended_use", "", "intended_use"}, {"agency", "", ""}, {"agency", " ", "agency: missing"},
 			{"recovery_place", "a\nb", "recovery_place"}, {"narrative", long(MaxText + 1), "narrative"}, {"officer", long(129), "officer"}, {"possessor", "a\tb", "possessor"}, {"possessor", "", ""},
 		},
-		TypeTraceStatus: {{"request", "x", "request"}, {"status", "COMPLETED", "status"}, {"status", TraceTooMany, ""}, {"note", long(MaxText + 1), "note"}},
+		TypeTraceStatus: {{"request", "x", "request"}, {"status", "COMPLETED", "status"}, {"status", TraceTooMany, ""}, {"status", TraceClosed, ""}, {"note", long(MaxText + 1), "note"}},
 		TypeTraceAnswer: {
 			{"request", "", "request"}, {"outcome", "DONE", "outcome"}, {"chain", many(65, step), "limits are 64"}, {"chain", many(64, step), ""}, {"reasons", many(17, "NO_RECORD"), "16"},
 			{"reasons", []string{"BORED"}, "reasons"}, {"chain", []any{map[string]any{"role": "thief", "country": "ES"}}, "chain[0]: role"}, {"chain", []any{map[string]any{"role": "retailer"}}, "chain[0]: country"},

@@ -52,14 +52,15 @@ func (b *TraceRequestBody) Check() error {
 
 func (b *TraceRequestBody) complete() error { return needLine("agency", b.Agency, 256) }
 
-// What the answering country may say before it answers, or instead of it.
+// What the answering country may say before it answers, or instead of it; and what the country that asked says at the end.
 const (
 	TraceAcknowledged = "ACKNOWLEDGED"
+	TraceClosed       = "CLOSED"            // by the country that asked: it has read the answer, or the refusal, and waits for nothing more
 	TraceTooMany      = "TOO_MANY_REQUESTS" // of this country for this purpose, whatever they ask for: nothing was looked up, and it may be asked again later
 )
 
 // TraceStatuses lists them.
-var TraceStatuses = []string{TraceAcknowledged, TraceTooMany}
+var TraceStatuses = []string{TraceAcknowledged, TraceTooMany, TraceClosed}
 
 // TraceStatusBody moves a trace on without answering it.
 type TraceStatusBody struct {

@@ -108,7 +108,7 @@ func (c *auditCheckExportCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("roster: %w", err)
 	}
-	f, err := os.Open(c.File)
+	f, err := openFile(c.File)
 	if err != nil {
 		return fmt.Errorf("export: %w: check the path", err)
 	}

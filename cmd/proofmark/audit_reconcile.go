@@ -122,7 +122,7 @@ func (c *auditReconcileCmd) reconcile(a *app) (*proofs.Reconciliation, error) {
 
 // readStatement reads a file of signed pages, a line each, without holding it whole.
 func readStatement(path string, t *proofs.Trust) (*proofs.Gathered, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func (c *backupMakeCmd) intoFile(a *app) error {
 	}
 	r := backup.Request{}
 	if c.Since != "" {
-		f, err := os.Open(c.Since)
+		f, err := openFile(c.Since)
 		if err != nil {
 			return err
 		}

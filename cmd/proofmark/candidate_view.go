@@ -149,6 +149,8 @@ func nextForCandidate(v *ballistics.CandidateView, me string) string {
 		return "the first two reviews disagree: a third person reviews it in a session of their own"
 	case v.State == "awaits-"+ballistics.Third:
 		return review + "  (a third person's: the first two disagree)"
+	case v.State == ballistics.SourceWithdrawn:
+		return "nothing: the signature of one side was withdrawn, and no lead can come of it"
 	case v.Outcome != protocol.VerdictLead:
 		return fmt.Sprintf("nothing: the reviews decided %s", v.Outcome)
 	case v.Lead != "":

@@ -64,7 +64,7 @@ func candidateRow(v *ballistics.CandidateView) []string {
 	if v.Lead != "" {
 		state += ", lead " + v.Lead
 	}
-	if !v.Other.Withdrawn.IsZero() {
+	if !v.Other.Withdrawn.IsZero() && v.State != ballistics.SourceWithdrawn {
 		state += ", source withdrawn"
 	}
 	return []string{short(v.Pair), fmt.Sprintf("%.3f", v.Score), fmt.Sprint(v.Rank), v.Agreement(), lrShort(v.LikelihoodRatio), orDash(v.Own.Exhibit), orDash(v.Own.Case),
@@ -80,6 +80,11 @@ func stateWords(v *ballistics.CandidateView) string {
 		return "awaits secondary review"
 	case "awaits-" + ballistics.Third:
 		return "awaits third review"
+	case ballistics.SourceWithdrawn:
+		if !v.Own.Withdrawn.IsZero() {
+			return "own signature withdrawn"
+		}
+		return "source withdrawn"
 	}
 	if v.Outcome != "" {
 		return string(v.Outcome)

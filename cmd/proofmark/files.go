@@ -7,11 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // readFile reads a file that a person named, up to limit bytes; its size is checked before it is read. Errors say which file and what it is for.
 func readFile(what, path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: check the path", what, err)
 	}
@@ -35,6 +36,9 @@ func readFile(what, path string, limit int64) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// openFile opens a file for reading without waiting for anybody: a named pipe that nobody writes to is empty.
+func openFile(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
 
 // checkPicture refuses names under which programs would take a drawing for something else; no name is none to draw into.
 func checkPicture(path string) error {

@@ -66,5 +66,5 @@ func fusedState(state string) string {
 	if round, awaits := strings.CutPrefix(state, "awaits-"); awaits {
 		return "awaits " + round + " review"
 	}
-	return state
+	return strings.ReplaceAll(state, "-", " ") // source-withdrawn
 }

@@ -55,7 +55,7 @@ func (a *app) prompt(tty *os.File, what string) ([]byte, error) {
 
 // secretFile reads one line. A file of which others can read is refused: its secret is no secret.
 func secretFile(what, path string, private bool) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}

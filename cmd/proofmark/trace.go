@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"proofmark/node/control"
@@ -17,6 +18,7 @@ type traceCmd struct {
 	Show   traceShowCmd   `cmd:"" help:"Show a trace: request, proposals from own records, answer, what happened when."`
 	Ack    traceAckCmd    `cmd:"" help:"Tell the country that asked that its request is looked at."`
 	Answer traceAnswerCmd `cmd:"" help:"Answer a request, from a record or with an outcome and its reasons."`
+	Close  traceCloseCmd  `cmd:"" help:"Close an own request that was answered or refused; the country that was asked is told."`
 }
 
 type traceNewCmd struct {
@@ -80,7 +82,7 @@ func printAdvice(w io.Writer, advice []string) {
 
 type traceListCmd struct {
 	Direction   string `help:"outgoing or incoming."`
-	State       string `help:"SUBMITTED, ACKNOWLEDGED, IN_PROGRESS, COMPLETED, PARTIAL, UNSUCCESSFUL or REFUSED."`
+	State       string `help:"SUBMITTED, ACKNOWLEDGED, IN_PROGRESS, COMPLETED, PARTIAL, UNSUCCESSFUL, REFUSED or CLOSED."`
 	Counterpart string `help:"Country code of the other side." placeholder:"CC"`
 	Open        bool   `help:"Only those without an answer."`
 	Limit       int    `help:"At most so many." default:"100"`
@@ -145,10 +147,35 @@ func (c *traceAnswerCmd) Run(a *app) error {
 	})
 }
 
+type traceCloseCmd struct {
+	Ref  string `arg:"" help:"Trace number or id."`
+	Note string `help:"Note for the country that was asked."`
+}
+
+func (c *traceCloseCmd) Run(a *app) error {
+	t, err := change[tracing.Trace](a, "trace.close", control.TraceNote{Ref: c.Ref, Note: c.Note})
+	if err != nil {
+		return err
+	}
+	return a.show(t, func(w io.Writer) {
+		if len(a.held()) > 0 {
+			fmt.Fprintf(w, "Trace %s is closed. %s is not told yet.\n", printable(t.Number), t.Counterpart)
+			return
+		}
+		fmt.Fprintf(w, "Trace %s is closed. %s is told as soon as it can be reached.\n", printable(t.Number), t.Counterpart)
+	})
+}
+
 // nextForTrace says what follows.
 func nextForTrace(t *tracing.Trace) string {
 	switch {
-	case t.Answer != nil:
+	case t.State == tracing.Closed:
+		return ""
+	case t.Direction == tracing.Outgoing && t.State == tracing.Refused:
+		return "ask again later, with a new request; proofmark trace close " + argument(t.Number)
+	case t.Direction == tracing.Outgoing && (t.Answer != nil || t.State != tracing.Submitted && t.State != tracing.Acknowledged && t.State != tracing.InProgress):
+		return "proofmark trace close " + argument(t.Number) + onward(t)
+	case t.Answer != nil || t.State == tracing.Refused:
 		return ""
 	case t.Direction == tracing.Outgoing:
 		return string(t.Counterpart) + " looks at it; its answer is shown here"
@@ -158,4 +185,18 @@ func nextForTrace(t *tracing.Trace) string {
 		return "proofmark trace answer " + argument(t.Number) + " --record " + argument(t.Matches[0].Reference) + ", if a person finds that it is the firearm"
 	}
 	return "proofmark trace answer " + argument(t.Number) + " --outcome UNSUCCESSFUL --reason " + strings.Join(protocol.TraceReasons, "|")
+}
+
+// onward says how another country is asked, where the answer says that the firearm went there.
+func onward(t *tracing.Trace) string {
+	if t.Answer == nil || t.Answer.Outcome == "COMPLETED" {
+		return ""
+	}
+	to := "COUNTRY"
+	if chain := t.Answer.Chain; len(chain) > 0 && chain[len(chain)-1].Country != string(t.Counterpart) {
+		to = chain[len(chain)-1].Country
+	} else if !slices.Contains(t.Answer.Reasons, "EXPORTED_TO") {
+		return ""
+	}
+	return ", or first ask the country it went to: proofmark trace new --to " + argument(to) + " --based-on " + argument(t.Number)
 }

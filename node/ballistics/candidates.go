@@ -38,7 +38,7 @@ type CandidateView struct {
 	Other   Side   `json:"other"`
 	Rank    int    `json:"rank"`       // of the other side in the list of the own side
 	RankRev int    `json:"rank_other"` // of the own side in the list of the other side
-	State   string `json:"state"`      // awaits-primary, awaits-secondary, awaits-third, decided
+	State   string `json:"state"`      // awaits-primary, awaits-secondary, awaits-third, decided, source-withdrawn
 	Hidden  int    `json:"hidden_reviews,omitempty"`
 	Lead    string `json:"lead,omitempty"` // state of the lead, where there is one
 
@@ -234,7 +234,7 @@ func view(tx *store.Tx, c *Candidate, who desk.Actor, list string) (*CandidateVi
 	if list == c.B || list == "" && !a.Own {
 		a, b = b, a
 	}
-	v := &CandidateView{Candidate: *c, Own: sideOf(a), Other: sideOf(b), State: stateOf(c.Reviews)}
+	v := &CandidateView{Candidate: *c, Own: sideOf(a), Other: sideOf(b), State: c.state()}
 	if v.Rank, err = rankOf(tx, a.ID, c.Pair); err != nil {
 		return nil, err
 	}

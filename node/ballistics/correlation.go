@@ -73,6 +73,13 @@ func (s *Service) addCandidate(tx *store.Tx, sig *Signature, f index.Found) erro
 	if has, err := candidates.Has(tx, c.Pair); err != nil || has {
 		return err
 	}
+	if c.Country != s.desk.Country { // an own signature that was taken back is still compared, for the own casework
+		for _, side := range []*Signature{sig, other} {
+			if c.SourceWithdrawn.IsZero() {
+				c.SourceWithdrawn = side.Withdrawn
+			}
+		}
+	}
 	if err := candidates.Put(tx, c.Pair, c); err != nil {
 		return err
 	}

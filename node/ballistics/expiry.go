@@ -43,6 +43,9 @@ func (s *Service) endSignature(tx *store.Tx, e dispatch.Ending) ([]protocol.Rema
 func (s *Service) endHeld(tx *store.Tx, sig *Signature, e dispatch.Ending) (reviewed bool, err error) {
 	if e.Cause == dispatch.CauseWithdrawn && sig.Withdrawn.IsZero() {
 		sig.Withdrawn = tx.Now()
+		if err := s.endReviews(tx, sig); err != nil {
+			return false, err
+		}
 	}
 	if e.Own {
 		return false, signatures.Put(tx, sig.ID, sig)
@@ -80,6 +83,26 @@ func (s *Service) endHeld(tx *store.Tx, sig *Signature, e dispatch.Ending) (revi
 	// What people reviewed stays; the facts it rests on are kept with the review, not the signature's bytes.
 	sig.Bytes, sig.Expires = nil, time.Time{}
 	return true, signatures.Put(tx, sig.ID, sig)
+}
+
+// endReviews takes the undecided candidates across a border of a withdrawn signature off the worklist: no lead can come of them.
+func (s *Service) endReviews(tx *store.Tx, sig *Signature) error {
+	var open []*Candidate
+	for _, c := range candidates.ByPrefix(tx, "ranked", sig.ID+"/") {
+		if c.Outcome == "" && c.Country != s.desk.Country && c.SourceWithdrawn.IsZero() {
+			open = append(open, c)
+		}
+	}
+	if err := tx.Err(); err != nil {
+		return err
+	}
+	for _, c := range open {
+		c.SourceWithdrawn = sig.Withdrawn
+		if err := candidates.Put(tx, c.Pair, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // restricted tells that a signature may not be compared: its owner withdrew it, and a legal hold keeps it, or nothing of it but facts is left.

@@ -254,7 +254,7 @@ func (g *fusion) candidatesOf(key string) error {
 				if g.pairs[exhibit] == nil {
 					g.pairs[exhibit] = map[string]string{}
 				}
-				state := stateOf(c.Reviews)
+				state := c.state()
 				if c.Outcome != "" {
 					state = string(c.Outcome)
 				}

@@ -24,7 +24,7 @@ func (s *Service) ReleaseLead(ctx context.Context, who desk.Actor, key, pair, na
 			return nil, err
 		}
 		if c.Outcome != protocol.VerdictLead {
-			return nil, desk.Conflict("candidate %s is not a lead: its review stands at %q; a lead needs the verdict \"lead\" of two people", c.Pair[:12], stateOf(c.Reviews))
+			return nil, desk.Conflict("candidate %s is not a lead: its review stands at %q; a lead needs the verdict \"lead\" of two people", c.Pair[:12], c.state())
 		}
 		if c.Country == s.desk.Country {
 			return nil, desk.Conflict("both exhibits are this country's own: there is nobody to notify")

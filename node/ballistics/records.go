@@ -170,6 +170,9 @@ type Candidate struct {
 	Reviews  []Review          `json:"reviews,omitempty"`
 	Outcome  protocol.Verdict  `json:"outcome,omitempty"` // once the reviews decide
 	Country  protocol.Country  `json:"country"`           // of the other side; this node's own where both sides are its own
+
+	// SourceWithdrawn: a pair across a border of which one side was withdrawn before the reviews decided. No lead can come of it, and it awaits nobody.
+	SourceWithdrawn time.Time `json:"source_withdrawn,omitzero"`
 }
 
 // Review is one person's finding on a candidate.
@@ -328,7 +331,7 @@ var (
 			// Scores of different regions are on scales of their own: what orders them is how improbable they are by chance.
 			weight := falling(fuse.Weigh(c.Algorithm, c.Score))
 			list := "open"
-			if c.Outcome != "" {
+			if c.Outcome != "" || !c.SourceWithdrawn.IsZero() {
 				list = "decided"
 			}
 			return []string{rankedKey(fmt.Sprintf("%s/%016x", list, weight), c.Score, c.Pair)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"proofmark/node/desk"
 	"proofmark/policy"
@@ -17,6 +18,9 @@ const (
 	Secondary = "secondary"
 	Third     = "third"
 )
+
+// SourceWithdrawn is the state of a candidate that awaits no review any more: its owner took back the signature of one side.
+const SourceWithdrawn = "source-withdrawn"
 
 // outcome decides what reviews add up to, and which round comes next; at most one of the two is set. Two that agree decide. Where they disagree a
 // third person is asked; agreement of two of three decides, otherwise the candidate ends inconclusive.
@@ -38,11 +42,16 @@ func outcome(reviews []Review) (decided protocol.Verdict, next string) {
 	return protocol.VerdictInconclusive, ""
 }
 
-func stateOf(reviews []Review) string {
-	if _, next := outcome(reviews); next != "" {
-		return "awaits-" + next
+// state says what a candidate awaits: awaits-primary, awaits-secondary, awaits-third; or that it was decided, or its source withdrawn before.
+func (c *Candidate) state() string {
+	_, next := outcome(c.Reviews)
+	switch {
+	case next == "":
+		return "decided"
+	case !c.SourceWithdrawn.IsZero():
+		return SourceWithdrawn
 	}
-	return "decided"
+	return "awaits-" + next
 }
 
 // visible hides earlier reviews from everybody but their author until the candidate is decided: the second review is blind.
@@ -96,6 +105,9 @@ func (s *Service) Review(ctx context.Context, who desk.Actor, key string, n NewR
 		decided, round := outcome(c.Reviews)
 		if decided != "" {
 			return nil, desk.Conflict("candidate %s was decided already: %s", c.Pair[:12], decided)
+		}
+		if !c.SourceWithdrawn.IsZero() {
+			return nil, desk.Conflict("a signature of candidate %s was withdrawn on %s: no lead can come of it, and no review is needed", c.Pair[:12], c.SourceWithdrawn.Format(time.DateOnly))
 		}
 		if due := permission(round); due != action { // the permission was asked for the round that was due before
 			return nil, desk.Conflict("somebody else reviewed candidate %s at this moment, and another review is due now: give the command again", c.Pair[:12])

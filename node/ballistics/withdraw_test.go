@@ -96,12 +96,18 @@ func TestAWithdrawnExhibitLeavesTheOtherCountry(t *testing.T) {
 		t.Errorf("ES's index holds %d, want its own", n)
 	}
 	// It stays in the own casework, and nothing about it leaves any more.
-	pt.decideLead(pair)
 	if sig := pt.signature(id); sig == nil || sig.Bytes == nil || sig.Withdrawn.IsZero() || sig.restricted() {
 		t.Errorf("PT holds %+v", sig)
 	}
-	if _, err := pt.ReleaseLead(ctx, exam1, "", pair, ""); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "was withdrawn") {
-		t.Errorf("a lead on a withdrawn signature: %v", err)
+	// No lead can come of it: nobody is asked to review it.
+	if list, err := pt.Candidates(ctx, exam1, CandidateFilter{}); err != nil || len(list) != 0 {
+		t.Errorf("%d candidates await a review, %v", len(list), err)
+	}
+	if v, err := pt.Candidate(ctx, exam1, pair); err != nil || v.State != SourceWithdrawn || v.Own.Withdrawn.IsZero() {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if _, err := pt.Review(ctx, tech, "", NewReview{Pair: pair, Verdict: protocol.VerdictLead}); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "was withdrawn") {
+		t.Errorf("a review of a withdrawn signature: %v", err)
 	}
 }
 
@@ -114,7 +120,11 @@ func TestWhatPeopleDecidedStaysMarked(t *testing.T) {
 	}
 	carry(t, es, pt)
 	id := es.lead(pair).Sent.Body.Other.Signature
+	pt.decideLead(pair)
 	h := pt.withdrawDocument(id, es)
+	if _, err := pt.ReleaseLead(t.Context(), exam1, "", pair, ""); !errors.Is(err, desk.ErrConflict) || !strings.Contains(err.Error(), "was withdrawn") {
+		t.Errorf("a lead on a withdrawn signature: %v", err)
+	}
 	if h.State != dispatch.HolderErased || len(h.Stays) != 2 || h.Stays[0].What != "review" || h.Stays[1] != (protocol.Remainder{What: "lead", Reference: lead.Sent.Body.Number, Ground: protocol.GroundOwnRecord, Note: "marked: source withdrawn"}) {
 		t.Errorf("%+v", h)
 	}

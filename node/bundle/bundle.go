@@ -5,7 +5,9 @@ package bundle
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,6 +23,9 @@ import (
 
 // MaxFile bounds a sealed bundle: base64 of MaxBundle, and its headers.
 const MaxFile = protocol.MaxBundle*4/3 + 4<<10
+
+// maxHead bounds what is read of a file's first part to say what it is.
+const maxHead = 4096
 
 // Service makes and reads bundles for one country.
 type Service struct {
@@ -95,7 +100,7 @@ type Imported struct {
 
 // Import opens a bundle and takes it in. The same file again changes nothing.
 func (s *Service) Import(ctx context.Context, who desk.Actor, file []byte) (*Imported, error) {
-	sealed := strings.TrimSpace(string(file)) // media and mail add line ends
+	sealed := strings.Join(strings.Fields(string(file)), "") // media and mail add line ends
 	sum := hash(sealed)
 	act := desk.Act{Actor: who, Action: policy.BundleImport, Resource: policy.Resource{Type: policy.KindPeer}}
 	entry := protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: protocol.ActCollect, Ground: "policy"},
@@ -104,15 +109,12 @@ func (s *Service) Import(ctx context.Context, who desk.Actor, file []byte) (*Imp
 		return nil, err
 	}
 	plain, err := s.keys().Unseal(sealed, crypto.TypeBundle, MaxFile)
-	switch {
-	case errors.Is(err, crypto.ErrNotForUs):
-		return nil, desk.Invalid("this bundle is sealed for another country, or for a key that was replaced: ask its sender for one for %s", s.desk.Country)
-	case err != nil:
-		return nil, desk.Invalid("this is no bundle that can be read: %v: get the file again", err)
+	if err != nil {
+		return nil, unreadable(sealed, err, s.desk.Country)
 	}
 	b, err := protocol.DecodeBundle(plain)
 	if err != nil {
-		return nil, desk.Invalid("%v: get the file again", err)
+		return nil, desk.Invalid("the bundle is sealed for this country, and what is in it is no bundle (%v): its sender makes another one with `proofmark bundle export --to %s FILE`", err, s.desk.Country)
 	}
 	got, err := s.dispatch.AcceptBundle(ctx, b)
 	switch {
@@ -124,6 +126,27 @@ func (s *Service) Import(ctx context.Context, who desk.Actor, file []byte) (*Imp
 		return nil, err
 	}
 	return &Imported{*got, sum}, nil
+}
+
+// unreadable says why a file cannot be opened, and what to do: one that is damaged is copied again, anything else is another file than was meant.
+func unreadable(sealed string, err error, own protocol.Country) error {
+	var header struct {
+		Type string `json:"typ"`
+	}
+	head, _, _ := strings.Cut(sealed, ".")
+	raw, headErr := base64.RawURLEncoding.DecodeString(head[:min(len(head), maxHead)])
+	headErr = errors.Join(headErr, json.Unmarshal(raw, &header))
+	switch {
+	case errors.Is(err, crypto.ErrNotForUs):
+		return desk.Invalid("this bundle is sealed for another country, or for a key of this one that was replaced: ask its sender for one for %s", own)
+	case errors.Is(err, crypto.ErrTooLarge):
+		return desk.Invalid("this is no bundle: a file has %d bytes at most", MaxFile)
+	case sealed == "":
+		return desk.Invalid("the file is empty: copy it from its medium again, or have its sender make another one (`proofmark bundle export --to %s FILE`)", own)
+	case headErr != nil || header.Type != crypto.TypeBundle:
+		return desk.Invalid("this is no bundle, or its beginning is damaged: a bundle is the file that `proofmark bundle export` made. If it is the right one, copy it from its medium again; nothing of it was taken in")
+	}
+	return desk.Invalid("the bundle is damaged: it was cut off or altered on its way. Copy it from its medium again, or have its sender make another one (`proofmark bundle export --to %s FILE`); nothing of it was taken in", own)
 }
 
 func hash(sealed string) string {

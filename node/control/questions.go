@@ -78,6 +78,7 @@ var questions = map[string]question{
 	"trace.show":     {[]policy.Action{policy.TraceView}, "ref"},
 	"trace.ack":      {[]policy.Action{policy.TraceAck}, "ref"},
 	"trace.answer":   {[]policy.Action{policy.TraceRespond}, "ref"},
+	"trace.close":    {[]policy.Action{policy.TraceClose}, "ref"},
 	"scan.request":   {[]policy.Action{policy.ScanRequest}, "signature"},
 	"scan.list":      {[]policy.Action{policy.ScanView}, ""},
 	"scan.show":      {[]policy.Action{policy.ScanView}, "ref"},

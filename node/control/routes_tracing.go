@@ -54,6 +54,9 @@ func (s *Server) routeTracing(mux *http.ServeMux) {
 	handle(s, mux, "trace.answer", func(ctx context.Context, c call, r TraceAnswer) (*tracing.Trace, error) {
 		return t.Answer(ctx, c.actor, c.key, r.Ref, r.Answer)
 	})
+	handle(s, mux, "trace.close", func(ctx context.Context, c call, r TraceNote) (*tracing.Trace, error) {
+		return t.Close(ctx, c.actor, c.key, r.Ref, r.Note)
+	})
 }
 
 // list makes sure that an empty list is an empty list on the wire.

@@ -206,6 +206,9 @@ func (s *Service) receiveStatus(tx *store.Tx, in dispatch.Received) error {
 	if err != nil {
 		return desk.Invalid("%v", err)
 	}
+	if body.Status == protocol.TraceClosed {
+		return s.receiveClosed(tx, body, in)
+	}
 	tr, err := asked(tx, body.Request, in)
 	if err != nil {
 		return err

@@ -175,7 +175,7 @@ type TraceFilter struct {
 
 func (f TraceFilter) takes(t *Trace) bool {
 	return (f.Direction == "" || f.Direction == t.Direction) && (f.State == "" || f.State == t.State) &&
-		(f.Counterpart == "" || f.Counterpart == t.Counterpart) && (!f.Open || t.Answer == nil && t.State != Refused)
+		(f.Counterpart == "" || f.Counterpart == t.Counterpart) && (!f.Open || t.Answer == nil && t.State != Refused && t.State != Closed)
 }
 
 // ListTraces lists traces of both directions, the newest first.
