@@ -293,7 +293,7 @@ func (w *leakWorld) open(when string, from, to *leakNode) {
 func (n *leakNode) outbox(to string, ch protocol.Channel) (out [][]byte) {
 	n.t.Helper()
 	err := n.node.store.View(func(tx *store.Tx) error {
-		msgs, err := tx.Messages(to, string(ch), 0, 0, 0)
+		msgs, err := n.node.dispatch.Fixed(tx, protocol.Country(to), ch, 0)
 		for _, m := range msgs {
 			out = append(out, m.Bytes)
 		}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -78,7 +80,13 @@ func (m Message) Encode() (b []byte, hash string, err error) {
 	if err := m.check(); err != nil {
 		return nil, "", fmt.Errorf("%w: seq %d: %w", ErrBadMessage, m.Seq, err)
 	}
-	b, err = encode(m)
+	document := m.Document
+	if m.Document = ""; !bareLetters(document) {
+		return nil, "", fmt.Errorf("%w: seq %d: document: no JWS has such letters", ErrBadMessage, m.Seq)
+	}
+	if b, err = encode(m); err == nil {
+		b, err = Whole(b, document)
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("message %d: %w", m.Seq, err)
 	}
@@ -87,6 +95,44 @@ func (m Message) Encode() (b []byte, hash string, err error) {
 	}
 	return b, MessageHash(b), nil
 }
+
+// documentField is what stands before the document in an encoded message, and nowhere else: inside of a string the quotes have a backslash.
+const documentField = `"document":"`
+
+// Bare takes the document out of an encoded message, for who keeps that document anyway; Whole puts it back.
+func Bare(message []byte, document string) ([]byte, error) {
+	before, after, ok := bytes.Cut(message, []byte(documentField))
+	if !ok || !bytes.HasPrefix(after, []byte(document)) || after[len(document)] != '"' {
+		return nil, errors.New("the message does not carry this document")
+	}
+	return slices.Concat(before, []byte(documentField), after[len(document):]), nil
+}
+
+// Whole makes an encoded message of a bare one and its document's JWS, letter by letter as Encode writes it.
+func Whole(bare []byte, document string) ([]byte, error) {
+	before, after, ok := bytes.Cut(bare, []byte(documentField))
+	if !ok || !bytes.HasPrefix(after, []byte(`"`)) {
+		return nil, errors.New("it has a document already")
+	}
+	return slices.Concat(before, []byte(documentField), []byte(document), after), nil
+}
+
+// bareLetters tells whether a text has only letters of a compact JWS, which stand in JSON as they are.
+func bareLetters(s string) bool {
+	for i := range len(s) {
+		if !jwsLetters[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+var jwsLetters = func() (is [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") {
+		is[c] = true
+	}
+	return is
+}()
 
 // MessageHash is the SHA-256 of a message's bytes in hex.
 func MessageHash(b []byte) string {

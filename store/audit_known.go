@@ -35,12 +35,11 @@ func (tx *Tx) ResumeOut(peer, channel string, seq uint64, hash string, receipt [
 	if seq < st.Seq {
 		return onChannel(peer, channel, fmt.Errorf("%w: to be resumed behind %d, it is at %d", ErrSequence, seq, st.Seq))
 	}
-	at := peer + "\x00" + channel + "\x00"
 	for n := st.Dropped + 1; n <= st.Seq; n++ {
-		if err := tx.del(spaceMessage + at + number(n)); err != nil {
-			return onChannel(peer, channel, err)
+		if err := tx.dropMessage(peer, channel, n); err != nil {
+			return err
 		}
 	}
 	st.Seq, st.Head, st.Acked, st.AckedHead, st.Receipt, st.Dropped = seq, hash, seq, hash, receipt, seq
-	return errors.Join(tx.put(spaceSent+at+number(seq), []byte(hash)), tx.writeState(spaceOut, peer, channel, &st))
+	return errors.Join(tx.keepHash(peer, channel, seq, hash), tx.writeState(spaceOut, peer, channel, &st))
 }

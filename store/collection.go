@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,8 @@ type Index[T any] struct {
 	Keys func(*T) []string
 }
 
-// Collection is a set of records of one kind, JSON values under ids, with indexes that change in the same transaction. It holds no
+// Collection is a set of records of one kind, JSON values under ids, with indexes that change in the same transaction. Records that are an
+// encoding.BinaryAppender, and their pointers an encoding.BinaryUnmarshaler, are kept in the form that they give themselves. It holds no
 // state: make it once, as a package variable, and use it with any store. Two collections must not share a name.
 //
 // Iterators stop at the first error, a record that cannot be decoded included; see Tx for where it shows. A record may be changed or
@@ -89,7 +91,8 @@ func (c *Collection[T]) put(tx *Tx, id string, v *T, fresh bool) error {
 	if id == "" {
 		return errors.New("a record needs an id")
 	}
-	body, err := json.Marshal(v)
+	now := c.entries(v)
+	stored, err := appendRecord(encodeRecord(now, nil), v)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
@@ -100,7 +103,6 @@ func (c *Collection[T]) put(tx *Tx, id string, v *T, fresh bool) error {
 	if existed && fresh {
 		return ErrDuplicate
 	}
-	now := c.entries(v)
 	for _, e := range was {
 		if _, kept := slices.BinarySearch(now, e); !kept {
 			if err := tx.del(c.indexKey(e, id)); err != nil {
@@ -120,7 +122,16 @@ func (c *Collection[T]) put(tx *Tx, id string, v *T, fresh bool) error {
 			return err
 		}
 	}
-	return tx.put(c.key(id), encodeRecord(now, body))
+	return tx.put(c.key(id), stored)
+}
+
+// appendRecord appends a record in its own form or as JSON.
+func appendRecord(b []byte, v any) ([]byte, error) {
+	if own, ok := v.(encoding.BinaryAppender); ok {
+		return own.AppendBinary(b)
+	}
+	body, err := json.Marshal(v)
+	return append(b, body...), err
 }
 
 // Delete removes a record and its index entries, or returns ErrNotFound.
@@ -148,19 +159,28 @@ func (c *Collection[T]) All(tx *Tx) iter.Seq2[string, *T] { return c.AllAfter(tx
 
 // AllAfter yields the records with ids greater than id, in ascending order.
 func (c *Collection[T]) AllAfter(tx *Tx, id string) iter.Seq2[string, *T] {
+	after := ""
+	if id != "" {
+		after = c.key(id)
+	}
+	return c.walk(tx, "", after)
+}
+
+// Within yields the records whose ids begin with the prefix, in ascending order of ids.
+func (c *Collection[T]) Within(tx *Tx, prefix string) iter.Seq2[string, *T] {
+	return c.walk(tx, prefix, "")
+}
+
+func (c *Collection[T]) walk(tx *Tx, prefix, after string) iter.Seq2[string, *T] {
 	return func(yield func(string, *T) bool) {
-		prefix := c.key("")
-		after := ""
-		if id != "" {
-			after = prefix + id
-		}
-		for key, stored := range tx.scan(prefix, after, true) {
+		head := len(c.key(""))
+		for key, stored := range tx.scan(c.key(prefix), after, true) {
 			v, err := c.decode(stored)
 			if err != nil {
-				tx.fail(c.wrap(key[len(prefix):], err))
+				tx.fail(c.wrap(key[head:], err))
 				return
 			}
-			if !yield(key[len(prefix):], v) {
+			if !yield(key[head:], v) {
 				return
 			}
 		}
@@ -296,14 +316,19 @@ func (c *Collection[T]) decode(stored []byte) (*T, error) {
 		return nil, err
 	}
 	v := new(T)
-	if err := json.Unmarshal(body, v); err != nil {
+	if own, ok := any(v).(encoding.BinaryUnmarshaler); ok {
+		err = own.UnmarshalBinary(body)
+	} else {
+		err = json.Unmarshal(body, v)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: decode: %w", ErrCorrupt, err)
 	}
 	return v, nil
 }
 
 // A stored record names its own index entries, so that they can be removed without decoding the record, and also after the program's
-// idea of an index has changed: format byte, number of entries, each with its length, JSON.
+// idea of an index has changed: format byte, number of entries, each with its length, and the record as JSON or in its own form.
 const recordFormat = 1
 
 func encodeRecord(entries []string, body []byte) []byte {

@@ -24,7 +24,7 @@ import (
 //	q peer 0 channel 0 number                 intents
 //	d peer 0 channel 0 document               the intent of a document
 //	o peer 0 channel                          outgoing channel
-//	m / s peer 0 channel 0 seq                a message's bytes / hash
+//	m peer 0 channel 0 seq                    a message's hash and, until it is acknowledged, what makes it
 //	e peer 0 channel                          incoming channel
 //	z esc(actor) key / Z time esc(actor) key  results of idempotent commands / when to forget them
 const (
@@ -48,7 +48,6 @@ const (
 	spaceQueued     = "d"
 	spaceOut        = "o"
 	spaceMessage    = "m"
-	spaceSent       = "s"
 	spaceIn         = "e"
 	spaceOnce       = "z"
 	spaceOnceTime   = "Z"

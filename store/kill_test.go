@@ -75,7 +75,7 @@ func crashAct(tx *Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.FixMessage("ES", "bulk", []byte(id), "h"+id); err != nil {
+	if _, err := tx.FixMessage("ES", "bulk", id, []byte(id), "h"+id); err != nil {
 		return err
 	}
 	if head.Seq > head.Acked+20 {
@@ -174,7 +174,7 @@ func checkAfterCrash(t *testing.T, s *Store, acked map[string]bool) {
 		if int64(stored) != report.Size || len(queued) != stored || head.Seq != uint64(stored) {
 			t.Errorf("%d records, %d audit entries, %d intents, %d messages", stored, report.Size, len(queued), head.Seq)
 		}
-		if _, err := tx.Messages("ES", "bulk", 0, 0, 0); err != nil {
+		if _, err := tx.Messages("ES", "bulk", 0, 0); err != nil {
 			t.Error(err)
 		}
 		for id := range acked {

@@ -1,12 +1,12 @@
 package store
 
 import (
-	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -28,9 +28,10 @@ type ChannelHead struct {
 
 // StoredMessage is a message that was fixed and not yet acknowledged.
 type StoredMessage struct {
-	Seq   uint64
-	Hash  string
-	Bytes []byte
+	Seq      uint64
+	Hash     string
+	Document string // that it carries
+	Bytes    []byte // as they were given to FixMessage
 }
 
 // QueueLength tells how much waits for a peer on a channel.
@@ -38,110 +39,6 @@ type QueueLength struct {
 	Peer, Channel  string
 	Intents        int    // documents queued
 	Unacknowledged uint64 // messages fixed and not acknowledged
-}
-
-// outState is what is stored for an outgoing channel.
-type outState struct {
-	ChannelHead
-	Next    uint64 `json:"next"`    // number of the next intent
-	Oldest  uint64 `json:"oldest"`  // no intent has a smaller number: what was taken out need not be gone over again
-	Queued  int    `json:"queued"`  // intents in the queue
-	Dropped uint64 `json:"dropped"` // message bytes up to here are gone
-}
-
-func channelKey(space, peer, channel string) (string, error) {
-	if err := errors.Join(checkName("peer", peer), checkName("channel", channel)); err != nil {
-		return "", err
-	}
-	return space + peer + "\x00" + channel, nil
-}
-
-func onChannel(peer, channel string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("channel %s/%s: %w", peer, channel, err)
-}
-
-// lastState is the state of the outgoing channel that was read or written last: an act that works through a queue asks for it many times.
-type lastState struct {
-	stored []byte // as it stands; the same bytes at the same place decode to the same state
-	state  outState
-}
-
-func (l *lastState) is(stored []byte) bool {
-	return len(stored) > 0 && len(l.stored) == len(stored) && &l.stored[0] == &stored[0]
-}
-
-// heads are the outgoing channels' states as they were decoded last, by key: a channel is asked for its state many times for each time that it changes.
-type heads struct {
-	mu    sync.Mutex
-	known map[string]lastState
-}
-
-func (h *heads) decode(key string, stored []byte) (outState, error) {
-	h.mu.Lock()
-	last := h.known[key]
-	h.mu.Unlock()
-	if len(stored) > 0 && bytes.Equal(last.stored, stored) {
-		return last.state, nil
-	}
-	var st outState
-	if err := json.Unmarshal(stored, &st); err != nil {
-		return outState{}, err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.known == nil {
-		h.known = map[string]lastState{}
-	}
-	h.known[key] = lastState{stored, st}
-	return st, nil
-}
-
-func (tx *Tx) readState(space, peer, channel string, into any) error {
-	key, err := channelKey(space, peer, channel)
-	if err != nil {
-		return err
-	}
-	stored, err := tx.get(key)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	out, isOut := into.(*outState)
-	if err == nil && isOut && tx.last.is(stored) {
-		*out = tx.last.state
-		return nil
-	}
-	if err == nil {
-		if isOut {
-			*out, err = tx.s.heads.decode(key, stored)
-		} else {
-			err = json.Unmarshal(stored, into)
-		}
-		if err != nil {
-			err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-		}
-	}
-	if err == nil && isOut {
-		tx.last = lastState{stored, *out}
-	}
-	return onChannel(peer, channel, err)
-}
-
-func (tx *Tx) writeState(space, peer, channel string, state any) error {
-	key, err := channelKey(space, peer, channel)
-	if err != nil {
-		return err
-	}
-	b, err := json.Marshal(state)
-	if err == nil {
-		err = tx.put(key, b)
-	}
-	if out, ok := state.(*outState); ok && err == nil {
-		tx.last = lastState{b, *out}
-	}
-	return onChannel(peer, channel, err)
 }
 
 // Enqueue queues a document for a peer. While it is queued, queueing it again on the same channel changes nothing; it keeps its place.
@@ -245,9 +142,10 @@ func (tx *Tx) Unqueue(peer, channel, document string) (bool, error) {
 	return true, tx.RemoveIntent(peer, channel, Intent{Number: n, Document: document})
 }
 
-// FixMessage stores a message's bytes as the next one of the channel and moves the channel's head to hash (hex). The caller built the
-// message with seq and prev from OutHead in the same act: read elsewhere, they may be out of date.
-func (tx *Tx) FixMessage(peer, channel string, msg []byte, hash string) (seq uint64, err error) {
+// FixMessage makes the message that carries a document the next one of the channel and moves the channel's head to hash (hex). What is kept of it until it is
+// acknowledged is the caller's to choose: its bytes, or what they can be made from again. The caller built the message with seq and prev from OutHead in the
+// same act: read elsewhere, they may be out of date.
+func (tx *Tx) FixMessage(peer, channel, document string, msg []byte, hash string) (seq uint64, err error) {
 	var st outState
 	if err := tx.readState(spaceOut, peer, channel, &st); err != nil {
 		return 0, err
@@ -257,11 +155,78 @@ func (tx *Tx) FixMessage(peer, channel string, msg []byte, hash string) (seq uin
 	}
 	st.Seq++
 	st.Head = hash
-	at := peer + "\x00" + channel + "\x00" + number(st.Seq)
 	return st.Seq, errors.Join(
-		tx.put(spaceMessage+at, msg),
-		tx.put(spaceSent+at, []byte(hash)),
+		tx.put(spaceMessage+peer+"\x00"+channel+"\x00"+number(st.Seq), encodeMessage(hash, document, msg)),
 		tx.writeState(spaceOut, peer, channel, &st))
+}
+
+// A stored message is its hash and, as long as it is not acknowledged, the document that it carries and the caller's bytes: hash and document each after its
+// length.
+func encodeMessage(hash, document string, msg []byte) []byte {
+	out := make([]byte, 0, 2*binary.MaxVarintLen32+len(hash)+len(document)+len(msg))
+	out = append(binary.AppendUvarint(out, uint64(len(hash))), hash...)
+	if len(msg) == 0 {
+		return out
+	}
+	out = append(binary.AppendUvarint(out, uint64(len(document))), document...)
+	return append(out, msg...)
+}
+
+// decodeMessage reads a stored message; of one that was acknowledged the hash alone is left.
+func decodeMessage(seq uint64, stored []byte) (m StoredMessage, err error) {
+	cut := func(b []byte) (text string, rest []byte) {
+		size, b, ok := cutUvarint(b)
+		if !ok || size > uint64(len(b)) {
+			err = fmt.Errorf("%w: message %d is cut short", ErrCorrupt, seq)
+			return "", nil
+		}
+		return string(b[:size]), b[size:]
+	}
+	m.Seq = seq
+	if m.Hash, stored = cut(stored); len(stored) > 0 {
+		m.Document, m.Bytes = cut(stored)
+	}
+	return m, err
+}
+
+func (tx *Tx) message(peer, channel string, seq uint64) (m StoredMessage, err error) {
+	prefix, err := channelKey(spaceMessage, peer, channel)
+	if err != nil {
+		return m, err
+	}
+	stored, err := tx.get(prefix + "\x00" + number(seq))
+	if err == nil {
+		m, err = decodeMessage(seq, stored)
+	}
+	if err != nil {
+		return m, onChannel(peer, channel, fmt.Errorf("message %d: %w", seq, err))
+	}
+	return m, nil
+}
+
+// waiting reads a message that is not acknowledged.
+func (tx *Tx) waiting(peer, channel string, seq uint64) (StoredMessage, error) {
+	m, err := tx.message(peer, channel, seq)
+	if errors.Is(err, ErrNotFound) || err == nil && len(m.Bytes) == 0 {
+		err = onChannel(peer, channel, fmt.Errorf("%w: message %d is missing", ErrCorrupt, seq))
+	}
+	return m, err
+}
+
+// Carried yields the numbers of the messages that are not acknowledged, from the oldest to upTo, each with the document that it carries.
+func (tx *Tx) Carried(peer, channel string, upTo uint64) iter.Seq2[uint64, string] {
+	return func(yield func(uint64, string) bool) {
+		head, err := tx.OutHead(peer, channel)
+		for seq := head.Acked + 1; err == nil && seq <= min(upTo, head.Seq); seq++ {
+			var m StoredMessage
+			if m, err = tx.waiting(peer, channel, seq); err == nil && !yield(seq, m.Document) {
+				return
+			}
+		}
+		if err != nil {
+			tx.fail(err)
+		}
+	}
 }
 
 // OutHead is the state of the channel towards the peer.
@@ -273,43 +238,23 @@ func (tx *Tx) OutHead(peer, channel string) (ChannelHead, error) {
 
 // MessageHash is the hash (hex) of an outgoing message, kept also after its bytes are gone; ErrNotFound if seq was never reached.
 func (tx *Tx) MessageHash(peer, channel string, seq uint64) (string, error) {
-	prefix, err := channelKey(spaceSent, peer, channel)
-	if err != nil {
-		return "", err
-	}
-	hash, err := tx.get(prefix + "\x00" + number(seq))
-	if err != nil {
-		return "", onChannel(peer, channel, fmt.Errorf("message %d: %w", seq, err))
-	}
-	return string(hash), nil
+	m, err := tx.message(peer, channel, seq)
+	return m.Hash, err
 }
 
-// Messages returns the unacknowledged messages after seq `after`, in order: at most limit (0 = any number), and as many as fit into
-// maxBytes (0 = any size), but at least one, so that a large message does not block its channel.
-func (tx *Tx) Messages(peer, channel string, after uint64, limit, maxBytes int) ([]StoredMessage, error) {
+// Messages returns the unacknowledged messages after seq `after`, in order, at most limit (0 = any number).
+func (tx *Tx) Messages(peer, channel string, after uint64, limit int) ([]StoredMessage, error) {
 	head, err := tx.OutHead(peer, channel)
 	if err != nil {
 		return nil, err
 	}
-	at := peer + "\x00" + channel + "\x00"
 	var out []StoredMessage
-	size := 0
 	for seq := max(after, head.Acked) + 1; seq <= head.Seq; seq++ {
-		msg, err := tx.get(spaceMessage + at + number(seq))
-		if errors.Is(err, ErrNotFound) {
-			err = fmt.Errorf("%w: message %d is missing", ErrCorrupt, seq)
-		}
-		var hash string
-		if err == nil {
-			hash, err = tx.MessageHash(peer, channel, seq)
-		}
+		m, err := tx.waiting(peer, channel, seq)
 		if err != nil {
-			return nil, onChannel(peer, channel, err)
+			return nil, err
 		}
-		if size += len(msg); len(out) > 0 && maxBytes > 0 && size > maxBytes {
-			break
-		}
-		if out = append(out, StoredMessage{Seq: seq, Hash: hash, Bytes: msg}); len(out) == limit {
+		if out = append(out, m); len(out) == limit {
 			break
 		}
 	}
@@ -317,8 +262,8 @@ func (tx *Tx) Messages(peer, channel string, after uint64, limit, maxBytes int) 
 }
 
 // Acknowledge takes in a peer's receipt for everything up to upTo, whose hash it names as head (hex). A receipt beyond what was sent,
-// or with a head that is not the hash at upTo, is ErrReceipt. One that says nothing new changes nothing. The bytes of acknowledged
-// messages are dropped, their hashes and the receipt are kept.
+// or with a head that is not the hash at upTo, is ErrReceipt. One that says nothing new changes nothing. What was kept of acknowledged
+// messages is dropped, their hashes and the receipt are kept.
 func (tx *Tx) Acknowledge(peer, channel string, upTo uint64, head string, receipt []byte) error {
 	var st outState
 	if err := tx.readState(spaceOut, peer, channel, &st); err != nil {
@@ -345,17 +290,29 @@ func (tx *Tx) Acknowledge(peer, channel string, upTo uint64, head string, receip
 	return err
 }
 
-// dropMessages deletes the bytes of at most limit acknowledged messages; what is left over is for the next receipt or Sweep, so that
+// dropMessages leaves nothing but their hashes of at most limit acknowledged messages; what is left over is for the next receipt or Sweep, so that
 // one receipt for a huge backlog does not burst the transaction.
 func (tx *Tx) dropMessages(peer, channel string, st *outState, limit int) (n int, err error) {
-	at := peer + "\x00" + channel + "\x00"
 	for ; n < limit && st.Dropped < st.Acked; n++ {
-		st.Dropped++
-		if err := tx.del(spaceMessage + at + number(st.Dropped)); err != nil {
-			return n, onChannel(peer, channel, err)
+		if err := tx.dropMessage(peer, channel, st.Dropped+1); err != nil {
+			return n, err
 		}
+		st.Dropped++
 	}
 	return n, tx.writeState(spaceOut, peer, channel, st)
+}
+
+// dropMessage leaves nothing but its hash of a message.
+func (tx *Tx) dropMessage(peer, channel string, seq uint64) error {
+	hash, err := tx.MessageHash(peer, channel, seq)
+	if err != nil {
+		return err
+	}
+	return tx.keepHash(peer, channel, seq, hash)
+}
+
+func (tx *Tx) keepHash(peer, channel string, seq uint64, hash string) error {
+	return onChannel(peer, channel, tx.put(spaceMessage+peer+"\x00"+channel+"\x00"+number(seq), encodeMessage(hash, "", nil)))
 }
 
 func (tx *Tx) sweepMessages() (n int, err error) {

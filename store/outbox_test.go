@@ -78,7 +78,7 @@ func fix(t *testing.T, s *Store, n int) {
 				return err
 			}
 			msg := fmt.Sprintf("message %d after %q", head.Seq+1, head.Head)
-			seq, err := tx.FixMessage("ES", "bulk", []byte(msg), fmt.Sprintf("h%d", head.Seq+1))
+			seq, err := tx.FixMessage("ES", "bulk", fmt.Sprintf("d%d", head.Seq+1), []byte(msg), fmt.Sprintf("h%d", head.Seq+1))
 			if err != nil || seq != head.Seq+1 {
 				return fmt.Errorf("fixed as %d: %w", seq, err)
 			}
@@ -87,13 +87,13 @@ func fix(t *testing.T, s *Store, n int) {
 	})
 }
 
-func sequences(t *testing.T, s *Store, after uint64, limit, maxBytes int) string {
+func sequences(t *testing.T, s *Store, after uint64, limit int) string {
 	t.Helper()
 	out := ""
 	view(t, s, func(tx *Tx) error {
-		msgs, err := tx.Messages("ES", "bulk", after, limit, maxBytes)
+		msgs, err := tx.Messages("ES", "bulk", after, limit)
 		for _, m := range msgs {
-			if m.Hash != fmt.Sprintf("h%d", m.Seq) || !strings.HasPrefix(string(m.Bytes), fmt.Sprintf("message %d ", m.Seq)) {
+			if m.Hash != fmt.Sprintf("h%d", m.Seq) || m.Document != fmt.Sprintf("d%d", m.Seq) || !strings.HasPrefix(string(m.Bytes), fmt.Sprintf("message %d ", m.Seq)) {
 				t.Errorf("%+v", m)
 			}
 			out += fmt.Sprint(m.Seq)
@@ -103,18 +103,34 @@ func sequences(t *testing.T, s *Store, after uint64, limit, maxBytes int) string
 	return out
 }
 
+// carriedBy lists the numbers of the messages that carry the documents of the same numbers.
+func carriedBy(t *testing.T, s *Store, upTo uint64) string {
+	t.Helper()
+	var out []string
+	view(t, s, func(tx *Tx) error {
+		for seq, document := range tx.Carried("ES", "bulk", upTo) {
+			if document != fmt.Sprintf("d%d", seq) || seq > upTo {
+				t.Errorf("message %d carries %q", seq, document)
+			}
+			out = append(out, fmt.Sprint(seq))
+		}
+		return nil
+	})
+	return strings.Join(out, " ")
+}
+
 func TestChannels(t *testing.T) {
 	s := openTest(t)
 	fix(t, s, 3)
 	fix(t, s, 3)
 	for _, c := range []struct {
-		after           uint64
-		limit, maxBytes int
-		want            string
+		after uint64
+		limit int
+		want  string
 	}{
-		{0, 0, 0, "123456"}, {2, 0, 0, "3456"}, {0, 2, 0, "12"}, {0, 0, 45, "12"}, {0, 0, 1, "1"}, {6, 0, 0, ""}, {99, 0, 0, ""},
+		{0, 0, "123456"}, {2, 0, "3456"}, {0, 2, "12"}, {6, 0, ""}, {99, 0, ""},
 	} {
-		if got := sequences(t, s, c.after, c.limit, c.maxBytes); got != c.want {
+		if got := sequences(t, s, c.after, c.limit); got != c.want {
 			t.Errorf("messages %+v: %q", c, got)
 		}
 	}
@@ -157,13 +173,20 @@ func TestChannels(t *testing.T) {
 		if got := state(); got != st.state {
 			t.Errorf("after receipt %d %s: %q, want %q", st.upTo, st.head, got, st.state)
 		}
-		if got := sequences(t, s, 0, 0, 0); got != st.messages {
+		if got := sequences(t, s, 0, 0); got != st.messages {
 			t.Errorf("after receipt %d %s: messages %q, want %q", st.upTo, st.head, got, st.messages)
+		}
+		for _, upTo := range []uint64{0, 4, 99} {
+			if got, want := carriedBy(t, s, upTo), strings.Join(strings.Split(st.messages, ""), " "); got != want && upTo == 99 || !strings.HasPrefix(want, got) {
+				t.Errorf("after receipt %d %s: up to %d carry %q, want of %q", st.upTo, st.head, upTo, got, want)
+			}
 		}
 	}
 	view(t, s, func(tx *Tx) error { // bytes are gone, hashes are kept
-		for key := range tx.scan(spaceMessage, "", false) {
-			t.Errorf("message %q is still stored", key)
+		for key, stored := range tx.scan(spaceMessage, "", true) {
+			if m, err := decodeMessage(0, stored); err != nil || m.Document != "" || m.Bytes != nil {
+				t.Errorf("of message %q is stored %q", key, stored)
+			}
 		}
 		if h, err := tx.MessageHash("ES", "bulk", 1); h != "h1" || err != nil {
 			t.Errorf("hash %s, %v", h, err)
@@ -181,7 +204,7 @@ func TestChannels(t *testing.T) {
 }
 
 func ackless(s *Store, msg []byte, hash string) (seq uint64, err error) {
-	err = s.Update(background, func(tx *Tx) error { seq, err = tx.FixMessage("ES", "bulk", msg, hash); return err })
+	err = s.Update(background, func(tx *Tx) error { seq, err = tx.FixMessage("ES", "bulk", "d", msg, hash); return err })
 	return seq, err
 }
 
@@ -194,8 +217,12 @@ func TestAcknowledgeBacklog(t *testing.T) {
 	}
 	stored := func() (count int) {
 		view(t, s, func(tx *Tx) error {
-			for range tx.scan(spaceMessage, "", false) {
-				count++
+			for key, stored := range tx.scan(spaceMessage, "", true) {
+				if m, err := decodeMessage(0, stored); err != nil {
+					t.Errorf("%q: %v", key, err)
+				} else if len(m.Bytes) > 0 {
+					count++
+				}
 			}
 			return nil
 		})
@@ -205,7 +232,7 @@ func TestAcknowledgeBacklog(t *testing.T) {
 	if got := stored(); got != n-sweepBatch {
 		t.Errorf("%d messages after the receipt, want %d", got, n-sweepBatch)
 	}
-	if got := sequences(t, s, 0, 1, 0); got != "" {
+	if got := sequences(t, s, 0, 1); got != "" {
 		t.Errorf("acknowledged, but offered again: %s", got)
 	}
 	if err := s.Sweep(background); err != nil {

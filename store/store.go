@@ -67,7 +67,7 @@ const (
 	defaultCache    = 32 << 20
 	valueThreshold  = 32 << 10  // values from here on live in the value log, where compaction does not rewrite them
 	valueLogFile    = 256 << 20 // a file of the value log; a value must fit into one
-	formatVersion   = "1"
+	formatVersion   = "2"
 )
 
 // Store is one open database. Its methods may be called from any goroutine.

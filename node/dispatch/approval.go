@@ -120,7 +120,7 @@ func (d *Dispatch) approvalFor() time.Duration {
 
 // Awaits tells whether a document, or what goes of it to some country, waits for people.
 func (d *Dispatch) Awaits(tx *store.Tx, id string) (bool, error) {
-	for _, dl := range Deliveries.By(tx, "document", id) {
+	for _, dl := range DeliveriesOf(tx, id) {
 		if dl.State == Awaiting {
 			return true, tx.Err()
 		}
@@ -147,7 +147,7 @@ func (r ApprovalRef) waiting(tx *store.Tx) (*Record, []*Delivery, error) {
 		return nil, nil, err
 	}
 	var out []*Delivery
-	for _, dl := range Deliveries.By(tx, "document", rec.ID) {
+	for _, dl := range DeliveriesOf(tx, rec.ID) {
 		if dl.State == Awaiting && (len(r.To) == 0 || slices.Contains(r.To, dl.Peer)) {
 			out = append(out, dl)
 		}

@@ -61,7 +61,7 @@ func (d *Dispatch) waitingOf(tx *store.Tx, rec *Record) (*Waiting, error) {
 	if f := rec.Facts; f != nil {
 		out.Kind, out.Object, out.Case, out.Proposer = f.Kind, f.Object, f.Case, f.Actor
 	}
-	for _, dl := range Deliveries.By(tx, "document", rec.ID) {
+	for _, dl := range DeliveriesOf(tx, rec.ID) {
 		w := dl.Wait
 		if w == nil {
 			continue

@@ -55,7 +55,7 @@ func (d *Dispatch) bundleChannel(ctx context.Context, b *protocol.Bundle, ch pro
 	for {
 		var msgs []store.StoredMessage
 		if err := d.Store.View(func(tx *store.Tx) (err error) {
-			msgs, err = tx.Messages(string(b.To), string(ch), after, protocol.MaxBatchCount, batchRoom)
+			msgs, err = d.Fixed(tx, b.To, ch, after)
 			return err
 		}); err != nil {
 			return err

@@ -164,7 +164,7 @@ func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {
 			}
 		}
 	}
-	for _, dl := range Deliveries.By(tx, "document", r.ID) {
+	for _, dl := range DeliveriesOf(tx, r.ID) {
 		out.Deliveries = append(out.Deliveries, dl)
 	}
 	if r.Status == Recalled {

@@ -21,46 +21,95 @@ const (
 // not fail because a member happens to be connected.
 const straightReserve = 2 << 20
 
+// flowingBytes is what is held in memory of the messages on all flowing channels, so that they need not be made from their documents again a moment later.
+const flowingBytes = 16 << 20
+
 // flows are the channels on which a peer takes batches just now.
 type flows struct {
 	mu   sync.Mutex
 	open map[string]*flow
+	held int // bytes of messages
 }
 
 // flow is how full the window of one of them is.
 type flow struct {
 	before uint64 // fixed before the flow began; nothing goes straight until that is acknowledged
 	acked  uint64
-	first  uint64 // number of the message with sizes[0]
-	sizes  []int  // bytes of the messages fixed since
-	total  int
+	first  uint64   // number of the first of those fixed since
+	fixed  []inFlow // in their order
+	total  int      // their bytes
+}
+
+// inFlow is a message that was fixed and not acknowledged.
+type inFlow struct {
+	size  int
+	hash  string
+	bytes []byte // nil where there was no room to hold them
 }
 
 // fits reports whether one more message of this size goes into the window.
 func (f *flow) fits(size int) bool {
-	return f.acked >= f.before && len(f.sizes) < windowMessages && f.total+size <= windowBytes
+	return f.acked >= f.before && len(f.fixed) < windowMessages && f.total+size <= windowBytes
 }
 
 // fixed notes a message. Those that an act fixed and then failed over have its number, or a later one: they are forgotten.
-func (f *flow) fixed(seq uint64, size int) {
-	at := int64(seq) - int64(f.first)
-	if at < 0 || at > int64(len(f.sizes)) {
-		at, f.first = 0, seq
-	}
-	f.sizes = append(f.sizes[:at], size)
-	f.total = 0
-	for _, s := range f.sizes {
-		f.total += s
-	}
+func (w *flows) fixed(peer protocol.Country, ch protocol.Channel, seq uint64, b []byte, hash string) {
+	w.with(peer, ch, func(f *flow) {
+		at := int64(seq) - int64(f.first)
+		if at < 0 || at > int64(len(f.fixed)) {
+			at, f.first = 0, seq
+			w.drop(f, f.fixed)
+			f.fixed = nil
+		}
+		w.drop(f, f.fixed[at:])
+		m := inFlow{size: len(b), hash: hash}
+		if w.held+len(b) <= flowingBytes {
+			m.bytes = b
+			w.held += len(b)
+		}
+		f.fixed = append(f.fixed[:at], m)
+		f.total += len(b)
+	})
 }
 
 // settled takes out what is acknowledged.
-func (f *flow) settled(upTo uint64) {
-	f.acked = max(f.acked, upTo)
-	for len(f.sizes) > 0 && f.first <= upTo {
-		f.total -= f.sizes[0]
-		f.sizes, f.first = f.sizes[1:], f.first+1
+func (w *flows) settled(peer protocol.Country, ch protocol.Channel, upTo uint64) {
+	w.with(peer, ch, func(f *flow) {
+		f.acked = max(f.acked, upTo)
+		n := 0
+		for n < len(f.fixed) && f.first+uint64(n) <= upTo {
+			n++
+		}
+		w.drop(f, f.fixed[:n])
+		f.fixed, f.first = f.fixed[n:], f.first+uint64(n)
+	})
+}
+
+// drop lets go of messages of a flow, which its caller takes out.
+func (w *flows) drop(f *flow, gone []inFlow) {
+	for i := range gone {
+		f.total -= gone[i].size
+		w.held -= len(gone[i].bytes)
+		gone[i].bytes = nil
 	}
+}
+
+// message returns a message that was fixed since the channel flows; nil where it is not held.
+func (w *flows) message(peer protocol.Country, ch protocol.Channel, seq uint64, hash string) (b []byte) {
+	w.with(peer, ch, func(f *flow) {
+		if at := seq - f.first; seq >= f.first && at < uint64(len(f.fixed)) && f.fixed[at].hash == hash {
+			b = f.fixed[at].bytes
+		}
+	})
+	return b
+}
+
+// close ends a flow.
+func (w *flows) close(peer protocol.Country, ch protocol.Channel) {
+	w.with(peer, ch, func(f *flow) {
+		w.drop(f, f.fixed)
+		delete(w.open, channelID(peer, ch))
+	})
 }
 
 // with runs f on a channel's flow, if it has one.
@@ -86,6 +135,7 @@ func (d *Dispatch) Flow(ctx context.Context, peer protocol.Country, ch protocol.
 		if err != nil {
 			return err
 		}
+		d.flows.close(peer, ch)
 		d.flows.mu.Lock()
 		defer d.flows.mu.Unlock()
 		if d.flows.open == nil {
@@ -102,9 +152,7 @@ func (d *Dispatch) Flow(ctx context.Context, peer protocol.Country, ch protocol.
 
 // Pause says that the peer takes nothing just now: what is queued for it stays an intent, which a change of policy reaches.
 func (d *Dispatch) Pause(peer protocol.Country, ch protocol.Channel) {
-	d.flows.mu.Lock()
-	defer d.flows.mu.Unlock()
-	delete(d.flows.open, channelID(peer, ch))
+	d.flows.close(peer, ch)
 }
 
 // straight fixes a document's message in the act that shares it, under the decision by which it is shared. Where that is not to be, it reports false and

@@ -11,39 +11,55 @@ import (
 )
 
 func TestWindow(t *testing.T) {
-	f := flow{before: 3, acked: 1}
+	f := &flow{before: 3, acked: 1}
+	w := flows{open: map[string]*flow{channelID("ES", protocol.Bulk): f}}
+	fixed := func(seq uint64, size int) {
+		w.fixed("ES", protocol.Bulk, seq, make([]byte, size), fmt.Sprint(seq, "/", size))
+	}
+	settled := func(upTo uint64) { w.settled("ES", protocol.Bulk, upTo) }
+	held := func(seq uint64, size int) bool {
+		return len(w.message("ES", protocol.Bulk, seq, fmt.Sprint(seq, "/", size))) == size
+	}
 	if f.fits(1) {
 		t.Error("a message goes straight behind some that were fixed before and are not acknowledged")
 	}
-	f.fixed(4, 10)
-	f.settled(3)
+	fixed(4, 10)
+	settled(3)
 	if !f.fits(windowBytes-10) || f.fits(windowBytes-9) {
 		t.Errorf("%+v", f)
 	}
-	f.fixed(5, 20)
-	f.fixed(6, 40)
-	f.fixed(5, 7) // the act that fixed 5 and 6 failed
-	if f.total != 17 || len(f.sizes) != 2 {
+	fixed(5, 20)
+	fixed(6, 40)
+	fixed(5, 7) // the act that fixed 5 and 6 failed
+	if f.total != 17 || w.held != 17 || len(f.fixed) != 2 || !held(4, 10) || !held(5, 7) || held(5, 20) || held(6, 40) || held(3, 1) {
 		t.Errorf("%+v", f)
 	}
-	f.settled(4)
-	f.settled(2) // an older receipt
-	if f.total != 7 || f.first != 5 || f.acked != 4 {
+	settled(4)
+	settled(2) // an older receipt
+	if f.total != 7 || w.held != 7 || f.first != 5 || f.acked != 4 || held(4, 10) {
 		t.Errorf("%+v", f)
 	}
-	f.fixed(90, 3) // a restore went on behind what a peer had
-	if f.total != 3 || f.first != 90 {
+	fixed(90, 3) // a restore went on behind what a peer had
+	if f.total != 3 || w.held != 3 || f.first != 90 || !held(90, 3) {
 		t.Errorf("%+v", f)
 	}
 	for n := range windowMessages - 1 {
-		f.fixed(uint64(91+n), 1)
+		fixed(uint64(91+n), 1)
 	}
 	if f.fits(0) {
 		t.Error("the window has no end")
 	}
-	f.settled(90)
+	settled(90)
 	if !f.fits(0) {
 		t.Error("a receipt makes no room")
+	}
+	w.held = flowingBytes - 1
+	fixed(90+windowMessages, 2)
+	if f.total != windowMessages+1 || held(90+windowMessages, 2) {
+		t.Errorf("a message is held beyond the room for all channels: %+v", f)
+	}
+	if w.close("ES", protocol.Bulk); w.held != flowingBytes-1-(windowMessages-1) || len(w.open) != 0 {
+		t.Errorf("a closed flow holds messages: %d bytes beside what was there before", w.held-flowingBytes)
 	}
 }
 

@@ -90,7 +90,7 @@ func (d *Dispatch) Tag(tx *store.Tx, id string, operations []string) error {
 		return err
 	}
 	var denied []protocol.Country
-	for _, dl := range Deliveries.By(tx, "document", id) {
+	for _, dl := range DeliveriesOf(tx, id) {
 		if dl.State == Denied {
 			denied = append(denied, dl.Peer)
 		}

@@ -20,7 +20,7 @@ func (d *Dispatch) Outstanding(tx *store.Tx, id string) ([]string, error) {
 		return nil, err
 	}
 	var out []string
-	for _, dl := range Deliveries.By(tx, "document", id) {
+	for _, dl := range DeliveriesOf(tx, id) {
 		if dl.State == Queued || dl.State == Sent || dl.State == Awaiting {
 			out = append(out, fmt.Sprintf("%s: %s %s is %s, without a receipt", dl.Peer, rec.Type, id, dl.State))
 		}
@@ -35,8 +35,8 @@ func (d *Dispatch) Outstanding(tx *store.Tx, id string) ([]string, error) {
 	return out, tx.Err()
 }
 
-// EraseOwn erases an own document whose record is purged: the document, its deliveries, and what its withdrawal says of the case. The withdrawal itself
-// stays, as proof that it was taken back and confirmed.
+// EraseOwn erases an own document whose record is purged, of which nothing is Outstanding: the document, its deliveries, and what its withdrawal says of the
+// case. The withdrawal itself stays, as proof that it was taken back and confirmed.
 func (d *Dispatch) EraseOwn(tx *store.Tx, id string) error {
 	rec, err := Documents.Get(tx, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -59,7 +59,10 @@ func (d *Dispatch) EraseOwn(tx *store.Tx, id string) error {
 		}
 	}
 	var peers []protocol.Country
-	for _, dl := range Deliveries.By(tx, "document", id) {
+	for _, dl := range DeliveriesOf(tx, id) {
+		if dl.State == Sent { // its message is made from the document until it is acknowledged
+			return fmt.Errorf("document %s is on its way to %s", id, dl.Peer)
+		}
 		peers = append(peers, dl.Peer)
 	}
 	if err := tx.Err(); err != nil {

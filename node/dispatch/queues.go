@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -80,12 +81,12 @@ func queueOf(tx *store.Tx, l store.QueueLength) (Queue, error) {
 		return q, err
 	}
 	if q.Unacknowledged > 0 {
-		for _, dl := range Deliveries.ByPrefixFrom(tx, "awaiting", awaitingPrefix(q.Peer, q.Channel), awaitingKey(q.Peer, q.Channel, head.Acked+1)) {
-			q.Oldest = dl.Queued
-			break
-		}
-		if err := tx.Err(); err != nil {
+		oldest, err := carried(tx, q.Peer, q.Channel, head.Seq, 1)
+		if err != nil {
 			return q, err
+		}
+		if len(oldest) > 0 {
+			q.Oldest = oldest[0].Queued
 		}
 	}
 	if q.Intents > 0 { // a document that policy released again may have been queued before what was sent
@@ -98,4 +99,21 @@ func queueOf(tx *store.Tx, l store.QueueLength) (Queue, error) {
 		}
 	}
 	return q, nil
+}
+
+// carried reads the deliveries of the messages that a channel's peer has not acknowledged, up to a number, the oldest first, at most limit (0 = all).
+func carried(tx *store.Tx, peer protocol.Country, ch protocol.Channel, upTo uint64, limit int) (out []*Delivery, err error) {
+	for seq, document := range tx.Carried(string(peer), string(ch), upTo) {
+		dl, err := Deliveries.Get(tx, deliveryID(document, peer))
+		switch {
+		case errors.Is(err, store.ErrNotFound) || err == nil && (dl.State != Sent || dl.Seq != seq):
+			continue // sent once more since
+		case err != nil:
+			return nil, err
+		}
+		if out = append(out, dl); len(out) == limit {
+			break
+		}
+	}
+	return out, tx.Err()
 }

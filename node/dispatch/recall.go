@@ -50,7 +50,7 @@ func (h *Holder) Done() bool { return h.State == HolderErased || h.State == Hold
 // holders tells how far each country is with a withdrawal, in the order of their codes.
 func holders(tx *store.Tx, withdrawal string) []Holder {
 	out := []Holder{}
-	for _, dl := range Deliveries.By(tx, "document", withdrawal) {
+	for _, dl := range DeliveriesOf(tx, withdrawal) {
 		out = append(out, holderOf(dl))
 	}
 	return out // by country: an index yields its records in the order of their ids
@@ -86,7 +86,7 @@ func holderOf(dl *Delivery) Holder {
 func (d *Dispatch) recall(tx *store.Tx, rec *Record) (*Recall, error) {
 	w := rec.Withdrawn
 	out := &Recall{Document: rec.ID, Type: rec.Type, Withdrawal: w.Document, Reason: w.Reason, Note: w.Note, By: w.By, At: w.At, Holders: holders(tx, w.Document)}
-	for _, dl := range Deliveries.By(tx, "document", rec.ID) {
+	for _, dl := range DeliveriesOf(tx, rec.ID) {
 		if dl.State == Dropped {
 			out.NeverSent = append(out.NeverSent, string(dl.Peer))
 		}

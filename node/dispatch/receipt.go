@@ -86,7 +86,7 @@ func (d *Dispatch) acceptReceipt(ctx context.Context, peer protocol.Country, rec
 			return fmt.Errorf("receipt of %s up to %d: %w", peer, r.UpTo, err)
 		}
 	}
-	d.flows.with(peer, r.Channel, func(f *flow) { f.settled(acked) })
+	d.flows.settled(peer, r.Channel, acked)
 	return nil
 }
 
@@ -107,6 +107,10 @@ func (d *Dispatch) acknowledge(tx *store.Tx, peer protocol.Country, r *protocol.
 			}
 		}
 	}
+	arrived, err := carried(tx, peer, r.Channel, upTo, 0) // before what tells them is dropped
+	if err != nil {
+		return 0, err
+	}
 	if err := tx.Acknowledge(to, ch, upTo, hash, []byte(receipt)); err != nil {
 		return 0, err
 	}
@@ -114,18 +118,12 @@ func (d *Dispatch) acknowledge(tx *store.Tx, peer protocol.Country, r *protocol.
 		return 0, err
 	}
 	var documents []string
-	for id, dl := range Deliveries.ByPrefixFrom(tx, "awaiting", awaitingPrefix(peer, r.Channel), awaitingKey(peer, r.Channel, head.Acked+1)) {
-		if dl.Seq > upTo {
-			break
-		}
+	for _, dl := range arrived {
 		dl.State, dl.Received = Delivered, tx.Now()
-		if err := Deliveries.Put(tx, id, dl); err != nil {
+		if err := Deliveries.Put(tx, deliveryID(dl.Document, peer), dl); err != nil {
 			return 0, err
 		}
 		documents = append(documents, dl.Document)
-	}
-	if err := tx.Err(); err != nil {
-		return 0, err
 	}
 	tx.Audit(protocol.AuditEntry{
 		AuditHeader: protocol.AuditHeader{Action: protocol.ActDisclose, Counterpart: to, Decision: "permit", Ground: "receipt"},

@@ -1,7 +1,7 @@
 package dispatch
 
 import (
-	"fmt"
+	"iter"
 	"time"
 
 	"proofmark/protocol"
@@ -20,7 +20,7 @@ const (
 	Unread   Status = "unread"    // foreign, of a type or schema that this node does not know yet: kept and reported
 )
 
-// Record is a document as it is kept.
+// Record is a document as it is kept; see AppendBinary for its form.
 type Record struct {
 	ID          string                `json:"id"`                 // the document's own; "message-" and the message's hash for one that was not accepted
 	Document    string                `json:"document,omitempty"` // what a document that was not accepted says its id is
@@ -170,7 +170,6 @@ var Tombstones = store.NewCollection[Tombstone]("tombstone")
 
 // Deliveries holds, for each own document and country, how far it went.
 var Deliveries = store.NewCollection("delivery",
-	store.Index[Delivery]{Name: "document", Keys: func(d *Delivery) []string { return []string{d.Document} }},
 	store.Index[Delivery]{Name: awaitingApproval, Keys: func(d *Delivery) []string {
 		if d.State != Awaiting || d.Wait == nil {
 			return nil
@@ -182,21 +181,11 @@ var Deliveries = store.NewCollection("delivery",
 			return nil
 		}
 		return []string{d.Wait.Command}
-	}},
-	store.Index[Delivery]{Name: "awaiting", Keys: func(d *Delivery) []string {
-		if d.State != Sent {
-			return nil
-		}
-		return []string{awaitingKey(d.Peer, d.Channel, d.Seq)}
 	}})
 
 func deliveryID(doc string, peer protocol.Country) string { return doc + "/" + string(peer) }
 
-// awaitingKey sorts the messages of a channel by their numbers.
-func awaitingKey(peer protocol.Country, ch protocol.Channel, seq uint64) string {
-	return fmt.Sprintf("%s%020d", awaitingPrefix(peer, ch), seq)
-}
-
-func awaitingPrefix(peer protocol.Country, ch protocol.Channel) string {
-	return string(peer) + "/" + string(ch) + "/"
+// DeliveriesOf yields the ways of one document, in the order of the countries' codes.
+func DeliveriesOf(tx *store.Tx, doc string) iter.Seq2[string, *Delivery] {
+	return Deliveries.Within(tx, deliveryID(doc, ""))
 }

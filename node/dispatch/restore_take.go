@@ -301,14 +301,15 @@ func (d *Dispatch) resume(tx *store.Tx, a *Asked, claim protocol.ChannelStanding
 	if claim.Received == out.Seq && claim.ReceivedHead != out.Head {
 		return fmt.Errorf("message %d on the %s channel: %w", out.Seq, ch, ErrFork)
 	}
-	for id, dl := range Deliveries.ByPrefix(tx, "awaiting", awaitingPrefix(a.peer, claim.Channel)) {
+	arrived, err := carried(tx, a.peer, claim.Channel, out.Seq, 0)
+	if err != nil {
+		return err
+	}
+	for _, dl := range arrived {
 		dl.State, dl.Received = Delivered, tx.Now()
-		if err := Deliveries.Put(tx, id, dl); err != nil {
+		if err := Deliveries.Put(tx, deliveryID(dl.Document, a.peer), dl); err != nil {
 			return err
 		}
-	}
-	if tx.Err() != nil {
-		return tx.Err()
 	}
 	return tx.ResumeOut(peer, ch, claim.Received, claim.ReceivedHead, nil)
 }

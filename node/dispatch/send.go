@@ -31,8 +31,9 @@ type Batch struct {
 	Alone       bool // nothing waited behind it when it was read
 }
 
-// compressor works with a window of one batch; the options of both are constants, so that neither fails.
-var compressor, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(protocol.MaxBatch))
+// compressor works with a window of one batch, and fast: most of a message is a signature in base64, of which a better search finds no more. The options of
+// both are constants, so that neither fails.
+var compressor, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(protocol.MaxBatch))
 
 // NextBatch returns the next batch that the peer has not acknowledged; nil if there is none. Only when everything before is acknowledged does it
 // turn queued intents into messages, asking policy again: what waits behind a peer that does not answer stays an intent, which a change of policy
@@ -83,7 +84,7 @@ func (d *Dispatch) unacknowledged(peer protocol.Country, ch protocol.Channel, ah
 		if err := d.mayExchange(tx, peer); err != nil {
 			return err
 		}
-		if msgs, err = tx.Messages(string(peer), string(ch), after, protocol.MaxBatchCount, batchRoom); err != nil {
+		if msgs, err = d.Fixed(tx, peer, ch, after); err != nil {
 			return err
 		}
 		if n := len(msgs); n > 0 {
@@ -97,6 +98,44 @@ func (d *Dispatch) unacknowledged(peer protocol.Country, ch protocol.Channel, ah
 		return err
 	})
 	return msgs, more, err
+}
+
+// Fixed returns the messages that are fixed and not acknowledged, behind the number `after`, as they go out: one batch's worth.
+func (d *Dispatch) Fixed(tx *store.Tx, peer protocol.Country, ch protocol.Channel, after uint64) ([]store.StoredMessage, error) {
+	msgs, err := tx.Messages(string(peer), string(ch), after, protocol.MaxBatchCount)
+	if err != nil {
+		return nil, err
+	}
+	room := batchRoom
+	for i := range msgs {
+		m := &msgs[i]
+		if m.Bytes, err = d.whole(tx, peer, ch, m); err != nil {
+			return nil, fmt.Errorf("message %d: %w", m.Seq, err)
+		}
+		if room -= len(m.Bytes); room < 0 && i > 0 { // a large one alone does not block its channel
+			return msgs[:i], nil
+		}
+	}
+	return msgs, nil
+}
+
+// whole returns a message's bytes, from memory or made from its document.
+func (d *Dispatch) whole(tx *store.Tx, peer protocol.Country, ch protocol.Channel, m *store.StoredMessage) ([]byte, error) {
+	if b := d.flows.message(peer, ch, m.Seq, m.Hash); b != nil {
+		return b, nil
+	}
+	rec, err := Documents.Get(tx, m.Document)
+	if err != nil {
+		return nil, err
+	}
+	b, err := protocol.Whole(m.Bytes, rec.JWS)
+	if err == nil && protocol.MessageHash(b) != m.Hash {
+		err = errors.New("its document makes another one")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+	}
+	return b, nil
 }
 
 // pack signs and compresses messages.
@@ -242,11 +281,15 @@ func (d *Dispatch) number(tx *store.Tx, rec *Record, dl *Delivery, dec policy.De
 	if !fits(len(b)) {
 		return errFull
 	}
-	seq, err := tx.FixMessage(string(peer), string(ch), b, hash)
+	bare, err := protocol.Bare(b, rec.JWS) // the document is kept once, not with each message again
 	if err != nil {
 		return err
 	}
-	d.flows.with(peer, ch, func(f *flow) { f.fixed(seq, len(b)) })
+	seq, err := tx.FixMessage(string(peer), string(ch), rec.ID, bare, hash)
+	if err != nil {
+		return err
+	}
+	d.flows.fixed(peer, ch, seq, b, hash)
 	e := d.entry(rec, peer, dec)
 	e.Action, e.Ground, e.Event = protocol.ActDisclose, "policy", "sent"
 	if duty(rec.Type) {

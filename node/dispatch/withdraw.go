@@ -128,7 +128,7 @@ func (d *Dispatch) Withdraw(tx *store.Tx, who desk.Actor, id string, w Withdrawa
 // tellHolders queues a withdrawal for every country that was ever sent the document, by wire or bundle, and drops what has not left.
 func (d *Dispatch) tellHolders(tx *store.Tx, rec, notice *Record) (told, dropped []string, err error) {
 	var all []*Delivery
-	for _, dl := range Deliveries.By(tx, "document", rec.ID) {
+	for _, dl := range DeliveriesOf(tx, rec.ID) {
 		all = append(all, dl)
 	}
 	if err := tx.Err(); err != nil {

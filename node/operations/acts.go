@@ -254,7 +254,7 @@ func (s *Service) join(tx *store.Tx, o *Operation, note string, people ...string
 // told refuses an act of which policy or roster keeps somebody uninformed who must know.
 func (s *Service) told(tx *store.Tx, o *Operation, document string, who []protocol.Country) error {
 	state := map[protocol.Country]string{}
-	for _, d := range dispatch.Deliveries.By(tx, "document", document) {
+	for _, d := range dispatch.DeliveriesOf(tx, document) {
 		state[d.Peer] = d.State
 	}
 	if err := tx.Err(); err != nil {

@@ -97,7 +97,7 @@ func (s *Service) look(tx *store.Tx, r *Request) (*findings, error) {
 		f.behind = *behind
 	}
 	s.looked("deliveries")
-	for _, d := range dispatch.Deliveries.By(tx, "document", r.Signature) {
+	for _, d := range dispatch.DeliveriesOf(tx, r.Signature) {
 		f.told = f.told || d.Peer == r.Counterpart && (d.State == dispatch.Sent || d.State == dispatch.Delivered)
 	}
 	s.looked("leads")
