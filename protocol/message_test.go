@@ -20,6 +20,38 @@ func wholeMessage() Message {
 		Document: "a.b.c", Disclosures: []Disclosure{"x"}}
 }
 
+// A message is kept without its document and made whole again to the letter, also where its terms quote the field's name.
+func TestBareMessages(t *testing.T) {
+	m := wholeMessage()
+	m.Terms.Handling = append(m.Terms.Handling, `H3 "document":"x"`, `H3 \"document\":\"`)
+	b, _, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if same, err := encode(m); err != nil || !bytes.Equal(same, b) {
+		t.Errorf("%s, encoding/json writes %s (%v)", b, same, err)
+	}
+	bare, err := Bare(b, m.Document)
+	if err != nil || bytes.Contains(bare, []byte(m.Document)) {
+		t.Fatalf("%s, %v", bare, err)
+	}
+	if whole, err := Whole(bare, m.Document); err != nil || !bytes.Equal(whole, b) {
+		t.Errorf("%s, %v", whole, err)
+	}
+	for _, document := range []string{"", "a", "b.b.c", "a.b.c.d"} {
+		if bare, err := Bare(b, document); err == nil {
+			t.Errorf("of a message with another document than %q is left %s", document, bare)
+		}
+	}
+	if whole, err := Whole(b, m.Document); err == nil {
+		t.Errorf("a whole message became %s", whole)
+	}
+	m.Document = `a."b.c`
+	if _, _, err := m.Encode(); !errors.Is(err, ErrBadMessage) {
+		t.Errorf("a document with a quote: %v", err)
+	}
+}
+
 func TestMessages(t *testing.T) {
 	m := wholeMessage()
 	b, hash, err := m.Encode()

@@ -5,7 +5,38 @@ import (
 	"time"
 
 	"proofmark/protocol"
+	"proofmark/store"
 )
+
+// A document whose message is under way stays until its receipt: the message is made from it, whenever it is asked for.
+func TestNoPurgeUnderWay(t *testing.T) {
+	f := newFederation(t, "PT", "ES")
+	pt, es := f.bureaus["PT"], f.bureaus["ES"]
+	id := pt.publish(signature("here"), attributes())
+	pt.flow("ES", protocol.Bulk)
+	second := pt.publish(signature("there"), attributes())
+	b := must(pt.NextBatch(t.Context(), "ES", protocol.Bulk)) // from memory: the channel flows
+	if b.Last != 2 {
+		t.Fatalf("the batch ends with message %d", b.Last)
+	}
+	pt.Pause("ES", protocol.Bulk)
+	for _, doc := range []string{id, second} {
+		if err := pt.Store.Update(t.Context(), func(tx *store.Tx) error { return pt.EraseOwn(tx, doc) }); err == nil {
+			t.Errorf("%s was erased under way", doc)
+		}
+	}
+	again := must(pt.NextBatch(t.Context(), "ES", protocol.Bulk))
+	if string(again.Payload) != string(b.Payload) || again.Last != b.Last {
+		t.Errorf("messages %d to %d are others, made again", b.First, b.Last)
+	}
+	receipt := must(es.AcceptBatch(t.Context(), "PT", again.Manifest, again.Payload))
+	if err := pt.AcceptReceipt(t.Context(), "ES", receipt); err != nil {
+		t.Fatal(err)
+	}
+	if err := pt.Store.Update(t.Context(), func(tx *store.Tx) error { return pt.EraseOwn(tx, id) }); err != nil {
+		t.Errorf("after the receipt: %v", err)
+	}
+}
 
 // What waits has an age, and a member's first synchronisation ends once.
 func TestQueues(t *testing.T) {
