@@ -8,7 +8,13 @@ PLAIN = $(foreach p,correlate correlate/bullet correlate/shear correlate/synth c
 
 # Under the race detector tests take ten times as long. `make test` runs the exchange with it, and of the other parts what happens at the same time in them; everything
 # else once without. `make race` spares nothing.
-CROWDED = AtOnce|Kill|Busy|Beside|Folded|Moment|Prepare|Straight|Urgent|Together|Resume|Automatic|Cosign|Prove|Transfers|Ticks|Cancel|Rotate|CrossesBorder|BothSidesFind|Snapshot
+CROWDED = AtOnce|Kill|Busy|Beside|Folded|Moment|Prepare|Straight|Urgent|Together|Resume|Automatic|Cosign|Prove|Transfers|Ticks|Cancel|Rotate|CrossesBorder|BothSidesFind|Snapshot|Purged|Reached
+
+# Their packages: the others would be built for nothing.
+RACED = $$(grep -rlE '^func Test[A-Za-z0-9_]*($(CROWDED))' --include='*_test.go' store node | xargs -n 1 dirname | sort -u | grep -vx node/exchange | sed 's,^,./,')
+
+# A program under the race detector sleeps for a second before it exits, and these tests run hundreds. It says what it found before that.
+QUICK = GORACE=atexit_sleep_ms=20
 
 .PHONY: race all build demo test soak portable bench bench-exchange bench-audit lint fuzz clean help
 
@@ -27,13 +33,13 @@ test: ## every test, and what happens at the same time once more under the race 
 	@scripts/need-gcc
 	@scripts/need-xmllint
 	$(GO) vet ./...
-	$(GO) test -timeout 14m $$($(GO) list ./... | grep -vx proofmark/node/exchange)
+	$(GO) test -vet=off -timeout 14m $$($(GO) list ./... | grep -vx proofmark/node/exchange)
 	@scripts/portable
 	@GO=$(GO) scripts/soak 1
 	@GO=$(GO) scripts/networks
-	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m ./node/exchange
-	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 14m -run '$(CROWDED)' $$($(GO) list ./store ./node/... | grep -vx proofmark/node/exchange)
-	CGO_ENABLED=1 $(GO) test -race -run 'AtOnce|Cores|ChangesWhile|Cancelled' ./correlate ./correlate/bullet ./correlate/shear
+	$(QUICK) CGO_ENABLED=1 $(GO) test -race -vet=off $(PLAIN) -timeout 14m ./node/exchange
+	$(QUICK) CGO_ENABLED=1 $(GO) test -race -vet=off $(PLAIN) -timeout 14m -run '$(CROWDED)' $(RACED)
+	$(QUICK) CGO_ENABLED=1 $(GO) test -race -vet=off -run 'AtOnce|Cores|ChangesWhile|Cancelled' ./correlate ./correlate/bullet ./correlate/shear
 
 race: ## everything but the command line and the calculations, and their galleries, under the race detector: before a release
 	CGO_ENABLED=1 $(GO) test -race $(PLAIN) -timeout 60m ./crypto/... ./policy/... ./protocol/... ./store/... ./node/...

@@ -33,7 +33,7 @@ func (c *demoCmd) Run(a *app) error {
 			c.Scans = demo.DefaultScans
 		}
 	}
-	o := demo.Options{Program: program, Dir: c.Dir, Scans: c.Scans, Seed: c.Seed, Once: c.Once, Picture: c.Picture, Out: a.out, Now: wallClock}
+	o := demo.Options{Program: program, Dir: c.Dir, Scans: c.Scans, Seed: c.Seed, Once: c.Once, Picture: c.Picture, Out: a.out, Now: wallClock, Cost: argonCost}
 	if a.JSON {
 		o.Out = a.err
 	}

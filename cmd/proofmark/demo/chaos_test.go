@@ -46,7 +46,7 @@ func playedDay(t *testing.T, dir, scans string, atEnd func(context.Context, *fed
 	}
 	var story strings.Builder
 	states := map[protocol.Country]*nodeState{}
-	o := Options{Program: program, Dir: dir, Scans: scans, Once: true, Out: &story, Now: time.Now, cost: crypto.TestCost}
+	o := Options{Program: program, Dir: dir, Scans: scans, Once: true, Out: &story, Now: time.Now, Cost: crypto.TestCost}
 	o.atEnd = func(ctx context.Context, f *federation) error {
 		atEnd(ctx, f)
 		if err := f.settle(ctx); err != nil {

@@ -27,7 +27,7 @@ var holderNames = []string{"Ana Holder", "Bruno Holder", "Chloe Holder"}
 // found makes three nodes with their people and brings one roster into force on all of them.
 func (f *federation) found(ctx context.Context, fail context.CancelCauseFunc) error {
 	f.say("Making folders, keys and first administrators. Secrets are stretched with argon2id, which is slow on purpose.")
-	if err := f.all(func(b *bureau) error { return b.found(ctx, f.o.Now, f.o.cost) }); err != nil {
+	if err := f.all(func(b *bureau) error { return b.found(ctx, f.o.Now, f.o.Cost) }); err != nil {
 		return err
 	}
 	if err := f.all(func(b *bureau) error { return b.run(f.o.Program, fail) }); err != nil {

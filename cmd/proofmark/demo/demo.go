@@ -29,7 +29,7 @@ type Options struct {
 	Now      func() time.Time // the wall clock
 
 	firearms int              // simulated ones
-	cost     crypto.ArgonCost // of the nodes' passphrases
+	Cost     crypto.ArgonCost // of the nodes' passphrases; the default, if none is named
 	atEnd    func(context.Context, *federation) error
 }
 
@@ -93,8 +93,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.firearms == 0 {
 		o.firearms = 12
 	}
-	if o.cost == (crypto.ArgonCost{}) {
-		o.cost = crypto.DefaultCost
+	if o.Cost == (crypto.ArgonCost{}) {
+		o.Cost = crypto.DefaultCost
 	}
 	f := &federation{narrator: &narrator{w: o.Out, terminal: o.Terminal}, o: o, begun: time.Now(), day: o.Now(), bureaus: map[protocol.Country]*bureau{},
 		marks: map[string]mark{}, result: &Result{Nodes: len(casts), Audit: map[string]Log{}, Steps: []Step{}}}

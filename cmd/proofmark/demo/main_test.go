@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"proofmark/crypto"
 	"proofmark/node"
 )
 
@@ -44,7 +45,7 @@ func daemon(args []string) error {
 	if err != nil {
 		return err
 	}
-	n, err := node.Open(flags["--data"], []byte(strings.TrimSpace(string(passphrase))), node.Options{Now: time.Now, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	n, err := node.Open(flags["--data"], []byte(strings.TrimSpace(string(passphrase))), node.Options{Now: time.Now, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Cost: crypto.TestCost})
 	if err != nil {
 		return err
 	}
