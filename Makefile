@@ -16,6 +16,9 @@ RACED = $$(grep -rlE '^func Test[A-Za-z0-9_]*($(CROWDED))' --include='*_test.go'
 # A program under the race detector sleeps for a second before it exits, and these tests run hundreds. It says what it found before that.
 QUICK = GORACE=atexit_sleep_ms=20
 
+# Tests of nodes wait for each other most of their time: more of them at once than there are cores.
+WAITING = -parallel 8
+
 .PHONY: race all build demo test soak portable bench bench-exchange bench-audit lint fuzz clean help
 
 all: build
@@ -33,11 +36,11 @@ test: ## every test, and what happens at the same time once more under the race 
 	@scripts/need-gcc
 	@scripts/need-xmllint
 	$(GO) vet ./...
-	$(GO) test -vet=off -timeout 14m $$($(GO) list ./... | grep -vx proofmark/node/exchange)
+	$(GO) test -vet=off $(WAITING) -timeout 14m $$($(GO) list ./... | grep -vx proofmark/node/exchange)
 	@scripts/portable
 	@GO=$(GO) scripts/soak 1
 	@GO=$(GO) scripts/networks
-	$(QUICK) CGO_ENABLED=1 $(GO) test -race -vet=off $(PLAIN) -timeout 14m ./node/exchange
+	$(QUICK) CGO_ENABLED=1 $(GO) test -race -vet=off $(PLAIN) $(WAITING) -timeout 14m ./node/exchange
 	$(QUICK) CGO_ENABLED=1 $(GO) test -race -vet=off $(PLAIN) -timeout 14m -run '$(CROWDED)' $(RACED)
 	$(QUICK) CGO_ENABLED=1 $(GO) test -race -vet=off -run 'AtOnce|Cores|ChangesWhile|Cancelled' ./correlate ./correlate/bullet ./correlate/shear
 

@@ -28,6 +28,7 @@ func TestHostileReceipts(t *testing.T) {
 	var (
 		mu     sync.Mutex
 		answer func(to protocol.Hello) [][]byte
+		open   = map[network.Stream]bool{}
 	)
 	a := newArena(t, func(s network.Stream) {
 		defer s.Reset()
@@ -42,7 +43,13 @@ func TestHostileReceipts(t *testing.T) {
 		}
 		mu.Lock()
 		parts := answer
+		open[s] = true
 		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			defer mu.Unlock()
+			delete(open, s)
+		}()
 		if parts == nil {
 			return
 		}
@@ -51,10 +58,13 @@ func TestHostileReceipts(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, s)
 	})
-	set := func(f func(h protocol.Hello) [][]byte) {
+	set := func(f func(h protocol.Hello) [][]byte) { // FR hangs up, and answers so from now on
 		mu.Lock()
 		defer mu.Unlock()
 		answer = f
+		for s := range open {
+			_ = s.Reset()
+		}
 	}
 	es := a.nodes["ES"].keys.Signer()
 	sign := func(by *crypto.Signer, typ string, change func(r *protocol.Receipt)) func(h protocol.Hello) [][]byte {
@@ -67,8 +77,8 @@ func TestHostileReceipts(t *testing.T) {
 	nought := strings.Repeat("0", 64)
 	fr := a.fr.keys.Signer()
 	a.pt.note("FR", "for the bad one")
+	set(sign(fr, crypto.TypeReceipt, func(*protocol.Receipt) {}))
 	eventually(t, "the document is a message", func() bool { // formed once FR has greeted
-		set(sign(fr, crypto.TypeReceipt, func(*protocol.Receipt) {}))
 		var head store.ChannelHead
 		_ = a.pt.store.View(func(tx *store.Tx) (err error) {
 			head, err = tx.OutHead("FR", string(protocol.Urgent))

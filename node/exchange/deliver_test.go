@@ -88,9 +88,14 @@ func TestDeliveryWithoutUDP(t *testing.T) {
 	}
 }
 
+// What is queued is sent because somebody says so: every other reason for which a sender looks comes an hour later here.
 func TestWakeIsQuick(t *testing.T) {
 	t.Parallel()
-	f := newFederation(t, "PT", "ES").start()
+	f := newFederation(t, "PT", "ES")
+	for _, n := range f.nodes {
+		n.pace.linger, n.pace.idle, n.pace.retryMax = time.Hour, time.Hour, time.Hour
+	}
+	f.start()
 	pt := f.nodes["PT"].post
 	pt.queue("ES", protocol.Urgent, "first")
 	f.delivered("PT", "ES", protocol.Urgent, []string{"first"})
@@ -98,16 +103,11 @@ func TestWakeIsQuick(t *testing.T) {
 	for i := range 20 {
 		begun := time.Now()
 		pt.queue("ES", protocol.Urgent, fmt.Sprint(i))
-		for pt.unacknowledged("ES", protocol.Urgent) > 0 && time.Since(begun) < 5*time.Second {
-			time.Sleep(50 * time.Microsecond)
-		}
+		eventually(t, "the receipt", func() bool { return pt.unacknowledged("ES", protocol.Urgent) == 0 })
 		took = append(took, time.Since(begun))
 	}
 	slices.Sort(took)
 	t.Logf("from Wake to receipt: median %s, worst %s", took[len(took)/2], took[len(took)-1])
-	if took[len(took)/2] > 100*time.Millisecond {
-		t.Errorf("median of %s from Wake to receipt on loopback", took[len(took)/2])
-	}
 }
 
 // A batch was applied and its receipt lost: the connection broke in between.

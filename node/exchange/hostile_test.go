@@ -62,7 +62,7 @@ func (b *bad) open() network.Stream {
 	if err != nil {
 		b.f.t.Fatal(err)
 	}
-	_ = s.SetDeadline(time.Now().Add(8 * time.Second))
+	_ = s.SetDeadline(time.Now().Add(time.Minute))
 	return s
 }
 
@@ -132,14 +132,19 @@ func TestBadSender(t *testing.T) {
 		{"empty frames", append(bytes.Clone(opening), make([]byte, 64)...), "verification failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := b.open()
-			if _, err := s.Write(c.send); err != nil {
-				t.Fatal(err)
-			}
-			got, err := io.ReadAll(s)
-			if err != nil && timedOut(err) {
-				t.Fatal("the stream was left open")
-			}
+			var got []byte
+			var err error
+			eventually(t, "PT answers", func() bool { // on a loaded machine its patience may end before what was sent has arrived: then it is sent again
+				s := b.open()
+				defer s.Reset()
+				if _, err := s.Write(c.send); err != nil {
+					t.Fatal(err)
+				}
+				if got, err = io.ReadAll(s); err != nil && timedOut(err) {
+					t.Fatal("the stream was left open")
+				}
+				return c.says == "" || c.says == cut || len(got) > 0
+			})
 			switch c.says {
 			case "":
 				if len(got) > 0 {
@@ -157,7 +162,6 @@ func TestBadSender(t *testing.T) {
 			if bytes.ContainsAny(got, "\x1b") {
 				t.Errorf("a terminal's escape came back: %q", got)
 			}
-			_ = s.Reset()
 		})
 		b.stillServed(t, c.name)
 	}

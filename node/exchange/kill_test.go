@@ -140,7 +140,7 @@ func startChild(t *testing.T, c child) (kill func()) {
 		if line != "up\n" {
 			t.Fatalf("the child said %q", line)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the child does not come up")
 	}
 	return kill

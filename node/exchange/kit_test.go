@@ -328,7 +328,7 @@ func (n *node) halt() {
 		if err != nil {
 			n.f.t.Fatalf("%s: Run: %v", n.c, err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		n.f.t.Fatalf("%s does not stop", n.c)
 	}
 }
