@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"proofmark/node/backup":     {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
 	"proofmark/node/custody":    {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk", "proofmark/node/backup"},
 	"proofmark/node/witness":    {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk"},
-	"proofmark/node/accounting": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk", "proofmark/node/dispatch"},
+	"proofmark/node/accounting": {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk", "proofmark/node/dispatch", "proofmark/node/ballistics", "proofmark/node/release"},
 	"proofmark/node/exchange":   {"proofmark/protocol", "proofmark/crypto/roster", "proofmark/crypto/proof", "proofmark/node/dispatch"},
 	"proofmark/node/monitor":    {"proofmark/node/agenda", "proofmark/node/budget", "proofmark/protocol", "proofmark/store", "proofmark/node/exchange"},
 	"proofmark/node/control": {"proofmark/node/agenda", "proofmark/node/budget", "proofmark/node/operations", "proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/node/desk", "proofmark/node/people", "proofmark/node/identity", "proofmark/crypto", "proofmark/node/membership",

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"proofmark/node/accounting"
 	"proofmark/node/control"
 )
 
@@ -17,14 +18,14 @@ func (c *auditQueryCmd) trail(a *app) error {
 			return fmt.Errorf("--exhibit asks for everything about one exhibit: leave out %s, or ask with --object", flag)
 		}
 	}
-	t, err := ask[control.Trail](a, "audit.exhibit", control.Ref{Ref: c.Exhibit})
+	t, err := ask[accounting.Trail](a, "audit.exhibit", control.Ref{Ref: c.Exhibit})
 	if err != nil {
 		return err
 	}
 	return a.show(t, func(w io.Writer) { printTrail(w, &t) })
 }
 
-func printTrail(w io.Writer, t *control.Trail) {
+func printTrail(w io.Writer, t *accounting.Trail) {
 	if t.Exhibit == "" && len(t.Countries)+len(t.People)+len(t.Erased) == 0 {
 		fmt.Fprintf(w, "%s is unknown to this node and to its log: no exhibit has this number, and no object this id. Check how it is written.\n", printable(t.Ref))
 		return

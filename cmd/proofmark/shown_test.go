@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"proofmark/node/accounting"
 	"proofmark/node/control"
 )
 
@@ -19,12 +20,12 @@ func TestPicturesAreNamedForWhatTheyAre(t *testing.T) {
 // That nobody received an exhibit is an answer; that nobody knows its number is another one.
 func TestTrailOfWhatIsUnknown(t *testing.T) {
 	for _, c := range []struct {
-		trail control.Trail
+		trail accounting.Trail
 		want  string
 	}{
-		{control.Trail{Ref: "LIS-E-11"}, "unknown to this node"},
-		{control.Trail{Ref: "LIS-E-1", Exhibit: "x", Number: "LIS-E-1"}, "No other country ever received"},
-		{control.Trail{Ref: "gone", Erased: []control.TrailErased{{Country: "ES"}}}, "Retention erased"},
+		{accounting.Trail{Ref: "LIS-E-11"}, "unknown to this node"},
+		{accounting.Trail{Ref: "LIS-E-1", Exhibit: "x", Number: "LIS-E-1"}, "No other country ever received"},
+		{accounting.Trail{Ref: "gone", Erased: []accounting.TrailErased{{Country: "ES"}}}, "Retention erased"},
 	} {
 		var out bytes.Buffer
 		if printTrail(&out, &c.trail); !strings.Contains(out.String(), c.want) {

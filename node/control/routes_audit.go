@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"proofmark/node/accounting"
 	"proofmark/node/desk"
 	"proofmark/policy"
 	"proofmark/protocol"
@@ -84,7 +85,9 @@ func (s *Server) routeAudit(mux *http.ServeMux) {
 		}
 		return found.Entries, nil
 	})
-	handle(s, mux, "audit.exhibit", s.auditTrail)
+	handle(s, mux, "audit.exhibit", func(ctx context.Context, c call, r Ref) (*accounting.Trail, error) {
+		return s.services.Accounting.Trail(ctx, c.actor, r.Ref)
+	})
 }
 
 // read1 authorises one view, records it, and runs fn.

@@ -1,4 +1,4 @@
-package control
+package accounting
 
 import (
 	"cmp"
@@ -69,20 +69,22 @@ const (
 	maxErased = 100_000 // erased entries counted
 )
 
-func (s *Server) auditTrail(ctx context.Context, c call, r Ref) (*Trail, error) {
-	act := desk.Act{Actor: c.actor, Action: policy.AuditQuery, Resource: policy.Resource{Type: policy.KindAudit}}
-	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindAudit, Event: "asked who received an exhibit", Details: map[string]string{"query": r.Ref}}}
-	t := &Trail{Ref: r.Ref, Countries: []TrailCountry{}, People: []TrailPerson{}, Erased: []TrailErased{}}
-	_, err := desk.Read(ctx, s.services.Desk, act, entry, func(tx *store.Tx) (None, error) { return None{}, t.gather(tx) })
+// Trail follows an exhibit or a signature, named by number or id, through the whole log, for a person who may query it. What the log alone still knows of is
+// found under its id.
+func (s *Service) Trail(ctx context.Context, who desk.Actor, ref string) (*Trail, error) {
+	act := desk.Act{Actor: who, Action: policy.AuditQuery, Resource: policy.Resource{Type: policy.KindAudit}}
+	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindAudit, Event: "asked who received an exhibit", Details: map[string]string{"query": ref}}}
+	t := &Trail{Ref: ref, Countries: []TrailCountry{}, People: []TrailPerson{}, Erased: []TrailErased{}}
+	_, err := desk.Read(ctx, s.o.Desk, act, entry, func(tx *store.Tx) (struct{}, error) { return struct{}{}, t.gather(tx) })
 	if err != nil {
 		return nil, err
 	}
-	records, err := t.records(ctx, s.services.Store)
+	records, err := t.records(ctx, s.o.Desk.Store)
 	if err != nil {
 		return nil, err
 	}
-	t.sort(records)
-	return t, t.countErased(ctx, s.services.Store, records)
+	t.sort(records, string(s.o.Desk.Country))
+	return t, t.countErased(ctx, s.o.Desk.Store, records)
 }
 
 // gather finds what the log may call the exhibit. What is no exhibit and no signature is looked for under the name that was given: records of it may be
@@ -117,7 +119,12 @@ func (t *Trail) gather(tx *store.Tx) error {
 // records reads the entries of all parts, each once, the oldest first.
 func (t *Trail) records(ctx context.Context, s *store.Store) ([]store.AuditRecord, error) {
 	found := make(map[int64]store.AuditRecord)
+	asked := map[string]bool{} // a pair is candidate and lead under one id
 	for _, p := range t.Parts {
+		if asked[p.ID] {
+			continue
+		}
+		asked[p.ID] = true
 		list, err := s.QueryAudit(ctx, store.AuditQuery{Object: p.ID, Limit: maxTrail - len(found) + 1})
 		if err != nil {
 			return nil, err
@@ -134,7 +141,7 @@ func (t *Trail) records(ctx context.Context, s *store.Store) ([]store.AuditRecor
 }
 
 // sort puts each entry to its country, and to the person of this bureau who made it.
-func (t *Trail) sort(records []store.AuditRecord) {
+func (t *Trail) sort(records []store.AuditRecord, own string) {
 	countries, people := map[string]int{}, map[string]int{}
 	for _, r := range records {
 		if r.Actor != "" {
@@ -146,7 +153,7 @@ func (t *Trail) sort(records []store.AuditRecord) {
 			p := &t.People[at]
 			p.First, p.Last, p.Entries = earlier(p.First, r.Time), later(p.Last, r.Time), p.Entries+1
 		}
-		if r.Counterpart == "" {
+		if r.Counterpart == "" || r.Counterpart == own {
 			continue
 		}
 		at, known := countries[r.Counterpart]
