@@ -64,7 +64,10 @@ func Load(dir fs.FS) (*Engine, error) {
 		return nil, fmt.Errorf("listing policies: %w", err)
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("loading policies: %w", ErrNoPolicies)
+		if _, err := fs.Stat(dir, "."); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("loading policies: %w: there is no such folder", ErrNoPolicies)
+		}
+		return nil, fmt.Errorf("loading policies: %w: name the folder in which they are, such as policy/ in the data folder", ErrNoPolicies)
 	}
 	if len(names) > maxFiles {
 		return nil, fmt.Errorf("loading policies: %d files, more than %d; join them", len(names), maxFiles)

@@ -29,7 +29,7 @@ var pages = []string{
 	"document list", "document show D", "document save D OUT", "document hold D --ground x", "document release D --yes",
 	"exhibit add --number E --case C --origin evidence --calibre 9x19", "exhibit list", "exhibit show E", "exhibit tag E --operation O",
 	"lead list", "lead show L", "lead release abcdef", "lead ack L", "lead retract L --reason x --yes", "lead feedback L --code ARREST", "hit confirm L",
-	"operation list", "operation show O", "operation accept O", "operation approve O", "operation reject O --note x", "operation leave O --reason x", "operation end O --reason x",
+	"operation list", "operation show O", "operation accept O", "operation approve O", "operation reject O --note x", "operation leave O --reason x --yes", "operation end O --reason x --yes",
 	"operation propose --name n --purpose p --legal-basis l --members ES --until 2099-01-31",
 	"policy explain --document D --to ES",
 	"scan request S --reason x", "scan requests", "scan show R", "scan approve R", "scan refuse R --reason OTHER --note x", "scan fetch R", "scan save R OUT",

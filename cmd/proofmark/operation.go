@@ -83,9 +83,13 @@ func (c *operationRejectCmd) Run(a *app) error {
 type operationLeaveCmd struct {
 	Ref    string `arg:"" help:"Number or id of the operation."`
 	Reason string `required:"" help:"Why; the other members are told." placeholder:"TEXT"`
+	Yes    bool   `help:"Do it without asking."`
 }
 
 func (c *operationLeaveCmd) Run(a *app) error {
+	if err := a.confirm(c.Yes, "Leave operation "+c.Ref+" for good? Copies that were shared for it end, here and at the other members."); err != nil {
+		return err
+	}
 	o, err := change[operations.View](a, "operation.leave", operations.Note{Ref: c.Ref, Note: c.Reason})
 	return a.showOperation(&o, err)
 }
@@ -93,9 +97,13 @@ func (c *operationLeaveCmd) Run(a *app) error {
 type operationEndCmd struct {
 	Ref    string `arg:"" help:"Number or id of the operation."`
 	Reason string `required:"" help:"Why; the members are told." placeholder:"TEXT"`
+	Yes    bool   `help:"Do it without asking."`
 }
 
 func (c *operationEndCmd) Run(a *app) error {
+	if err := a.confirm(c.Yes, "End operation "+c.Ref+" for all its members? Copies that were shared for it end everywhere."); err != nil {
+		return err
+	}
 	o, err := change[operations.View](a, "operation.end", operations.Note{Ref: c.Ref, Note: c.Reason})
 	return a.showOperation(&o, err)
 }
@@ -137,11 +145,12 @@ func (a *app) showOperation(o *operations.View, err error) error {
 		return err
 	}
 	return a.show(*o, func(w io.Writer) {
-		facts(w, "Operation", o.Number, "Name", o.Body.Name, "State", o.Phase, "Founded by", string(o.Founder), "From", stamp(o.Body.From), "Until", stamp(o.Body.Until),
-			"Purpose", o.Body.Purpose, "Legal basis", o.Body.LegalBasis, "Handling", codes(o.Handling), "Id", o.ID)
+		list := []string{"Operation", o.Number, "Name", o.Body.Name, "State", o.Phase, "Founded by", string(o.Founder), "From", stamp(o.Body.From), "Until", stamp(o.Body.Until),
+			"Purpose", o.Body.Purpose, "Legal basis", o.Body.LegalBasis, "Handling", codes(o.Handling), "Id", o.ID}
 		if o.Ended != nil {
-			facts(w, "Ended", stamp(o.Ended.At), "Reason", o.Ended.Reason)
+			list = append(list, "Ended", stamp(o.Ended.At), "Reason", o.Ended.Reason)
 		}
+		facts(w, list...)
 		fmt.Fprintln(w)
 		rows := make([][]string, len(o.Members))
 		for i, m := range o.Members {

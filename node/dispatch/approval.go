@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +82,14 @@ func (d *Dispatch) manner(tx *store.Tx, rec *Record, dec policy.Decision) (strin
 		return "", err
 	}
 	t := terms(dec, handling, d.Country, d.Country, time.Time{})
-	return fmt.Sprintf("withheld %s; handling %s; kept %s, to %s", strings.Join(withheld, " "), strings.Join(t.Handling, " "), dec.Obligations.RetainFor, dec.Obligations.Until.UTC().Format(time.DateOnly)), nil
+	o, kept := dec.Obligations, "kept without an end"
+	if o.RetainFor > 0 {
+		kept = fmt.Sprintf("kept %v days", o.RetainFor.Hours()/24)
+	}
+	if !o.Until.IsZero() {
+		kept += ", until " + o.Until.UTC().Format(time.DateOnly) + " at the latest"
+	}
+	return fmt.Sprintf("withheld %s; handling %s; %s", cmp.Or(strings.Join(withheld, " "), "nothing"), cmp.Or(strings.Join(t.Handling, " "), "none"), kept), nil
 }
 
 // hold puts a delivery into the queue of what two people approve. What was approved in another manner is to be approved anew.

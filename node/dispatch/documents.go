@@ -139,7 +139,9 @@ func find(tx *store.Tx, id string) (*Record, error) {
 }
 
 // NoDocument says that there is no document of an id.
-func NoDocument(id string) error { return desk.NotFound("there is no document %.80s in this node", id) }
+func NoDocument(id string) error {
+	return desk.NotFound("there is no document %.80s in this node: `proofmark document list` shows their ids", id)
+}
 
 // Show opens one document. What cannot be read of it is left out; its reason says why.
 func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -357,25 +358,34 @@ func TestThePageOnPoliciesIsTrue(t *testing.T) {
 	}
 }
 
-// withheldTable is what the registry of types says, for people.
+// withheldTable is what the registry of types and their schemas say, for people.
 func withheldTable() string {
-	out := "| Type | Withheld by the word | Stays open |\n|---|---|---|\n"
+	out := "| Type | Withheld by the word | Always open |\n|---|---|---|\n"
 	for _, typ := range protocol.Types() {
-		var cells, open []string
+		var cells, why []string
 		for _, word := range policy.Withholdable() {
 			if fields := protocol.WithheldBy(typ, []string{word}); len(fields) == 1 && fields[0] == word {
 				cells = append(cells, "`"+word+"`")
 			} else if len(fields) > 0 {
 				cells = append(cells, "`"+word+"` ("+strings.Join(fields, ", ")+")")
 			}
-			if why := protocol.Inseparable(typ)[word]; why != "" {
-				open = append(open, "`"+word+"`: "+why)
+			if reason := protocol.Inseparable(typ)[word]; reason != "" {
+				why = append(why, "`"+word+"`: "+reason)
 			}
 		}
-		if len(cells) == 0 && len(open) == 0 {
-			continue
-		}
-		out += fmt.Sprintf("| %s | %s | %s |\n", typ, strings.Join(cells, ", "), strings.Join(open, "; "))
+		out += fmt.Sprintf("| %s | %s | %s |\n", typ, strings.Join(cells, ", "), strings.Join(append([]string{strings.Join(openFields(typ), ", ")}, why...), "; "))
 	}
 	return out
+}
+
+// openFields are the fields of a type's body that no word withholds.
+func openFields(typ protocol.Type) []string {
+	var schema struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	must(0, json.Unmarshal(must(protocol.Schema(string(typ))), &schema))
+	for _, name := range append(protocol.Redactable(typ), "_sd", "_sd_alg") {
+		delete(schema.Properties, name)
+	}
+	return slices.Sorted(maps.Keys(schema.Properties))
 }

@@ -78,6 +78,16 @@ func (d *Dispatch) wayless(tx *store.Tx, rec *Record, to protocol.Country, known
 	return ""
 }
 
+// idle says which operations a document is for where none of them runs with the country, and nothing else speaks about it; "" otherwise.
+func idle(id string, to protocol.Country, q policy.Request, dec policy.Decision) string {
+	tagged, _ := q.Resource.Attributes["operations"].([]string)
+	running := numbersOf(q.Principal.Operations)
+	if dec.Allow || len(dec.Policies)+len(dec.Errors)+len(dec.Owners) > 0 || len(tagged) == 0 || slices.ContainsFunc(tagged, func(n string) bool { return slices.Contains(running, n) }) {
+		return ""
+	}
+	return fmt.Sprintf("it is for %s, and no such operation runs with %s now: `proofmark operation show %s`", strings.Join(tagged, ", "), to, tagged[0])
+}
+
 func spelled(list []protocol.Country) string {
 	out := make([]string, len(list))
 	for i, c := range list {
@@ -150,6 +160,9 @@ func (d *Dispatch) Explain(tx *store.Tx, id string, to protocol.Country) (*Expla
 	if known != nil {
 		out.State = known.State
 	}
+	if no := idle(rec.ID, to, q, dec); no != "" {
+		out.Errors = append(out.Errors, no)
+	}
 	if no := d.wayless(tx, rec, to, known); no != "" {
 		out.Allow, out.Errors = false, append(out.Errors, no)
 		return out, nil
@@ -197,7 +210,7 @@ type ShareChange struct {
 	What string           `json:"what"`           // shared, kept back, other terms
 	Was  []string         `json:"was"`            // the deciding policies
 	Now  []string         `json:"now"`            // of the new policy
-	More []string         `json:"more,omitempty"` // other terms: what changes in them
+	More []string         `json:"more,omitempty"` // of what goes under both: what changes in its terms
 	Sent bool             `json:"sent"`           // the country has it already: a policy takes nothing back, a withdrawal does
 
 	// State of what waits here for that country: queued, or awaiting approval; a change of policy reaches it.
@@ -265,29 +278,35 @@ func (d *Dispatch) ComparePolicies(tx *store.Tx, was, now *policy.Engine, after 
 // compareDecisions says in which way two decisions differ; What is empty where they do not.
 func compareDecisions(was, now policy.Decision) ShareChange {
 	c := ShareChange{Was: desk.PolicyRefs(was), Now: desk.PolicyRefs(now)}
+	goes, would := was.Allow || held(was), now.Allow || held(now)
+	if goes && would {
+		c.More = otherTerms(was.Obligations, now.Obligations)
+	}
 	switch {
 	case held(now) && !held(was):
 		c.What = WouldWait
 	case !was.Allow && now.Allow:
 		c.What = NewlyShared
-	case (was.Allow || held(was)) && !now.Allow && !held(now):
+	case goes && !would:
 		c.What = KeptBack
-	case was.Allow && now.Allow, held(was) && held(now):
-		a, b := was.Obligations, now.Obligations
-		differ := func(name string, a, b []string) {
-			if !slices.Equal(a, b) {
-				c.More = append(c.More, fmt.Sprintf("%s: %v → %v", name, a, b))
-			}
-		}
-		differ("handling", a.Handling, b.Handling)
-		differ("redact", a.Redact, b.Redact)
-		differ("ends with", a.Operations, b.Operations)
-		if a.RetainFor != b.RetainFor {
-			c.More = append(c.More, fmt.Sprintf("retain: %d → %d days", int(a.RetainFor.Hours())/24, int(b.RetainFor.Hours())/24))
-		}
-		if len(c.More) > 0 {
-			c.What = OtherTerms
-		}
+	case len(c.More) > 0:
+		c.What = OtherTerms
 	}
 	return c
+}
+
+// otherTerms says in which terms two permits differ.
+func otherTerms(was, now policy.Obligations) (out []string) {
+	differ := func(name string, a, b []string) {
+		if !slices.Equal(a, b) {
+			out = append(out, fmt.Sprintf("%s: %v → %v", name, a, b))
+		}
+	}
+	differ("handling", was.Handling, now.Handling)
+	differ("redact", was.Redact, now.Redact)
+	differ("ends with", was.Operations, now.Operations)
+	if was.RetainFor != now.RetainFor {
+		out = append(out, fmt.Sprintf("retain: %d → %d days", int(was.RetainFor.Hours())/24, int(now.RetainFor.Hours())/24))
+	}
+	return out
 }
