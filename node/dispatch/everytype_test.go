@@ -347,14 +347,14 @@ func TestWhatIsOwedGoesWhole(t *testing.T) {
 	}
 }
 
-// TestThePageOnPoliciesIsTrue: docs/policy.md lists for every type what can be withheld, by which words, and what stays open for which reason.
+// TestThePageOnPoliciesIsTrue: docs/withheld.md lists for every type what can be withheld, by which words, and what stays open for which reason.
 func TestThePageOnPoliciesIsTrue(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "policy.md"))
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "withheld.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := withheldTable(); !strings.Contains(string(page), want) {
-		t.Errorf("docs/policy.md should hold this table:\n%s", want)
+		t.Errorf("docs/withheld.md should hold this table:\n%s", want)
 	}
 }
 
