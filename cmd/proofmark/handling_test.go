@@ -34,7 +34,7 @@ var pages = []string{
 	"policy explain --document D --to ES",
 	"scan request S --reason x", "scan requests", "scan show R", "scan approve R", "scan refuse R --reason OTHER --note x", "scan fetch R", "scan save R OUT",
 	"trace new --to ES --kind pistol --justification j --circumstances c --intended-use u --agency a", "trace list", "trace show T", "trace ack T",
-	"trace answer T --outcome UNSUCCESSFUL --reason NO_RECORD",
+	"trace answer T --outcome UNSUCCESSFUL --reason NO_RECORD", "trace close T",
 }
 
 // issuing commands make documents; like all pages above they say at once that one waits for two people.
