@@ -125,51 +125,54 @@ func withhold(body []byte, names []string, random io.Reader) ([]byte, []Disclosu
 	return open, disclosures, err
 }
 
-// reveal puts disclosed fields back and removes the digests. It returns how many digests stayed closed.
-func reveal(body []byte, disclosures []Disclosure, redactable []string) ([]byte, int, error) {
-	fields, err := fieldsIn(body)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%w: body is not a JSON object", ErrBadDocument)
+// reveal puts disclosed fields back and removes the digests. It returns the body, its fields and how many digests stayed closed.
+func reveal(body []byte, disclosures []Disclosure, redactable []string) (out []byte, fields map[string]json.RawMessage, closed int, err error) {
+	if fields, err = fieldsIn(body); err != nil {
+		return nil, nil, 0, fmt.Errorf("%w: body is not a JSON object", ErrBadDocument)
 	}
-	digests := map[string]bool{}
+	digests := make(map[string]bool, 16)
 	if sd, ok := fields["_sd"]; ok {
-		var list []string
-		if err := json.Unmarshal(sd, &list); err != nil {
-			return nil, 0, fmt.Errorf("%w: _sd is not a list of digests", ErrBadDocument)
-		}
-		for _, d := range list {
-			if digests[d] {
-				return nil, 0, fmt.Errorf("%w: a digest stands twice in _sd", ErrBadDocument)
+		list, err := elements(sd, func(value []byte) error {
+			d, err := textOf(value)
+			if err == nil && digests[d] {
+				err = errTwice
 			}
 			digests[d] = true
+			return err
+		})
+		switch {
+		case errors.Is(err, errTwice):
+			return nil, nil, 0, fmt.Errorf("%w: a digest stands twice in _sd", ErrBadDocument)
+		case err != nil || !list:
+			return nil, nil, 0, fmt.Errorf("%w: _sd is not a list of digests", ErrBadDocument)
 		}
 		delete(fields, "_sd")
 	}
 	for name := range fields {
 		if slices.Contains(redactable, name) {
-			return nil, 0, fmt.Errorf("%w: field %s stands open in the signed body; this type withholds it", ErrBadDocument, name)
+			return nil, nil, 0, fmt.Errorf("%w: field %s stands open in the signed body; this type withholds it", ErrBadDocument, name)
 		}
 	}
 	for i, d := range disclosures {
 		name, value, err := d.open()
 		if err != nil {
-			return nil, 0, fmt.Errorf("disclosure %d: %w", i+1, err)
+			return nil, nil, 0, fmt.Errorf("disclosure %d: %w", i+1, err)
 		}
 		digest := d.Digest()
 		if !digests[digest] {
-			return nil, 0, fmt.Errorf("disclosure %d (%.40q): %w", i+1, name, ErrBadDisclosure)
+			return nil, nil, 0, fmt.Errorf("disclosure %d (%.40q): %w", i+1, name, ErrBadDisclosure)
 		}
 		if !slices.Contains(redactable, name) {
-			return nil, 0, fmt.Errorf("disclosure %d: %w: field %.40q cannot be withheld in this type", i+1, ErrBadDisclosure, name)
+			return nil, nil, 0, fmt.Errorf("disclosure %d: %w: field %.40q cannot be withheld in this type", i+1, ErrBadDisclosure, name)
 		}
 		if _, twice := fields[name]; twice {
-			return nil, 0, fmt.Errorf("disclosure %d: %w: field %.40q is there twice", i+1, ErrBadDisclosure, name)
+			return nil, nil, 0, fmt.Errorf("disclosure %d: %w: field %.40q is there twice", i+1, ErrBadDisclosure, name)
 		}
 		delete(digests, digest)
 		fields[name] = value
 	}
-	out, err := joinFields(fields)
-	return out, len(digests), err
+	out, err = joinFields(fields)
+	return out, fields, len(digests), err
 }
 
 // fieldsIn takes a JSON object that CheckJSON has let through apart; the values are parts of b.
@@ -190,7 +193,10 @@ func fieldsIn(b []byte) (map[string]json.RawMessage, error) {
 	return fields, err
 }
 
-var errNotObject = errors.New("not a JSON object")
+var (
+	errNotObject = errors.New("not a JSON object")
+	errTwice     = errors.New("there twice")
+)
 
 // plainName tells whether a name stands between quotes as it is.
 func plainName(name string) bool {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"reflect"
 	"regexp"
-	"slices"
 	"sort"
 	"time"
 )
@@ -70,7 +69,8 @@ type Document struct {
 	Body     json.RawMessage
 	Withheld int // salted digests without a disclosure; decoys count too
 
-	decoded any // Body, decoded when it was checked
+	fields  map[string]json.RawMessage // of Body
+	decoded any                        // Body, decoded when it was checked
 }
 
 // Body is implemented by the body of each document type.
@@ -151,7 +151,7 @@ func Open(signed []byte, disclosures []Disclosure) (*Document, error) {
 	if p.Schema > spec.schema {
 		return d, fmt.Errorf("%w: %s %d, this node knows %d", ErrNewerSchema, p.Type, p.Schema, spec.schema)
 	}
-	body, withheld, err := reveal(p.Body, disclosures, spec.names)
+	body, fields, withheld, err := reveal(p.Body, disclosures, spec.names)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", p.Type, p.ID, err)
 	}
@@ -162,7 +162,7 @@ func Open(signed []byte, disclosures []Disclosure) (*Document, error) {
 	if err := b.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %s %s: body: %w", ErrBadDocument, p.Type, p.ID, err)
 	}
-	d.Body, d.Withheld, d.decoded = body, withheld, b
+	d.Body, d.Withheld, d.fields, d.decoded = body, withheld, fields, b
 	return d, nil
 }
 
@@ -183,12 +183,9 @@ func BodyOf[B any](d *Document) (*B, error) {
 // Pick returns fields of an opened document's body as they stand, in the order of their names; nil for one that is not there. They are not to be changed.
 func (d *Document) Pick(names ...string) []json.RawMessage {
 	out := make([]json.RawMessage, len(names))
-	_, _ = members(d.Body, func(name, value []byte) error { // the body was read before: it is an object
-		if i := slices.Index(names, string(name)); i >= 0 {
-			out[i] = value
-		}
-		return nil
-	})
+	for i, name := range names {
+		out[i] = d.fields[name]
+	}
 	return out
 }
 

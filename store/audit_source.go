@@ -88,7 +88,7 @@ type groups struct {
 }
 
 func (n *narrowing) groups(prefix string) *groups {
-	it := n.tx.snap.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
+	it := n.tx.snap.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
 	n.tx.iters = append(n.tx.iters, it)
 	return &groups{n: n, prefix: prefix, it: it}
 }
@@ -223,7 +223,7 @@ func (r *leafReader) stored(index int64) ([]byte, error) {
 		return stored, err
 	}
 	if r.it == nil {
-		r.it = r.tx.snap.NewIterator(badger.IteratorOptions{Prefix: []byte(spaceLeaf), Reverse: !r.rising})
+		r.it = r.tx.snap.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(spaceLeaf), Reverse: !r.rising})
 		r.tx.iters = append(r.tx.iters, r.it)
 		r.at = -1
 	}

@@ -139,7 +139,7 @@ func (s *Store) makeIndexes(tx *Tx, from int64) error {
 // describePart reads the entries from start to before end, whole blocks.
 func (tx *Tx) describePart(start, end int64) *described {
 	d := &described{end: max(start, end), keys: map[string][]byte{}, spans: map[int64]timeSpan{}}
-	it := tx.snap.NewIterator(badger.IteratorOptions{Prefix: []byte(spaceLeaf)})
+	it := tx.snap.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(spaceLeaf)})
 	defer it.Close()
 	it.Seek([]byte(spaceLeaf + number(uint64(start))))
 	b := newBlockIndex()

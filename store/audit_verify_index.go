@@ -102,7 +102,7 @@ func (c *auditCheck) indexes(ctx context.Context) error {
 
 // sumUp sums up the keys of a space from one to before another. It runs beside others.
 func (c *auditCheck) sumUp(ctx context.Context, space, from, end string, sums []keySum) error {
-	it := c.tx.snap.NewIterator(badger.IteratorOptions{Prefix: []byte(space)})
+	it := c.tx.snap.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(space)})
 	defer it.Close()
 	n := 0
 	for it.Seek([]byte(from)); it.Valid(); it.Next() {

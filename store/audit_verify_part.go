@@ -49,7 +49,7 @@ func (p *partCheck) read(n int64) error {
 		from += number(uint64(p.start - 1))
 	}
 	last := n == p.c.total/auditPart // it also meets what lies beyond the checkpoint
-	it := p.c.tx.snap.NewIterator(badger.IteratorOptions{Prefix: []byte(spaceLeaf)})
+	it := p.c.tx.snap.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(spaceLeaf)})
 	defer it.Close()
 	for it.Seek([]byte(from)); it.Valid(); it.Next() {
 		key := string(it.Item().Key())

@@ -251,7 +251,7 @@ func (s *Store) View(act func(*Tx) error) error {
 	defer s.users.Done()
 	sn := s.acquire()
 	defer s.release(sn)
-	tx := &Tx{s: s, snap: sn.txn, now: s.opt.Now()}
+	tx := &Tx{s: s, snap: sn, now: s.opt.Now()}
 	defer tx.end()
 	if err := act(tx); err != nil {
 		return err

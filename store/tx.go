@@ -21,7 +21,7 @@ import (
 // Update and View return it in any case, so an act that overlooks it fails as a whole.
 type Tx struct {
 	s     *Store
-	snap  *badger.Txn
+	snap  *snapshot
 	under *overlay   // the acts folded before this one; nil in a view
 	base  *overlay   // the fold before, whose commit may still be under way; nil if there is none
 	outer []*overlay // writes of the acts that this nested one is part of, the outermost first
@@ -141,7 +141,7 @@ func (tx *Tx) get(key string) ([]byte, error) {
 		}
 		return w.value, nil
 	}
-	item, err := tx.snap.Get([]byte(key))
+	item, err := tx.snap.get(key)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, ErrNotFound
 	}
@@ -162,7 +162,7 @@ func (tx *Tx) has(key string) (bool, error) {
 	if tx.done {
 		return false, ErrTxDone
 	}
-	_, err := tx.snap.Get([]byte(key))
+	_, err := tx.snap.get(key)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return false, nil
 	}
@@ -212,7 +212,7 @@ func (tx *Tx) scan(prefix, after string, values bool) iter.Seq2[string, []byte] 
 		if after >= prefix && after != "" {
 			from, inclusive = after, false
 		}
-		it := tx.snap.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
+		it := tx.snap.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
 		tx.iters = append(tx.iters, it)
 		defer tx.closeIterator(it)
 		it.Seek([]byte(from))

@@ -208,7 +208,7 @@ func (s *Store) try(r *request) (*overlay, auditTree, error) {
 	if err := s.checkFree(0, s.floor(r.small)); err != nil {
 		return nil, auditTree{}, err
 	}
-	tx := &Tx{s: s, snap: f.snap.txn, under: f.writes, base: f.base, own: newOverlay(), now: s.opt.Now()}
+	tx := &Tx{s: s, snap: f.snap, under: f.writes, base: f.base, own: newOverlay(), now: s.opt.Now()}
 	defer tx.end()
 	if err := s.call(r, tx); err != nil {
 		return nil, auditTree{}, err
