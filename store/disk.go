@@ -31,9 +31,7 @@ func (s *Store) floor(small bool) uint64 {
 
 // checkDisk refuses a write of need bytes that would leave less than the reserve. Badger writes through memory maps: on a full disk
 // the kernel kills the process, so the only safe place to stop is before.
-func (s *Store) checkDisk(need int64) error { return s.checkFree(need, s.opt.Reserve) }
-
-func (s *Store) checkFree(need int64, floor uint64) error {
+func (s *Store) checkDisk(need int64) error {
 	if s.opt.Reserve == 0 {
 		return nil
 	}
@@ -41,6 +39,11 @@ func (s *Store) checkFree(need int64, floor uint64) error {
 	if err != nil {
 		return err
 	}
+	return s.leaves(free, need, s.opt.Reserve)
+}
+
+// leaves refuses to use need of the free bytes where less than floor would be left.
+func (s *Store) leaves(free uint64, need int64, floor uint64) error {
 	if free < floor || free-floor < uint64(need) {
 		return fmt.Errorf("%w (%d MiB free in %s, reserve %d MiB, needed %d KiB)", ErrDiskReserve, free>>20, s.opt.Dir, s.opt.Reserve>>20, (need+1023)>>10)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 
 	"github.com/dgraph-io/badger/v4"
@@ -43,7 +44,8 @@ type fold struct {
 	before  int64 // entries in the audit log without this fold
 	tree    auditTree
 	acts    []*request
-	refusal error // nothing can be written at present
+	free    uint64 // bytes of disk when it was begun: of what it writes nothing is on the disk before its commit
+	refusal error  // nothing can be written at present
 }
 
 const (
@@ -166,6 +168,9 @@ func (s *Store) beginFold() {
 	}
 	w.fold.before = w.fold.tree.size
 	w.fold.snap = s.acquire()
+	if w.fold.free = math.MaxUint64; s.opt.Reserve > 0 {
+		w.fold.free, w.fold.refusal = s.free(s.opt.Dir)
+	}
 }
 
 // run runs one act and, if it succeeded, adds its writes to the fold; a fold that would grow beyond what Badger takes is committed
@@ -205,7 +210,7 @@ func (s *Store) try(r *request) (*overlay, auditTree, error) {
 	if f.refusal != nil {
 		return nil, auditTree{}, f.refusal
 	}
-	if err := s.checkFree(0, s.floor(r.small)); err != nil {
+	if err := s.leaves(f.free, 0, s.floor(r.small)); err != nil {
 		return nil, auditTree{}, err
 	}
 	tx := &Tx{s: s, snap: f.snap, under: f.writes, base: f.base, own: newOverlay(), now: s.opt.Now()}
@@ -224,7 +229,7 @@ func (s *Store) try(r *request) (*overlay, auditTree, error) {
 		return nil, auditTree{}, fmt.Errorf("%w: the act changes %d keys and %d bytes, the limit is %d keys and %d bytes: split it",
 			ErrTooLarge, tx.own.len(), tx.own.size, s.db.MaxBatchCount()-commitCount, s.db.MaxBatchSize()-commitSize)
 	}
-	if err := s.checkFree(f.bytes()+tx.own.bytes, s.floor(r.small && tx.own.bytes <= smallAct)); err != nil && tx.own.bytes > 0 {
+	if err := s.leaves(f.free, f.bytes()+tx.own.bytes, s.floor(r.small && tx.own.bytes <= smallAct)); err != nil && tx.own.bytes > 0 {
 		return nil, auditTree{}, err
 	}
 	r.hooks = tx.hooks
