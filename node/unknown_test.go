@@ -115,7 +115,7 @@ var unknownAsks = map[string]asksFor{
 }
 
 // nameless are the commands that name no object that could be there or not.
-var nameless = strings.Fields(`logout whoami user.add user.list roster.install roster.show peers roster.join roster.resolve roster.chain key.rotate key.renew
+var nameless = strings.Fields(`logout whoami secret user.add user.list roster.install roster.show peers roster.join roster.resolve roster.chain key.rotate key.renew
 	address.announce bundle.import document.list document.withdrawals policy.compare policy.apply policy.proposals case.add case.list lead.list firearm.add firearm.import
 	firearm.search firearm.list trace.list operation.propose operation.list scan.list audit.verify audit.checkpoint audit.find audit.query audit.export audit.report
 	recovery.set recovery.show backup.create custody.send custody.status custody.ready custody.check custody.list witness.status witness.save budget.show permission.list
