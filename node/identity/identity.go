@@ -149,6 +149,8 @@ func (s *Service) Rotate(ctx context.Context, actor desk.Actor, key string, use 
 	if overlap < 24*time.Hour || overlap > MaxOverlap {
 		return nil, desk.Invalid("an overlap of %v: want 1 to %d days", overlap, MaxOverlap/(24*time.Hour))
 	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	me, listed := s.own()
 	if !listed {
 		return nil, desk.Conflict("%s is not listed in the roster in force: nobody knows its keys yet, and there is nothing to rotate", s.o.Desk.Country)
@@ -156,8 +158,6 @@ func (s *Service) Rotate(ctx context.Context, actor desk.Actor, key string, use 
 	if s.listedSigner(s.keys.Load()) == nil {
 		return nil, desk.Conflict("the roster lists %s with signing keys that this node does not have: nothing that it signs is believed. If the keys are lost, the key holders announce new ones (roster override)", s.o.Desk.Country)
 	}
-	s.turn.Lock()
-	defer s.turn.Unlock()
 	act := desk.Act{Actor: actor, Key: key, Action: policy.NodeManage, Resource: policy.Resource{Type: policy.KindNode}, Request: []any{use, overlap}}
 	return desk.Do(ctx, s.o.Desk, act, func(tx *store.Tx) (*Entry, error) {
 		keys := s.keys.Load()
