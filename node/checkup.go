@@ -1,8 +1,10 @@
 package node
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -56,16 +58,14 @@ func Examine(dir string, now time.Time, running bool) []Finding {
 	} else {
 		add("data folder", Good, "", "Nobody but this account can change it.")
 	}
-	missing := []string{}
-	for _, name := range []string{masterFile, keysFile, memberFile} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			missing = append(missing, name)
-		}
-	}
-	if len(missing) > 0 {
+	missing, damaged := keyFiles(dir)
+	switch {
+	case len(missing) > 0:
 		add("keys", Bad, "Bring them back from a copy. Without master.key and keys.sealed nobody can open this node.", "Missing: %s.", strings.Join(missing, ", "))
-	} else {
-		add("keys", Good, "", "They are there.")
+	case len(damaged) > 0:
+		add("keys", Bad, "Restore the node from its newest backup (proofmark restore): it brings its keys along.", "Damaged: %s.", strings.Join(damaged, ", "))
+	default:
+		add("keys", Good, "", "They are there, and whole.")
 	}
 	c, err := LoadConfig(dir)
 	if err != nil {
@@ -192,3 +192,23 @@ func plain(err error) error {
 	}
 	return err
 }
+
+// keyFiles looks at the files that hold the node's keys, as far as that can be done without the passphrase: whether they are there, and in their form.
+func keyFiles(dir string) (missing, damaged []string) {
+	for _, name := range []string{masterFile, keysFile, memberFile} {
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			missing = append(missing, name)
+			continue
+		}
+		b, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+		f.Close()
+		if err != nil || name != memberFile && !json.Valid(b) {
+			damaged = append(damaged, name)
+		}
+	}
+	return missing, damaged
+}
+
+// maxKeyFile bounds what is read of a file of keys.
+const maxKeyFile = 1 << 20

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 	"proofmark/crypto/roster"
 	"proofmark/node"
 	"proofmark/node/control"
-	"proofmark/node/exchange"
 )
 
 type doctorCmd struct{}
@@ -99,10 +99,10 @@ func (a *app) federation(s control.Status) []node.Finding {
 
 // settledPeers asks for the members, and for a few seconds again while something was wrong a moment ago with one that is connected: of two nodes that were just
 // started, or took in another roster, one closes what the other opened too early.
-func (a *app) settledPeers() (peers []exchange.PeerStatus, err error) {
+func (a *app) settledPeers() (peers []control.Peer, err error) {
 	for range 6 {
-		peers, err = ask[[]exchange.PeerStatus](a, "peers", control.None{})
-		if err != nil || !slices.ContainsFunc(peers, func(p exchange.PeerStatus) bool { return p.Connected && p.LastError != "" }) {
+		peers, err = ask[[]control.Peer](a, "peers", control.None{})
+		if err != nil || !slices.ContainsFunc(peers, func(p control.Peer) bool { return p.Connected && p.LastError != "" && !p.Stopped }) {
 			break
 		}
 		select {
@@ -130,7 +130,7 @@ func noticeFindings(s control.Status) []node.Finding {
 	return out
 }
 
-func memberFinding(p exchange.PeerStatus) node.Finding {
+func memberFinding(p control.Peer) node.Finding {
 	queued := 0
 	for _, ch := range p.Channels {
 		queued += max(ch.Queued, 0)
@@ -139,10 +139,16 @@ func memberFinding(p exchange.PeerStatus) node.Finding {
 	switch {
 	case !p.Connected:
 		f.Grade = node.Warn
-		f.Says = strings.TrimSpace(fmt.Sprintf("Not connected, %s. %s", waiting(queued), p.LastError))
-		f.Do = "If it lasts, ask its bureau whether the node runs, and whether the network lets both ports through; meanwhile proofmark bundle export --to " + string(p.Country)
+		f.Says = fmt.Sprintf("Not connected, %s.", waiting(queued))
+		f.Do = "If it lasts: " + cmp.Or(p.ToDo, "ask its bureau whether the node runs, and whether the network lets both ports through") + "; meanwhile proofmark bundle export --to " + string(p.Country)
 	case p.LastError != "":
-		f.Grade, f.Says, f.Do = node.Warn, f.Says+" "+p.LastError, p.ToDo
+		f.Grade, f.Do = node.Warn, p.ToDo
+	}
+	if p.LastError != "" {
+		f.Says += " Last error: " + p.LastError + "."
+	}
+	if p.Stopped {
+		f.Grade, f.Says, f.Do = node.Bad, strings.TrimSuffix(p.LastError, ".")+".", p.ToDo
 	}
 	if p.OtherRoster != "" {
 		f.Grade = node.Warn

@@ -65,7 +65,7 @@ func (c *documentShowCmd) Run(a *app) error {
 }
 
 func printDocument(w io.Writer, d *dispatch.Shown) {
-	pairs := []string{"Document", d.ID, "Type", string(d.Type), "Issuer", string(d.Issuer), "Status", string(d.Status), "Reason", orDash(d.Reason), "Kept since", stamp(d.At)}
+	pairs := []string{"Document", d.ID, "Type", string(d.Type), "Issuer", string(d.Issuer), "Status", string(d.Status), "Reason", orDash(d.Reason), "Kept since", stamp(d.At), "SHA-256", d.SHA256}
 	if h := d.Hold; h != nil {
 		pairs = append(pairs, "Legal hold", fmt.Sprintf("%s (%s, since %s)", h.Ground, h.By, stamp(h.At)))
 	}
@@ -88,7 +88,11 @@ func printDocument(w io.Writer, d *dispatch.Shown) {
 	if len(d.Withheld) > 0 {
 		withheld = "by " + string(d.Issuer) + "'s policy: " + strings.Join(d.Withheld, ", ")
 	}
-	facts(w, append(pairs, "Withheld", withheld, "Closed digests", fmt.Sprintf("%d (decoys among them)", d.Closed))...)
+	content, closed := "", fmt.Sprintf("%d (decoys among them)", d.Closed)
+	if d.SHA256 != "" {
+		content, closed = "not kept: this country's own policy refused it", ""
+	}
+	facts(w, append(pairs, "Withheld", withheld, "Content", content, "Closed digests", closed)...)
 	if len(d.Body) > 0 {
 		var body bytes.Buffer
 		if json.Indent(&body, d.Body, "  ", "  ") == nil {
@@ -104,10 +108,10 @@ func printDocument(w io.Writer, d *dispatch.Shown) {
 		if dl.Seq > 0 {
 			number = fmt.Sprintf("%s %d", dl.Channel, dl.Seq)
 		}
-		rows[i] = []string{string(dl.Peer), dl.State, number, orDash(strings.Join(dl.Withheld, ", ")), stamp(dl.Sent), stamp(dl.Received)}
+		rows[i] = []string{string(dl.Peer), dl.State, number, orDash(strings.Join(dl.Withheld, ", ")), stamp(dl.Sent), stamp(dl.Received), orDash(day(dl.Terms.RetainUntil))}
 	}
 	fmt.Fprintln(w)
-	table(w, "", []string{"TO", "STATE", "MESSAGE", "WITHHELD", "SENT", "RECEIVED"}, rows)
+	table(w, "", []string{"TO", "STATE", "MESSAGE", "WITHHELD", "SENT", "RECEIVED", "KEPT UNTIL"}, rows)
 	if len(d.Holders) > 0 {
 		fmt.Fprintln(w)
 		holderTable(w, d.Holders)

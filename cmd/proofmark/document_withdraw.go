@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"proofmark/node/ballistics"
@@ -18,6 +19,14 @@ type withdrawalFlags struct {
 	Yes    bool   `help:"Do it without asking."`
 }
 
+// check refuses what would be refused anyway, before a person is asked whether to go on.
+func (f *withdrawalFlags) check() error {
+	if !slices.Contains(protocol.WithdrawalReasons, f.Reason) {
+		return fmt.Errorf("reason %q is not one of %s", printable(f.Reason), strings.Join(protocol.WithdrawalReasons, ", "))
+	}
+	return nil
+}
+
 func (f *withdrawalFlags) body() dispatch.Withdrawal {
 	return dispatch.Withdrawal{Reason: f.Reason, Note: f.Note}
 }
@@ -28,6 +37,9 @@ type documentWithdrawCmd struct {
 }
 
 func (c *documentWithdrawCmd) Run(a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	if err := a.confirm(c.Yes, "Withdraw document "+printable(c.ID)+"? Every country that was sent it is told to erase it."); err != nil {
 		return err
 	}
@@ -45,6 +57,9 @@ type exhibitWithdrawCmd struct {
 }
 
 func (c *exhibitWithdrawCmd) Run(a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	what := "exhibit " + c.Number
 	if c.Firearm != "" {
 		what = "all test fires of firearm " + c.Firearm

@@ -38,7 +38,9 @@ func readFile(what, path string, limit int64) ([]byte, error) {
 }
 
 // openFile opens a file for reading without waiting for anybody: a named pipe that nobody writes to is empty.
-func openFile(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
+func openFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
 
 // checkPicture refuses names under which programs would take a drawing for something else; no name is none to draw into.
 func checkPicture(path string) error {
@@ -73,7 +75,7 @@ func createFiles(files ...newFile) (err error) {
 			return fmt.Errorf("%s exists and is never overwritten: choose another name", filepath.Clean(f.path))
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: the folder must be there, and this account must be able to write in it", err)
 		}
 		made = append(made, f.path)
 		if err := r.Close(); err != nil {

@@ -115,6 +115,9 @@ func (c *stateCmd) Run(a *app) error {
 		}
 		facts(w, "Node", fmt.Sprintf("%s (%s)", s.Country, s.Name), "Peer", s.PeerID, "Addresses", strings.Join(s.Addresses, "  "), "Roster", roster, "Work", work, "Index", s.Index.String(),
 			"Calibrations", strings.Join(s.Calibrations, "; "))
+		for _, stop := range s.Stopped {
+			fmt.Fprintf(w, "Alarm: %s\n", printable(stop))
+		}
 		for _, alarm := range s.Alarms {
 			fmt.Fprintf(w, "Alarm: %s\n", printable(alarm))
 		}

@@ -36,7 +36,7 @@ func (c *peersCmd) choose(all []control.Peer) (list []control.Peer, empty string
 	if country != "" && !slices.ContainsFunc(all, func(p control.Peer) bool { return string(p.Country) == country }) {
 		return nil, "", fmt.Errorf("%q is no other active member of the roster in force; `proofmark roster show` lists the members", c.Country)
 	}
-	list, empty = []control.Peer{}, "There are no other active members: the roster in force names none."
+	list, empty = []control.Peer{}, "There are no other active members: no roster is installed (proofmark join), or the one in force names none."
 	for _, p := range all {
 		if (country == "" || string(p.Country) == country) && (!c.Failing || p.LastError != "") {
 			list = append(list, p)
@@ -64,7 +64,7 @@ func writePeers(w io.Writer, list []control.Peer, empty string, now time.Time) {
 			}
 			queues = append(queues, fmt.Sprintf("%s %s", ch.Channel, n))
 		}
-		rows[i] = []string{string(p.Country), p.Name, connected, orDash(stamp(p.LastContact)), strings.Join(queues, ", "), lagWords(p.PeerStatus), asked(p.Budgets), orDash(p.LastError)}
+		rows[i] = []string{string(p.Country), p.Name, connected, orDash(stamp(p.LastContact)), strings.Join(queues, ", "), lagWords(p.PeerStatus), asked(p.Budgets), failing(p)}
 	}
 	table(w, empty, []string{"COUNTRY", "NAME", "CONNECTED", "LAST CONTACT", "QUEUED", "LAG", "HAS ASKED", "LAST ERROR"}, rows)
 	for _, p := range list {
@@ -73,7 +73,11 @@ func writePeers(w io.Writer, list []control.Peer, empty string, now time.Time) {
 		}
 		if p.LastError != "" {
 			fmt.Fprintf(w, "\n%s: %s.\n", p.Country, strings.TrimSuffix(printable(p.LastError), "."))
-			facts(w, "  What to do", p.ToDo, "  Next try", nextTry(p.NextTry, now))
+			next := nextTry(p.NextTry, now)
+			if p.Stopped {
+				next = "none before that"
+			}
+			facts(w, "  What to do", p.ToDo, "  Next try", next)
 		}
 		for _, b := range p.Budgets {
 			if b.UsedUp() {
@@ -85,6 +89,17 @@ func writePeers(w io.Writer, list []control.Peer, empty string, now time.Time) {
 			fmt.Fprintf(w, "\n%s goes by another version of the roster (%s): install the newest on both sides (proofmark roster install).\n", p.Country, printable(p.OtherRoster))
 		}
 	}
+}
+
+// failing points to the words below the table: a line has no room for them.
+func failing(p control.Peer) string {
+	switch {
+	case p.Stopped:
+		return "STOPPED, see below"
+	case p.LastError != "":
+		return "see below"
+	}
+	return "–"
 }
 
 // asked says how many questions a member has asked of how many, by what it asks; of several purposes their sum.

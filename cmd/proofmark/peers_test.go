@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"proofmark/node"
 	"proofmark/node/budget"
 	"proofmark/node/control"
 	"proofmark/node/exchange"
@@ -27,6 +28,7 @@ func TestPeersInWords(t *testing.T) {
 	for _, p := range bare {
 		all = append(all, control.Peer{PeerStatus: p})
 	}
+	all[2].Stopped = true
 	all[0].Budgets = []budget.Spent{{Who: budget.Who{Country: "ES"}, What: "trace", Used: 3, Limit: 200, Per: 24 * time.Hour}, {Who: budget.Who{Country: "ES"}, What: "trace", Purpose: "missing-persons", Used: 1, Limit: 10, Per: 24 * time.Hour}}
 	all[1].Budgets = []budget.Spent{{Who: budget.Who{Country: "FR"}, What: "scan", Purpose: "criminal-investigation", Used: 50, Limit: 50, Per: 24 * time.Hour, Refused: 7, Frees: now.Add(time.Hour)}}
 	show := func(c peersCmd) string {
@@ -40,8 +42,8 @@ func TestPeersInWords(t *testing.T) {
 		return out.String()
 	}
 	got := show(peersCmd{})
-	for _, want := range []string{"ES       OCN Madrid   quic", "urgent 0, bulk 0", "urgent 2, bulk 70", "3.0 h", "in 12 s", "ask the member whether its node runs", "relay", "urgent ?, bulk 750", "under a minute",
-		"250 of 1000 documents (25 %)", "when the member tries again", "another version of the roster (sha256:x)", "clocks differ·[2J", "trace 4/210", "scan 50/50",
+	for _, want := range []string{"ES       OCN Madrid   quic", "urgent 0, bulk 0", "urgent 2, bulk 70", "3.0 h", "in 12 s", "see below", "STOPPED, see below", "none before that", "ask the member whether its node runs", "relay", "urgent ?, bulk 750", "under a minute",
+		"250 of 1000 documents (25 %)", "another version of the roster (sha256:x)", "clocks differ·[2J", "trace 4/210", "scan 50/50",
 		"FR has used up its budget: scan 50 of 50 in a day for criminal-investigation; refused: 7."} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
@@ -61,5 +63,25 @@ func TestPeersInWords(t *testing.T) {
 	}
 	if _, _, err := (&peersCmd{Country: "XX"}).choose(all); err == nil || !strings.Contains(err.Error(), "roster show") {
 		t.Errorf("an unknown country: %v", err)
+	}
+}
+
+// What doctor says of a member names what was last said on its connection once, and a stop is a fault even where the connection is up.
+func TestMemberFindings(t *testing.T) {
+	queued := []exchange.ChannelStatus{{Channel: protocol.Urgent, Queued: 2}}
+	for name, c := range map[string]struct {
+		peer  control.Peer
+		grade node.Grade
+		says  string
+		do    string
+	}{
+		"well":    {control.Peer{PeerStatus: exchange.PeerStatus{Country: "ES", Connected: true, Transport: "quic"}}, node.Good, "Connected by quic, nothing waits for it.", ""},
+		"failing": {control.Peer{PeerStatus: exchange.PeerStatus{Country: "ES", Connected: true, Transport: "quic", LastError: "clocks differ", ToDo: "set it"}}, node.Warn, "Connected by quic, nothing waits for it. Last error: clocks differ.", "set it"},
+		"away":    {control.Peer{PeerStatus: exchange.PeerStatus{Country: "ES", Channels: queued, LastError: "no answer", ToDo: "ask it"}}, node.Warn, "Not connected, 2 documents waiting for it. Last error: no answer.", "If it lasts: ask it; meanwhile proofmark bundle export --to ES"},
+		"stopped": {control.Peer{Stopped: true, PeerStatus: exchange.PeerStatus{Country: "ES", Connected: true, LastError: "the exchange is stopped: x", ToDo: "act"}}, node.Bad, "the exchange is stopped: x.", "act"},
+	} {
+		if f := memberFinding(c.peer); f.Grade != c.grade || f.Says != c.says || f.Do != c.do {
+			t.Errorf("%s: %+v", name, f)
+		}
 	}
 }

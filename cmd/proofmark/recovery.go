@@ -92,6 +92,9 @@ func (a *app) openRecovery(path, passphraseFile string) (*crypto.RecoveryKey, er
 	}
 	key, err := crypto.OpenRecoveryKey(b, passphrase)
 	if err != nil {
+		if !errors.Is(err, crypto.ErrWrongPassphrase) {
+			return nil, fmt.Errorf("%s is not the file that `proofmark recovery init --out FILE` made, or is damaged: %w", path, err)
+		}
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return key, nil

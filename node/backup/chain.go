@@ -181,7 +181,7 @@ func Gather(ctx context.Context, paths []string, progress func(bytes int64)) ([]
 	for _, path := range paths {
 		st, err := os.Stat(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("backups: %w: check the path", err)
 		}
 		if st.IsDir() {
 			found, err := gatherFolder(path, add)
@@ -190,6 +190,9 @@ func Gather(ctx context.Context, paths []string, progress func(bytes int64)) ([]
 			}
 			files = append(files, found...)
 			continue
+		}
+		if !st.Mode().IsRegular() { // opening a pipe would wait for whoever writes into it
+			return nil, fmt.Errorf("backups: %s is neither a file nor a folder", path)
 		}
 		p, err := add(path)
 		if err != nil {
@@ -219,7 +222,7 @@ func gatherFolder(dir string, add func(string) (Part, error)) ([]Part, error) {
 			return nil, err
 		}
 		if p.SHA256 != want.SHA256 || p.ID != want.ID {
-			return nil, fmt.Errorf("%w: %s is not the file that was written (%d bytes, SHA-256 %s…; the index says %d, %s…)", ErrChain, want.Path, p.Size, short(p.SHA256), want.Size, short(want.SHA256))
+			return nil, fmt.Errorf("%w: %s is not the file that was written (%d bytes, SHA-256 %s…; the index says %d, %s…): take it from another copy of the folder, or from a holder (`proofmark custody export` there)", ErrChain, want.Path, p.Size, short(p.SHA256), want.Size, short(want.SHA256))
 		}
 		out = append(out, p)
 	}

@@ -153,6 +153,8 @@ type Status struct {
 
 	Witness WitnessSummary `json:"witness"`
 
+	Stopped []string `json:"stopped,omitempty"` // what stops the exchange: signed statements that contradict each other
+
 	Notices []agenda.Notice `json:"notices,omitempty"` // what waits for people, lapses or is used up; nothing of content
 }
 
@@ -171,8 +173,9 @@ func (s *Server) routeFederation(mux *http.ServeMux) {
 		}
 		witnessed, err := s.witnessSummary()
 		waits, werr := s.services.Agenda()
-		err = errors.Join(err, werr)
-		return Status{Witness: witnessed, Notices: waits.Notices(), Calibrations: models, Index: s.services.Ballistics.Filling(), Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
+		stopped, serr := s.stopped()
+		err = errors.Join(err, werr, serr)
+		return Status{Stopped: stopped, Witness: witnessed, Notices: waits.Notices(), Calibrations: models, Index: s.services.Ballistics.Filling(), Country: s.services.Country, Name: s.services.Name, PeerID: x.PeerID(), Addresses: x.Addresses(), Roster: m.Hash(), Version: m.Figures().Version,
 			Warnings: s.warnings(), Now: s.services.Now(), Idle: idle, Alarms: alarms}, err
 	})
 	handle(s, mux, "roster.install", func(ctx context.Context, c call, r InstallRequest) (*membership.Installed, error) {

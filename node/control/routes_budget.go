@@ -6,7 +6,6 @@ import (
 
 	"proofmark/node/budget"
 	"proofmark/node/desk"
-	"proofmark/node/exchange"
 	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -19,31 +18,6 @@ const usualPurpose = "criminal-investigation"
 type BudgetRequest struct {
 	Purpose   string `json:"purpose,omitempty"`   // of the own ones; criminal-investigation, if left out
 	Countries bool   `json:"countries,omitempty"` // those of other countries instead
-}
-
-// Peer is another member: how the exchange with it stands, and how often it has asked here.
-type Peer struct {
-	exchange.PeerStatus
-	Budgets []budget.Spent `json:"budgets,omitempty"`
-}
-
-// peers lists the other members with their budgets.
-func (s *Server) peers(tx *store.Tx) ([]Peer, error) {
-	spent, err := budget.Countries(tx, s.services.Desk.Policy())
-	if err != nil {
-		return nil, err
-	}
-	out := []Peer{}
-	for _, p := range s.services.Exchange.Peers() {
-		with := Peer{PeerStatus: p}
-		for _, b := range spent {
-			if b.Country == p.Country {
-				with.Budgets = append(with.Budgets, b)
-			}
-		}
-		out = append(out, with)
-	}
-	return out, nil
 }
 
 func (s *Server) routeBudget(mux *http.ServeMux) {

@@ -53,6 +53,7 @@ type Shown struct {
 	Withheld []string         `json:"withheld,omitempty"` // of a foreign document: fields of the body that its country's policy withholds
 	Closed   int              `json:"closed"`             // digests without a disclosure, decoys among them
 	Terms    *protocol.Terms  `json:"terms,omitempty"`
+	SHA256   string           `json:"sha256,omitempty"` // of a document that this country's policy refused: its content is not kept
 
 	Deliveries []*Delivery `json:"deliveries,omitempty"`
 	Hold       *Hold       `json:"hold,omitempty"`
@@ -153,7 +154,7 @@ func (d *Dispatch) Show(tx *store.Tx, id string) (*Shown, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Shown{Listed: l, Terms: r.Terms, Hold: r.Hold, Withdrawn: r.Withdrawn}
+	out := &Shown{Listed: l, Terms: r.Terms, Hold: r.Hold, Withdrawn: r.Withdrawn, SHA256: r.SHA256}
 	if payload, _, err := crypto.Unverified(r.JWS, crypto.TypeDocument, 2*protocol.MaxDocument); err == nil { // verified when it came
 		doc, err := protocol.Open(payload, r.Disclosures)
 		if doc != nil {
@@ -180,6 +181,9 @@ func (d *Dispatch) Save(tx *store.Tx, id string) (*Saved, error) {
 	r, err := find(tx, id)
 	if err != nil {
 		return nil, err
+	}
+	if r.JWS == "" {
+		return nil, desk.Conflict("of document %.80s nothing but its hash is kept: %s", id, r.Reason)
 	}
 	key, err := d.keyFor(r)
 	if err != nil {

@@ -100,7 +100,7 @@ func erasure(rec *Record, stays []protocol.Remainder) protocol.AuditEntry {
 	e := protocol.AuditEntry{
 		AuditHeader: protocol.AuditHeader{Action: protocol.ActErase, Counterpart: string(rec.Issuer), Decision: "permit"},
 		AuditBody: protocol.AuditBody{Actor: desk.Node.Name, Kind: string(rec.Type), Object: rec.ID, Documents: []string{rec.ID},
-			Details: map[string]string{"type": string(rec.Type), "status": string(rec.Status), "sha256": protocol.DocumentHash(rec.JWS)}},
+			Details: map[string]string{"type": string(rec.Type), "status": string(rec.Status), "sha256": rec.hash()}},
 	}
 	if rec.Terms != nil {
 		e.Handling = protocol.ReadHandling(rec.Terms.Handling, rec.Issuer).Codes()

@@ -97,6 +97,8 @@ func foreign(tx *store.Tx, id string) (*Record, error) {
 		return nil, err
 	case rec.Status == Own || rec.Status == Recalled:
 		return nil, desk.Conflict("document %.80s is this country's own: no terms end it, and a hold is for what another country may take back", id)
+	case rec.JWS == "":
+		return nil, desk.Conflict("of document %.80s nothing but its hash is kept: %s", id, rec.Reason)
 	case duty(rec.Type):
 		return nil, desk.Invalid("a %s holds nothing of a case: it needs no hold", rec.Type)
 	}

@@ -105,6 +105,9 @@ func (d *Dispatch) receive(tx *store.Tx, in incoming) error {
 		// What was not accepted holds no document's id: it may be the id of somebody else's document, or of a copy that was accepted.
 		*rec = Record{ID: "message-" + in.hash, Document: in.header.ID, Type: in.header.Type, Issuer: in.msg.From, Status: status, Reason: cut(fault.Error()),
 			JWS: in.msg.Document, Disclosures: in.msg.Disclosures, Terms: &in.msg.Terms, At: tx.Now()}
+		if ground == groundPolicy {
+			rec.SHA256, rec.JWS, rec.Disclosures = rec.hash(), "", nil
+		}
 		keep, err := d.room(tx, in.msg.From, rec)
 		if err != nil || !keep {
 			return err
@@ -131,6 +134,10 @@ func (d *Dispatch) receive(tx *store.Tx, in incoming) error {
 	return nil
 }
 
+// groundPolicy: this country's own policy, or a budget of it, refuses a document. What a country may not have it does not keep: id, type, issuer, time, hash
+// and the reason are enough to tell the issuer what was refused.
+const groundPolicy = "policy"
+
 // verdict says what becomes of a document with a fault, and on what ground; no status for a fault of this node.
 func verdict(fault error) (Status, string) {
 	for _, v := range []struct {
@@ -142,7 +149,7 @@ func verdict(fault error) (Status, string) {
 		{protocol.ErrNewerSchema, Unread, "unknown-type"},
 		{ErrForged, Refused, "forged"},
 		{errWithdrawn, Refused, groundWithdrawal},
-		{desk.ErrForbidden, Refused, "policy"},
+		{desk.ErrForbidden, Refused, groundPolicy},
 		{errWorkflow, Refused, "workflow"},
 		{desk.ErrInvalid, Refused, "invalid"},
 		{desk.ErrNotFound, Refused, "invalid"},

@@ -28,7 +28,8 @@ type Record struct {
 	Issuer      protocol.Country      `json:"issuer"`
 	Status      Status                `json:"status"`
 	Reason      string                `json:"reason,omitempty"`
-	JWS         string                `json:"jws"`
+	JWS         string                `json:"jws"`                   // empty where this country's policy refused the document: nothing of its content is kept
+	SHA256      string                `json:"sha256,omitempty"`      // of a document that is not kept, so that it can be told what was refused
 	Disclosures []protocol.Disclosure `json:"disclosures,omitempty"` // all of an own document, those received of a foreign one
 	Terms       *protocol.Terms       `json:"terms,omitempty"`       // of a foreign document
 	Facts       *Facts                `json:"facts,omitempty"`       // of an own document
@@ -36,6 +37,14 @@ type Record struct {
 
 	Withdrawn *Withdrawn `json:"withdrawn,omitempty"` // an own document that was taken back; a foreign one that its owner took back and a hold keeps
 	Hold      *Hold      `json:"hold,omitempty"`      // a legal hold: nothing erases the document while it stands
+}
+
+// hash names the document's bytes, also where they are not kept.
+func (r *Record) hash() string {
+	if r.JWS == "" {
+		return r.SHA256
+	}
+	return protocol.DocumentHash(r.JWS)
 }
 
 // Withdrawn says how a document was taken back.

@@ -44,13 +44,11 @@ const (
 
 // mayExchange reports what keeps this node from exchanging with a peer.
 func (d *Dispatch) mayExchange(tx *store.Tx, peer protocol.Country) error {
-	for _, id := range []string{hereStop, string(peer)} {
-		switch s, err := Stops.Get(tx, id); {
-		case err == nil:
-			return fmt.Errorf("%w: %s", ErrStopped, s.Text)
-		case !errors.Is(err, store.ErrNotFound):
-			return err
-		}
+	switch s, err := StopOf(tx, peer); {
+	case err != nil:
+		return err
+	case s != nil:
+		return stoppedError{s.Text, s.Here}
 	}
 	switch r, err := d.restoring(tx, peer); {
 	case err != nil:
@@ -59,6 +57,34 @@ func (d *Dispatch) mayExchange(tx *store.Tx, peer protocol.Country) error {
 		return ErrRestoring
 	}
 	return nil
+}
+
+// stoppedError is a stop in this node's own words.
+type stoppedError struct {
+	text string
+	here bool
+}
+
+func (e stoppedError) Error() string { return ErrStopped.Error() + ": " + e.text }
+
+func (e stoppedError) Unwrap() error { return ErrStopped }
+
+// Told is what the other country reads of it: what stands in a text as "this node" and "here" would be its own there.
+func (e stoppedError) Told() string {
+	if e.here {
+		return ErrStopped.Error() + ": the database of the other node is older than what it had signed, and its bureau has to bring it back (`proofmark restore`); then this goes on by itself"
+	}
+	return e.Error()
+}
+
+// StopOf says what keeps this node from exchanging with a peer, its own fault first; nil for nothing.
+func StopOf(tx *store.Tx, peer protocol.Country) (*Stop, error) {
+	for _, id := range []string{hereStop, string(peer)} {
+		if s, err := Stops.Get(tx, id); err == nil || !errors.Is(err, store.ErrNotFound) {
+			return s, err
+		}
+	}
+	return nil, nil
 }
 
 // stop stops the exchange, once for each reason: with one country, or where this node is at fault with all.

@@ -30,7 +30,7 @@ func (l *link) sendCopy(ctx context.Context, s pipe, offer CopyOffer, file io.Re
 	pace := l.x.pace
 	w, err := readCopyWord(within(s, pace.answer+reading(offer.Size))) // it hashes what it has
 	if err != nil {
-		return "", 0, fmt.Errorf("wait for what it has: %w", err)
+		return "", 0, fmt.Errorf("no copy is taken: %w", err)
 	}
 	if w.Receipt != "" {
 		return w.Receipt, 0, nil

@@ -281,7 +281,7 @@ func TestBadHolder(t *testing.T) {
 	}{
 		"no hello":                {func(network.Stream) {}, "wait for hello"},
 		"garbage for a hello":     {func(s network.Stream) { _, _ = s.Write(frame("\x00garbage")) }, "malformed"},
-		"silence after the hello": {hello, "wait for what it has"},
+		"silence after the hello": {hello, "no copy is taken"},
 		"more than there is":      {word(copyWord{Have: 1 << 50}), "it says it has"},
 		"fewer than none":         {word(copyWord{Have: -5}), "it says it has"},
 		"a word of 1 GB":          {func(s network.Stream) { hello(s); _, _ = s.Write(announced(1 << 30)) }, "larger than allowed"},

@@ -212,9 +212,12 @@ func (l *link) refuseHello(p patient, reason error) error {
 
 // tellable is what a peer may read of an error: its own faults in full, ours not at all.
 func tellable(err error) string {
+	var stopped interface{ Told() string } // in words of its own for whoever reads it
 	switch {
 	case errors.Is(err, errNoMemory):
 		return errNoMemory.Error()
+	case errors.As(err, &stopped):
+		return stopped.Told()
 	case isAny(err, dispatch.ErrGap, dispatch.ErrFork, dispatch.ErrForged, dispatch.ErrNotMember, dispatch.ErrQuota, dispatch.ErrClock, dispatch.ErrStopped, dispatch.ErrRestoring, protocol.ErrBadMessage, errBusy, errVersion,
 		errIdentity, errChannel, errTooMany, errClock):
 		return err.Error()

@@ -140,7 +140,7 @@ func TestSuspensionClosesConnections(t *testing.T) {
 	eventually(t, "the suspended one sees why", func() bool {
 		for _, st := range f.nodes["ES"].x.Peers() {
 			if st.Country == "PT" {
-				return strings.Contains(st.LastError, "may not have this node in its roster")
+				return strings.Contains(st.LastError, "its roster may not list this node, or list it as suspended")
 			}
 		}
 		return false

@@ -20,7 +20,7 @@ import (
 const (
 	doReach   = "ask the member whether its node runs; if it does, compare its address in `proofmark roster show` with where it listens, and let UDP and TCP of that port through both firewalls"
 	doAddress = "ask the member for its address; its roster entry has to name it"
-	doRoster  = "compare the roster versions on both sides (`proofmark roster show`); the older side installs the newer one"
+	doRoster  = "compare the roster versions on both sides (`proofmark roster show`); the older side installs the newer one; who was suspended asks the key holders"
 	doUpdate  = "update the older of the two nodes"
 	doClock   = "set the clock of the machine that is wrong (NTP); `proofmark doctor` shows this one's"
 	doCall    = "call the member: its node rewrote or lost what both sides had signed; `proofmark audit query` shows the entry, and nothing more is taken on this channel until it is repaired"
@@ -72,7 +72,7 @@ func explain(err error) (what, todo string) {
 		return "no answer in time: the other node may be down, or a firewall stands between", doReach
 	case errors.Is(err, network.ErrReset), errors.As(err, new(*network.ConnError)), errors.Is(err, io.ErrUnexpectedEOF), mentions(err, syscall.ECONNRESET),
 		strings.Contains(err.Error(), "stateless reset"): // QUIC's answer for a connection of a process that is gone
-		return "it closed the connection: it may not have this node in its roster, or it was just restarted", doRoster
+		return "it closed the connection: its roster may not list this node, or list it as suspended, or it was just restarted", doRoster
 	}
 	return short(err), doOurs
 }

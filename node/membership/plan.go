@@ -130,7 +130,7 @@ func (st *state) unknown(docs []document) ([]document, error) {
 func readAnchor(st *state, first document, given string) (string, error) {
 	if strings.TrimSpace(given) == "" {
 		if st.version() == 0 {
-			return "", desk.Invalid("the first roster needs the anchor: the hash of version 1. Get it from a member by another way than the file, such as a letter or a phone call")
+			return "", desk.Invalid("the first roster needs the anchor: the hash of version 1. Get it from a member by another way than the file, such as a letter or a phone call, and give it with --anchor-file FILE or --anchor HASH")
 		}
 		return "", nil
 	}
