@@ -222,7 +222,7 @@ func tellable(err error) string {
 		errIdentity, errChannel, errTooMany, errClock):
 		return err.Error()
 	}
-	return "this node could not take it now; its own log says why"
+	return "it could not take it now; its own log says why"
 }
 
 func isAny(err error, targets ...error) bool {
