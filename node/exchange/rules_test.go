@@ -77,10 +77,10 @@ func TestTellable(t *testing.T) {
 		err  error
 		want string
 	}{
-		{secret, "this node could not take it now; its own log says why"},
+		{secret, "it could not take it now; its own log says why"},
 		{fmt.Errorf("%w: %w", errNoMemory, secret), errNoMemory.Error()},
 		{fmt.Errorf("message 7: %w", dispatch.ErrGap), "message 7: " + dispatch.ErrGap.Error()},
-		{panicError{value: secret}, "this node could not take it now; its own log says why"},
+		{panicError{value: secret}, "it could not take it now; its own log says why"},
 		{errBusy, errBusy.Error()},
 	} {
 		if got := tellable(c.err); got != c.want {
