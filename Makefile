@@ -17,7 +17,7 @@ RACED = $$(grep -rlE '^func Test[A-Za-z0-9_]*($(CROWDED))' --include='*_test.go'
 QUICK = GORACE=atexit_sleep_ms=20
 
 # Tests of nodes wait for each other most of their time: more of them at once than there are cores.
-WAITING = -parallel 8
+WAITING = -parallel 4
 
 .PHONY: race all build demo test soak portable bench bench-exchange bench-audit lint fuzz clean help
 
