@@ -12,6 +12,7 @@ import (
 	"proofmark/crypto/roster"
 	"proofmark/node"
 	"proofmark/node/control"
+	"proofmark/store"
 )
 
 type doctorCmd struct{}
@@ -64,6 +65,9 @@ func (a *app) federation(s control.Status) []node.Finding {
 		return []node.Finding{{Check: "roster", Grade: node.Bad, Says: "None is installed: nobody is let in, and nobody is dialled.", Do: "proofmark roster install FILE --anchor-file ANCHOR"}}
 	}
 	force, err := ask[control.RosterInForce](a, "roster.show", control.None{})
+	if err != nil && errors.Is(err, store.ErrDiskReserve) {
+		return []node.Finding{{Check: "roster", Grade: node.Warn, Says: "Roster and members could not be asked for: " + err.Error(), Do: "Make room first."}}
+	}
 	if err != nil {
 		return []node.Finding{{Check: "roster", Grade: node.Warn, Says: "Its roster and members are shown to people who may see them: " + err.Error(), Do: "Log in as administrator or ncb-operator and run this again."}}
 	}
