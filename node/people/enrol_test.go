@@ -108,7 +108,7 @@ func TestEnrolTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := [][]byte{annaSecret, chiefSecret, []byte("the third of the three"), []byte("the fourth of the four")}
+	secrets := [][]byte{annaSecret, secretOf("second"), []byte("the third of the three"), []byte("the fourth of the four")}
 	results := make([]error, len(secrets))
 	var wg sync.WaitGroup
 	for i, secret := range secrets {
