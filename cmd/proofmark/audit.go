@@ -145,7 +145,7 @@ type auditQueryCmd struct {
 	period
 	Limit   int    `help:"At most so many entries, the newest first." default:"50"`
 	Before  int64  `help:"Only entries with a smaller index: the next page."`
-	Look    int64  `help:"Read at most so many entries where no index narrows them down." default:"200000"`
+	Look    int64  `help:"Read at most so many entries where no index narrows them down (usually 200000); with --exhibit, count so many erased ones (usually 2000)."`
 	Exhibit string `help:"Who has ever received this exhibit (number or id; or a signature's id) or what came of it, and who asked for it." placeholder:"REF" xor:"what"`
 }
 

@@ -18,7 +18,7 @@ func (c *auditQueryCmd) trail(a *app) error {
 			return fmt.Errorf("--exhibit asks for everything about one exhibit: leave out %s, or ask with --object", flag)
 		}
 	}
-	t, err := ask[accounting.Trail](a, "audit.exhibit", control.Ref{Ref: c.Exhibit})
+	t, err := ask[accounting.Trail](a, "audit.exhibit", control.TrailRequest{Ref: c.Exhibit, Look: int(c.Look)})
 	if err != nil {
 		return err
 	}
@@ -66,6 +66,9 @@ func printTrail(w io.Writer, t *accounting.Trail) {
 			rows[i] = []string{"  " + e.Country, e.Action, orDash(e.Type), e.First, e.Last, fmt.Sprint(e.Entries)}
 		}
 		table(w, "", []string{"  WITH", "ACTION", "TYPE", "FIRST DAY", "LAST DAY", "ENTRIES"}, rows)
+	}
+	if t.ErasedMore {
+		fmt.Fprintln(w, "\nThese are the newest erased entries; there are more. Count so many:  --look 1000000")
 	}
 	if t.More {
 		fmt.Fprintln(w, "\nThere are more entries than are shown here: ask with --object for single ones.")

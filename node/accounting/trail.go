@@ -28,6 +28,8 @@ type Trail struct {
 	People    []TrailPerson     `json:"people"`         // of this bureau, who saw or changed it
 	Erased    []TrailErased     `json:"erased"`         // entries that may be about it: what they named was erased
 	More      bool              `json:"more,omitempty"` // there are more entries than can be shown
+
+	ErasedMore bool `json:"erased_more,omitempty"` // more entries are erased than were counted
 }
 
 // TrailCountry is what one country got of an exhibit and asked for.
@@ -65,13 +67,19 @@ type TrailErased struct {
 
 // Limits of a trail: what was exchanged about one exhibit is a few entries for each country.
 const (
-	maxTrail  = 20_000  // entries shown
-	maxErased = 100_000 // erased entries counted
+	maxTrail   = 20_000    // entries shown
+	erasedLook = 2_000     // erased entries counted unasked: they get more with every year, and a question is to be answered at once
+	maxErased  = 1_000_000 // erased entries counted at most
 )
 
 // Trail follows an exhibit or a signature, named by number or id, through the whole log, for a person who may query it. What the log alone still knows of is
 // found under its id.
-func (s *Service) Trail(ctx context.Context, who desk.Actor, ref string) (*Trail, error) {
+//
+// Erased entries can be of anything; the newest look of them are counted (0: the usual 2,000), and ErasedMore says that there are more.
+func (s *Service) Trail(ctx context.Context, who desk.Actor, ref string, look int) (*Trail, error) {
+	if look <= 0 {
+		look = erasedLook
+	}
 	act := desk.Act{Actor: who, Action: policy.AuditQuery, Resource: policy.Resource{Type: policy.KindAudit}}
 	entry := protocol.AuditEntry{AuditBody: protocol.AuditBody{Kind: policy.KindAudit, Event: "asked who received an exhibit", Details: map[string]string{"query": ref}}}
 	t := &Trail{Ref: ref, Countries: []TrailCountry{}, People: []TrailPerson{}, Erased: []TrailErased{}}
@@ -84,7 +92,7 @@ func (s *Service) Trail(ctx context.Context, who desk.Actor, ref string) (*Trail
 		return nil, err
 	}
 	t.sort(records, string(s.o.Desk.Country))
-	return t, t.countErased(ctx, s.o.Desk.Store, records)
+	return t, t.countErased(ctx, s.o.Desk.Store, records, min(look, maxErased))
 }
 
 // gather finds what the log may call the exhibit. What is no exhibit and no signature is looked for under the name that was given: records of it may be
@@ -214,8 +222,8 @@ func later(a, b time.Time) time.Time {
 
 // countErased counts, since the first entry about the exhibit, the entries with other countries whose bodies are gone: the log can prove them and no
 // longer say what they were about.
-func (t *Trail) countErased(ctx context.Context, s *store.Store, records []store.AuditRecord) error {
-	q := store.AuditQuery{Erased: true, Limit: maxErased}
+func (t *Trail) countErased(ctx context.Context, s *store.Store, records []store.AuditRecord, look int) error {
+	q := store.AuditQuery{Erased: true, Limit: look, Look: min(look, erasedLook)}
 	if len(records) > 0 {
 		q.Since = records[0].Time.UTC().Truncate(24 * time.Hour)
 	}
@@ -241,8 +249,8 @@ func (t *Trail) countErased(ctx context.Context, s *store.Store, records []store
 		if q.Before = page.Next; q.Before == 0 {
 			break
 		}
-		if looked >= maxErased {
-			t.More = true
+		if looked >= look {
+			t.ErasedMore = true
 			break
 		}
 	}

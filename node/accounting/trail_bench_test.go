@@ -3,7 +3,6 @@ package accounting
 import (
 	"flag"
 	"fmt"
-	"log/slog"
 	mathrand "math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"proofmark/node/ballistics"
-	"proofmark/node/desk"
-	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -58,9 +55,7 @@ func BenchmarkTrail(b *testing.B) {
 	}
 	r := mathrand.New(mathrand.NewPCG(3, 4))
 	erase(b, s, r, size)
-	engine := policy.Default()
-	service := New(Options{Desk: &desk.Desk{Store: s, Policy: func() *policy.Engine { return engine }, Country: "PT", Log: slog.New(slog.DiscardHandler)}})
-	who := desk.Actor{Name: "xavier", Roles: []string{policy.Auditor}}
+	service, who := overseen(s)
 	for _, sh := range []shape{{"one_region", 1, 1, 1}, {"four_regions", 4, 3, 2}, {"everything_viewed", 4, 3, 20}} {
 		b.Run(sh.name, func(b *testing.B) {
 			const asks = 300
@@ -74,7 +69,7 @@ func BenchmarkTrail(b *testing.B) {
 				entries, before := 0, processor(b)
 				for i, ref := range refs {
 					at := time.Now()
-					t, err := service.Trail(b.Context(), who, ref)
+					t, err := service.Trail(b.Context(), who, ref, 0)
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -74,6 +74,12 @@ const (
 	maxFound    = 10_000
 )
 
+// TrailRequest asks who ever received an exhibit or asked for it.
+type TrailRequest struct {
+	Ref  string `json:"ref"`
+	Look int    `json:"look,omitempty"` // erased entries to count at most; 0 = 2,000
+}
+
 func (s *Server) routeAudit(mux *http.ServeMux) {
 	handle(s, mux, "audit.verify", s.auditVerify)
 	handle(s, mux, "audit.checkpoint", s.auditCheckpoint)
@@ -85,8 +91,8 @@ func (s *Server) routeAudit(mux *http.ServeMux) {
 		}
 		return found.Entries, nil
 	})
-	handle(s, mux, "audit.exhibit", func(ctx context.Context, c call, r Ref) (*accounting.Trail, error) {
-		return s.services.Accounting.Trail(ctx, c.actor, r.Ref)
+	handle(s, mux, "audit.exhibit", func(ctx context.Context, c call, r TrailRequest) (*accounting.Trail, error) {
+		return s.services.Accounting.Trail(ctx, c.actor, r.Ref, r.Look)
 	})
 }
 
