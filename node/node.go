@@ -275,13 +275,13 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 		return errors.Join(err, n.Close())
 	}
 	parts["control"] = server.Serve
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var wg sync.WaitGroup
 	faults := make(chan error, len(parts))
 	for name, serve := range parts {
 		wg.Go(func() {
-			defer stop() // a part that ends takes the node down: a supervisor restarts it whole
+			defer stop(fmt.Errorf("%s has ended", name)) // a part that ends takes the node down: a supervisor restarts it whole
 			if err := serve(ctx); err != nil {
 				faults <- fmt.Errorf("%s: %w", name, err)
 			}
@@ -293,6 +293,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 		ready()
 	}
 	wg.Wait()
+	n.log.Info("stopping", "because", context.Cause(ctx)) // of what told it to, a signal or a part that ended, the first
 	close(faults)
 	err = nil
 	for f := range faults {
