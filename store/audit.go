@@ -119,10 +119,16 @@ func (tx *Tx) leaf(index int64) (protocol.AuditLeaf, []byte, error) {
 	return leaf, hashes, nil
 }
 
-// Checkpoint is the signed head of the audit log in this snapshot, a c2sp.org/tlog-checkpoint note; it does not cover entries of acts
-// that are under way.
+// Checkpoint is the signed head of the audit log, a c2sp.org/tlog-checkpoint note: in a view the snapshot's; in an act the newest that is durable, so that
+// it is never older than one that a view has shown to somebody meanwhile. It does not cover entries of acts that are under way.
 func (tx *Tx) Checkpoint() ([]byte, error) {
-	b, err := tx.get(keyCheckpoint)
+	from := tx
+	if tx.own != nil && !tx.done {
+		newest := tx.s.acquire() // the act's own snapshot may lie before the commit on top of which it runs
+		defer tx.s.release(newest)
+		from = &Tx{s: tx.s, snap: newest}
+	}
+	b, err := from.get(keyCheckpoint)
 	if err != nil {
 		return nil, fmt.Errorf("audit checkpoint: %w", err)
 	}

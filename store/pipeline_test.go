@@ -247,3 +247,43 @@ func TestChoreBetweenCommits(t *testing.T) {
 	close(stop)
 	wg.Wait()
 }
+
+// An act that began while a commit was under way, and still runs when that has landed, knows what views have shown since: a member that was shown a
+// checkpoint is quick to ask about it.
+func TestActsBesideACommitKnowWhatViewsShow(t *testing.T) {
+	s, g := gated(t)
+	g.set(true)
+	first := begin(s, func(tx *Tx) error { return noted(tx, "a") })
+	flying := <-g.waiting
+	began, asked := make(chan struct{}), make(chan struct{})
+	second := begin(s, func(tx *Tx) error {
+		close(began)
+		<-asked
+		shown, err := s.Checkpoint()
+		if err != nil {
+			return err
+		}
+		size, root, err := ParseCheckpoint(shown)
+		if err != nil || size != 1 {
+			return fmt.Errorf("a view shows %d entries: %w", size, err)
+		}
+		own, err := tx.Checkpoint()
+		if err != nil || string(own) != string(shown) {
+			t.Errorf("a view shows %q, the act %q, %v", shown, own, err)
+		}
+		if known, err := tx.AuditRootAt(size); err != nil || known != root {
+			t.Errorf("the log had the root %v, the act knows %v, %v", root, known, err)
+		}
+		return noted(tx, "b")
+	})
+	<-began
+	g.set(false)
+	flying <- nil
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	close(asked)
+	if err := <-second; err != nil {
+		t.Fatal(err)
+	}
+}
