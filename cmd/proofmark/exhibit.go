@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
@@ -98,7 +99,7 @@ func (c *exhibitShowCmd) Run(a *app) error {
 		fmt.Fprintln(w)
 		rows := make([][]string, len(e.Acquisitions))
 		for i, q := range e.Acquisitions {
-			rows[i] = []string{string(q.ROI), scanFiles(q), spacing(q), fmt.Sprintf("%.2f", q.Quality.Score), fmt.Sprintf("%d bytes", q.Bytes), q.Signature, orDash(remarks(q))}
+			rows[i] = []string{string(q.ROI), scanFiles(q), spacing(q), fmt.Sprintf("%.2f", q.Quality.Score), fmt.Sprintf("%d bytes", q.Bytes), q.Signature, orDash(remarks(q, e.Withdrawn[q.Signature]))}
 		}
 		table(w, "It has not been scanned yet: "+nextAcquire(e.Number, e.Kind),
 			[]string{"REGION", "FILE", "SPACING", "QUALITY", "SIZE", "SIGNATURE", "REMARKS"}, rows)
@@ -143,8 +144,11 @@ func spacing(q *ballistics.Acquisition) string {
 }
 
 // remarks are what quality and files give to say.
-func remarks(q *ballistics.Acquisition) string {
+func remarks(q *ballistics.Acquisition, withdrawn time.Time) string {
 	out := slices.Clone(q.Quality.Reasons)
+	if !withdrawn.IsZero() {
+		out = append([]string{"withdrawn " + stamp(withdrawn)}, out...)
+	}
 	for i := range q.Scans {
 		for _, warning := range q.Scans[i].Warnings {
 			out = append(out, q.Scans[i].File+": "+warning)

@@ -144,6 +144,8 @@ func sameExhibit(a, b *Exhibit) bool {
 type ExhibitView struct {
 	Exhibit
 	Acquisitions []*Acquisition `json:"acquisitions"`
+	// Withdrawn says when what was published of it was taken back, by signature; only of one exhibit that is shown.
+	Withdrawn map[string]time.Time `json:"withdrawn,omitempty"`
 }
 
 // Marks implements protocol.Marked.
@@ -187,7 +189,23 @@ func (s *Service) Exhibit(ctx context.Context, who desk.Actor, ref string) (*Exh
 				return nil, err
 			}
 			acq, err := allBy(tx, acquisitions, "exhibit", e.ID)
-			return &ExhibitView{Exhibit: *e, Acquisitions: acq}, err
+			if err != nil {
+				return nil, err
+			}
+			v := &ExhibitView{Exhibit: *e, Acquisitions: acq}
+			for _, a := range acq {
+				sig, err := signatures.Get(tx, a.Signature)
+				switch {
+				case errors.Is(err, store.ErrNotFound) || err == nil && sig.Withdrawn.IsZero():
+					continue
+				case err != nil:
+					return nil, err
+				case v.Withdrawn == nil:
+					v.Withdrawn = map[string]time.Time{}
+				}
+				v.Withdrawn[a.Signature] = sig.Withdrawn
+			}
+			return v, nil
 		})
 }
 

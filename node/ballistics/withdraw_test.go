@@ -99,6 +99,9 @@ func TestAWithdrawnExhibitLeavesTheOtherCountry(t *testing.T) {
 	if sig := pt.signature(id); sig == nil || sig.Bytes == nil || sig.Withdrawn.IsZero() || sig.restricted() {
 		t.Errorf("PT holds %+v", sig)
 	}
+	if v, err := pt.Exhibit(ctx, exam1, "P1"); err != nil || v.Withdrawn[id].IsZero() {
+		t.Errorf("the exhibit does not say that it was taken back: %+v, %v", v, err)
+	}
 	// No lead can come of it: nobody is asked to review it.
 	if list, err := pt.Candidates(ctx, exam1, CandidateFilter{}); err != nil || len(list) != 0 {
 		t.Errorf("%d candidates await a review, %v", len(list), err)
