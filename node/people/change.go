@@ -78,14 +78,11 @@ func (s *Service) ChangeSecret(ctx context.Context, token string, old, secret []
 			out, again, outcome, err = replace(tx, id, before.Secret, encoded, &c)
 			return err
 		})
-		if err == nil {
-			err = outcome
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, fmt.Errorf("change a secret: %w", err)
-		}
-		if !again {
-			return out, nil
+		case !again:
+			return out, outcome
 		}
 	}
 }
