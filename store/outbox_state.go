@@ -85,7 +85,7 @@ func (tx *Tx) readState(space, peer, channel string, into any) error {
 	if err != nil {
 		return err
 	}
-	stored, err := tx.get(key)
+	stored, err := tx.read(key, true)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

@@ -14,40 +14,63 @@ type snapshot struct {
 	txn   *badger.Txn
 	users int // under Store.sights; the latest one has the store itself as a user
 
-	mu     sync.Mutex
-	absent map[string]struct{} // keys that were asked for and are not in it
+	mu    sync.Mutex
+	known map[string][]byte // values of keys that were asked for; nil: the key is not there
 }
 
-// absentKeys bounds how many keys a snapshot remembers: every act asks for some that are hardly ever there, and twice for the record that it adds, and to find
-// nothing Badger looks into all of its tables.
-const absentKeys = 256
+// knownKeys bounds what a snapshot remembers. Every act asks for keys that are hardly ever there, for its record before it adds it, and again and again for a
+// channel's state; to find something Badger copies it, and to find nothing it looks into all of its tables.
+const knownKeys = 256
 
-func (sn *snapshot) lacks(key string) bool {
+func (sn *snapshot) recall(key string) (value []byte, known bool) {
 	sn.mu.Lock()
 	defer sn.mu.Unlock()
-	_, absent := sn.absent[key]
-	return absent
+	value, known = sn.known[key]
+	return value, known
 }
 
-func (sn *snapshot) noteAbsent(key string) {
+func (sn *snapshot) remember(key string, value []byte) {
 	sn.mu.Lock()
 	defer sn.mu.Unlock()
-	if sn.absent == nil || len(sn.absent) == absentKeys {
-		sn.absent = make(map[string]struct{}, 16)
+	if sn.known == nil || len(sn.known) == knownKeys {
+		sn.known = make(map[string][]byte, 16)
 	}
-	sn.absent[key] = struct{}{}
+	sn.known[key] = value
 }
 
-// get finds a key; badger.ErrKeyNotFound if it is not there.
-func (sn *snapshot) get(key string) (*badger.Item, error) {
-	if sn.lacks(key) {
-		return nil, badger.ErrKeyNotFound
+// get returns the value of a key, or badger.ErrKeyNotFound; it must not be changed. A value that is kept is the same slice for whoever asks.
+func (sn *snapshot) get(key string, keep bool) ([]byte, error) {
+	if value, known := sn.recall(key); known {
+		if value == nil {
+			return nil, badger.ErrKeyNotFound
+		}
+		return value, nil
 	}
 	item, err := sn.txn.Get([]byte(key))
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		sn.noteAbsent(key)
+	if err != nil {
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			sn.remember(key, nil)
+		}
+		return nil, err
 	}
-	return item, err
+	value, err := item.ValueCopy(nil)
+	if err == nil && keep && value != nil {
+		sn.remember(key, value)
+	}
+	return value, err
+}
+
+// has reports whether there is a key, without its value.
+func (sn *snapshot) has(key string) (bool, error) {
+	if value, known := sn.recall(key); known {
+		return value != nil, nil
+	}
+	_, err := sn.txn.Get([]byte(key))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		sn.remember(key, nil)
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // acquire returns the latest snapshot, which the caller gives back with release.

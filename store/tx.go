@@ -131,7 +131,10 @@ func (tx *Tx) writable() error {
 }
 
 // get returns the value of a key of any space; it must not be changed.
-func (tx *Tx) get(key string) ([]byte, error) {
+func (tx *Tx) get(key string) ([]byte, error) { return tx.read(key, false) }
+
+// read is get; what is kept of the database is read once for all who share the snapshot.
+func (tx *Tx) read(key string, keep bool) ([]byte, error) {
 	if tx.done {
 		return nil, ErrTxDone
 	}
@@ -141,18 +144,14 @@ func (tx *Tx) get(key string) ([]byte, error) {
 		}
 		return w.value, nil
 	}
-	item, err := tx.snap.get(key)
+	value, err := tx.snap.get(key, keep)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
-	v, err := item.ValueCopy(nil)
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
-	}
-	return v, nil
+	return value, nil
 }
 
 func (tx *Tx) has(key string) (bool, error) {
@@ -162,14 +161,11 @@ func (tx *Tx) has(key string) (bool, error) {
 	if tx.done {
 		return false, ErrTxDone
 	}
-	_, err := tx.snap.get(key)
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return false, nil
-	}
+	ok, err := tx.snap.has(key)
 	if err != nil {
 		return false, fmt.Errorf("read: %w", err)
 	}
-	return true, nil
+	return ok, nil
 }
 
 // put sets a key of any space and keeps value.
