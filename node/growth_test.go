@@ -61,7 +61,7 @@ func BenchmarkGrowth(b *testing.B) {
 // growthFolders names the environment variable that has a process make the nodes' folders, in the folder that it says.
 const growthFolders = "PROOFMARK_GROWTH_FOLDERS"
 
-// collectorPercent is GOGC as the daemon's own rule (cmd/proofmark, boundGarbage) has it for a heap of this size.
+// collectorPercent is GOGC as the daemon's own rule (cmd/proofmark, boundGarbage) has it for a heap of this size; that of one daemon alone comes to 100.
 const collectorPercent = 20
 
 const rosterFile, holderFile = "roster.json", "holder-%d" // beside the nodes' folders
@@ -137,8 +137,8 @@ func grow(b *testing.B, n int) {
 	for i, c := range countryCodes(n) {
 		bureaus[i] = &bureau{t: b, country: c, dir: filepath.Join(dir, c), people: map[string]*control.Client{}}
 	}
-	// Go fills a store's table in memory, of which nothing is resident before it is written to, with zeros if it lies on a page that was used before; in a process of its own it
-	// does not, and here it would by chance. So nothing is collected, and no page used again, while stores are opened.
+	// A store's table in memory is hardly written to, but resident whole where Go has to fill it with zeros, on pages used before: seemingly by chance, where many stores are opened one
+	// after another. So nothing is collected, and no page used again, meanwhile. Figures of before this are not to be set beside those of now.
 	debug.SetGCPercent(-1)
 	defer debug.SetGCPercent(100)
 	for i, m := range bureaus {
