@@ -167,7 +167,7 @@ func badgerOptions(opt Options) badger.Options {
 		WithMetricsEnabled(false).
 		WithNumVersionsToKeep(1).
 		// Records are JSON, of which neighbours repeat much: in blocks of 8 KiB Snappy takes no more room for the audit log than zstd's level 1 in blocks of
-		// 4 KiB, an eighth more for documents, and a third of the time whenever tables are written or merged; reading one record costs no more.
+		// 4 KiB, somewhat more for documents, and a third of the time to merge tables; reading one record costs no more.
 		WithCompression(options.Snappy).WithBlockSize(8 << 10).
 		WithValueThreshold(valueThreshold).WithValueLogFileSize(valueLogFile).
 		WithMemTableSize(opt.MemTable).WithNumMemtables(2).
