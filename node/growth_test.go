@@ -61,9 +61,6 @@ func BenchmarkGrowth(b *testing.B) {
 // growthFolders names the environment variable that has a process make the nodes' folders, in the folder that it says.
 const growthFolders = "PROOFMARK_GROWTH_FOLDERS"
 
-// collectorPercent is GOGC as the daemon's own rule (cmd/proofmark, boundGarbage) has it for a heap of this size; that of one daemon alone comes to 100.
-const collectorPercent = 20
-
 const rosterFile, holderFile = "roster.json", "holder-%d" // beside the nodes' folders
 
 // found makes the folders of a federation: each member has installed the first roster before it starts for the first time.
@@ -139,13 +136,12 @@ func grow(b *testing.B, n int) {
 	}
 	// A store's table in memory is hardly written to, but resident whole where Go has to fill it with zeros, on pages used before: seemingly by chance, where many stores are opened one
 	// after another. So nothing is collected, and no page used again, meanwhile. Figures of before this are not to be set beside those of now.
-	debug.SetGCPercent(-1)
-	defer debug.SetGCPercent(100)
+	collect := debug.SetGCPercent(-1)
 	for i, m := range bureaus {
 		m.open()
 		tell(b, bureaus[:i+1], "%d of %d members opened", i+1, n)
 	}
-	debug.SetGCPercent(collectorPercent)
+	debug.SetGCPercent(collect)
 	ready := make([]func(), n)
 	for i, m := range bureaus { // all at once: most of a federation is up at most times
 		ready[i] = m.run()
