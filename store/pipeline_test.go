@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
@@ -285,5 +286,44 @@ func TestActsBesideACommitKnowWhatViewsShow(t *testing.T) {
 	close(asked)
 	if err := <-second; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The disk may be filled while a transaction gathers acts beside a commit: each act goes by what is free when it runs.
+func TestActsBesideACommitSeeTheDiskFill(t *testing.T) {
+	opt := testOptions(t.TempDir())
+	opt.Reserve = 1 << 20
+	g := &gate{Signer: opt.Signer, waiting: make(chan chan error)}
+	opt.Signer = g
+	s := open(t, opt)
+	var free atomic.Uint64
+	free.Store(1 << 40)
+	s.free = func(string) (uint64, error) { return free.Load(), nil }
+	g.set(true)
+	first := begin(s, func(tx *Tx) error { return noted(tx, "a") })
+	flying := <-g.waiting
+	ran := make(chan struct{})
+	second := begin(s, func(tx *Tx) error {
+		defer close(ran)
+		return noted(tx, "b")
+	})
+	<-ran
+	free.Store(opt.Reserve - 1)
+	third := begin(s, func(tx *Tx) error { return noted(tx, "c") })
+	small, looked := make(chan error, 1), make(chan struct{}) // may still write, and comes behind the third
+	go func() {
+		small <- s.UpdateSmall(background, func(tx *Tx) error {
+			defer close(looked)
+			return noted(tx, "d")
+		})
+	}()
+	<-looked
+	g.set(false)
+	flying <- nil
+	if err := errors.Join(<-first, <-second, <-small); err != nil {
+		t.Error(err)
+	}
+	if err := <-third; !errors.Is(err, ErrDiskReserve) {
+		t.Errorf("on a full disk: %v", err)
 	}
 }

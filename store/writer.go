@@ -44,8 +44,7 @@ type fold struct {
 	before  int64 // entries in the audit log without this fold
 	tree    auditTree
 	acts    []*request
-	free    uint64 // bytes of disk when it was begun: of what it writes nothing is on the disk before its commit
-	refusal error  // nothing can be written at present
+	refusal error // nothing can be written at present
 }
 
 const (
@@ -168,9 +167,6 @@ func (s *Store) beginFold() {
 	}
 	w.fold.before = w.fold.tree.size
 	w.fold.snap = s.acquire()
-	if w.fold.free = math.MaxUint64; s.opt.Reserve > 0 {
-		w.fold.free, w.fold.refusal = s.free(s.opt.Dir)
-	}
 }
 
 // run runs one act and, if it succeeded, adds its writes to the fold; a fold that would grow beyond what Badger takes is committed
@@ -210,7 +206,14 @@ func (s *Store) try(r *request) (*overlay, auditTree, error) {
 	if f.refusal != nil {
 		return nil, auditTree{}, f.refusal
 	}
-	if err := s.leaves(f.free, 0, s.floor(r.small)); err != nil {
+	free := uint64(math.MaxUint64)
+	if s.opt.Reserve > 0 { // for each act: the disk may have been filled since the fold was begun
+		var err error
+		if free, err = s.free(s.opt.Dir); err != nil {
+			return nil, auditTree{}, err
+		}
+	}
+	if err := s.leaves(free, 0, s.floor(r.small)); err != nil {
 		return nil, auditTree{}, err
 	}
 	tx := &Tx{s: s, snap: f.snap, under: f.writes, base: f.base, own: newOverlay(), now: s.opt.Now()}
@@ -229,7 +232,7 @@ func (s *Store) try(r *request) (*overlay, auditTree, error) {
 		return nil, auditTree{}, fmt.Errorf("%w: the act changes %d keys and %d bytes, the limit is %d keys and %d bytes: split it",
 			ErrTooLarge, tx.own.len(), tx.own.size, s.db.MaxBatchCount()-commitCount, s.db.MaxBatchSize()-commitSize)
 	}
-	if err := s.leaves(f.free, f.bytes()+tx.own.bytes, s.floor(r.small && tx.own.bytes <= smallAct)); err != nil && tx.own.bytes > 0 {
+	if err := s.leaves(free, f.bytes()+tx.own.bytes, s.floor(r.small && tx.own.bytes <= smallAct)); err != nil && tx.own.bytes > 0 {
 		return nil, auditTree{}, err
 	}
 	r.hooks = tx.hooks
