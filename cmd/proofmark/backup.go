@@ -117,7 +117,7 @@ func (c *backupMakeCmd) intoFolder(a *app) error {
 	}
 	var name string
 	made, err := m.make(r, func(made *backup.Made) string {
-		name = fmt.Sprintf("%s-%s-%04d%s", made.At.UTC().Format("20060102T150405Z"), made.Chain[:8], made.Number, backup.Suffix)
+		name = backup.FileName(made)
 		return name
 	})
 	if errors.Is(err, desk.ErrConflict) && r.Since != "" && strings.Contains(err.Error(), backup.ErrUnknownParent.Error()) {
@@ -263,6 +263,19 @@ func (p *megabytes) end() {
 	}
 }
 
+// tellUnlisted names the backups in a folder that its index does not name.
+func (a *app) tellUnlisted(dir string) error {
+	index, err := backup.ReadIndex(dir)
+	if err != nil {
+		return err
+	}
+	names, err := index.Unlisted(dir)
+	for _, name := range names {
+		fmt.Fprintf(a.err, "%s is not in the folder's index: a backup that was broken off after its last byte, or somebody's copy. The chain does not need it; it may be removed.\n", printable(filepath.Join(dir, name)))
+	}
+	return err
+}
+
 type backupCheckCmd struct {
 	From          []string `arg:"" help:"Folder of backups, or the files of a chain." type:"path" placeholder:"FILE|FOLDER"`
 	Key           string   `help:"File of the recovery key: everything in the backups is decrypted and read, nothing is restored." type:"path" placeholder:"FILE"`
@@ -306,6 +319,13 @@ func (c *backupCheckCmd) Run(a *app) error {
 	}
 	p.end()
 	p.shown = false
+	for _, path := range c.From {
+		if st, err := os.Stat(path); err == nil && st.IsDir() {
+			if err := a.tellUnlisted(path); err != nil {
+				return err
+			}
+		}
+	}
 	return a.show(out, func(w io.Writer) {
 		rows := make([][]string, len(out))
 		for i, r := range out {

@@ -26,6 +26,12 @@ const IndexName = "index.json"
 // Suffix ends the name of a backup file that a folder's chain is made of.
 const Suffix = ".backup"
 
+// FileName is what a backup is called in a folder. It ends with the backup's own id: one that was killed between the name and the index is on nobody's list,
+// and the next one has its chain, its number and perhaps its second.
+func FileName(m *Made) string {
+	return fmt.Sprintf("%s-%s-%04d-%s%s", m.At.UTC().Format("20060102T150405Z"), short(m.Chain), m.Number, short(m.ID), Suffix)
+}
+
 // Part is one file of a chain, as it was found or made.
 type Part struct {
 	Path   string    `json:"-"`
@@ -90,6 +96,22 @@ func ReadIndex(dir string) (*Index, error) {
 		p.Path = filepath.Join(dir, p.Name)
 	}
 	return &x, nil
+}
+
+// Unlisted finds files in the index's folder that are named as backups and that it does not name: whole ones, which a kill kept off the list, or somebody's
+// copies. No chain needs them.
+func (x *Index) Unlisted(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), Suffix) && !slices.ContainsFunc(x.Files, func(p Part) bool { return p.Name == e.Name() }) {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
 }
 
 // Measure reads a backup file's head and hashes the whole of it. progress (may be nil) is told the bytes read.

@@ -91,6 +91,10 @@ func TestChainsAreHeldInOrder(t *testing.T) {
 	one := b.write("one", full.ID)
 	two := b.write("two", one.ID)
 	twin := b.write("twin", one.ID) // another end of the same chain
+	name := func(p Part) string { return FileName(&Made{ID: p.ID, Chain: p.Chain, Number: p.Number, At: p.Made}) }
+	if two.Made != twin.Made || name(two) == name(twin) || name(full) >= name(one) {
+		t.Errorf("of one second, with one number: %s and %s; before them %s and %s", name(two), name(twin), name(full), name(one))
+	}
 	other := newBureau(t, "ES")
 	other.setRecovery()
 	foreign := other.write("foreign", "")
