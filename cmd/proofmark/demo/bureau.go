@@ -34,6 +34,7 @@ type person struct {
 // bureau is one country's bureau: its data folder, its daemon, its people.
 type bureau struct {
 	country protocol.Country
+	place   int // among the demo's bureaus
 	name    string
 	dir     string // data folder
 	root    string // the demo's folder
@@ -48,8 +49,8 @@ type bureau struct {
 	auditor      *person
 }
 
-func newBureau(root string, c cast) *bureau {
-	b := &bureau{country: c.country, name: c.name, root: root, dir: filepath.Join(root, strings.ToLower(string(c.country)))}
+func newBureau(root string, place int, c cast) *bureau {
+	b := &bureau{country: c.country, place: place, name: c.name, root: root, dir: filepath.Join(root, strings.ToLower(string(c.country)))}
 	for i, slot := range []struct {
 		person **person
 		role   string
@@ -109,7 +110,7 @@ func (b *bureau) found(ctx context.Context, now func() time.Time, cost crypto.Ar
 	if err != nil {
 		return err
 	}
-	port, err := freePort()
+	port, err := freePort(b.place)
 	if err != nil {
 		return err
 	}
@@ -129,14 +130,14 @@ const (
 	manyPorts  = 10000
 )
 
-// freePort finds a port that is free for UDP and TCP on loopback.
-func freePort() (int, error) {
+// freePort finds a port that is free for UDP and TCP on loopback. Each bureau has ports of its own: another one's may be chosen, and nobody listens on it yet.
+func freePort(place int) (int, error) {
 	for range 200 {
-		n, err := rand.Int(rand.Reader, big.NewInt(manyPorts))
+		n, err := rand.Int(rand.Reader, big.NewInt(manyPorts/int64(len(casts))))
 		if err != nil {
 			return 0, err
 		}
-		port := lowestPort + int(n.Int64())
+		port := lowestPort + int(n.Int64())*len(casts) + place
 		tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		if err != nil {
 			continue

@@ -105,8 +105,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return f.result, err
 	}
-	for _, c := range casts {
-		f.bureaus[c.country] = newBureau(f.root, c)
+	for i, c := range casts {
+		f.bureaus[c.country] = newBureau(f.root, i, c)
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
