@@ -59,23 +59,26 @@ func TestActsAreFolded(t *testing.T) {
 	}
 }
 
-// together runs acts that are folded into one transaction: a first act holds the writer until all others wait.
+// together runs acts in this order, folded into one transaction: a first act gives the writer a queue in which all others wait already.
 func together(t *testing.T, s *Store, acts ...func(*Tx) error) []error {
 	t.Helper()
-	started, release := make(chan struct{}), make(chan struct{})
-	errs := make([]error, len(acts))
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = s.Update(background, func(*Tx) error { close(started); <-release; return nil })
-	})
-	<-started
+	queue := make(chan *request, len(acts))
+	waiting := make([]*request, len(acts))
 	for i, act := range acts {
-		wg.Go(func() { errs[i] = s.Update(background, act) })
-		time.Sleep(2 * time.Millisecond) // in this order
+		waiting[i] = &request{act: act, done: make(chan error, 1)}
+		queue <- waiting[i]
 	}
-	time.Sleep(20 * time.Millisecond)
-	close(release)
-	wg.Wait()
+	if err := s.Update(background, func(*Tx) error { s.queue = queue; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	errs := make([]error, len(acts))
+	for i, r := range waiting {
+		if errs[i] = <-r.done; errs[i] == nil {
+			for _, f := range r.hooks {
+				f()
+			}
+		}
+	}
 	return errs
 }
 
@@ -257,10 +260,13 @@ func wantErrAsync(t *testing.T, err, kind error) {
 func TestCloseWhileBusy(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, testOptions(dir))
-	var wg sync.WaitGroup
+	var wg, begun sync.WaitGroup
 	done := make([]int, 8)
+	begun.Add(len(done))
 	for w := range done {
 		wg.Go(func() {
+			atWork := sync.OnceFunc(begun.Done)
+			defer atWork()
 			for {
 				err := s.Update(background, func(tx *Tx) error { return tx.Put(fmt.Sprintf("%d/%05d", w, done[w]), nil) })
 				if err != nil {
@@ -268,6 +274,7 @@ func TestCloseWhileBusy(t *testing.T) {
 					return
 				}
 				done[w]++
+				atWork()
 			}
 		})
 		wg.Go(func() {
@@ -279,7 +286,7 @@ func TestCloseWhileBusy(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(100 * time.Millisecond)
+	begun.Wait()
 	if err := errors.Join(s.Close(), s.Close()); err != nil {
 		t.Fatal(err)
 	}

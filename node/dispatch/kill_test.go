@@ -80,6 +80,9 @@ func TestWithdrawalChild(t *testing.T) {
 			es.release(id)
 			deliver(es, pt, protocol.Urgent)
 		}
+		if i == 0 {
+			fmt.Println("withdrawn")
+		}
 	}
 }
 
@@ -100,8 +103,15 @@ func TestKillBetweenTheSteps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "up\n" {
-			t.Fatalf("round %d: the child says %q, %v", round, line, err)
+		says := bufio.NewReader(out)
+		wanted := []string{"up\n"}
+		if round == 0 { // not before there is something to lose
+			wanted = append(wanted, "withdrawn\n")
+		}
+		for _, want := range wanted {
+			if line, err := says.ReadString('\n'); err != nil || line != want {
+				t.Fatalf("round %d: the child says %q, %v, want %q", round, line, err, want)
+			}
 		}
 		time.Sleep(time.Duration(when.Float64() * float64(400*time.Millisecond)))
 		if err := c.Process.Kill(); err != nil {

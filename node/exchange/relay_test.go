@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -34,7 +35,10 @@ func reach(h host.Host, to peer.AddrInfo) (network.Conn, error) {
 	if err := h.Connect(ctx, to); err != nil {
 		return nil, err
 	}
-	return h.Network().ConnsToPeer(to.ID)[0], nil
+	if cs := h.Network().ConnsToPeer(to.ID); len(cs) > 0 {
+		return cs[0], nil
+	}
+	return nil, errors.New("connected, and cut off at once")
 }
 
 // A member that serves as a relay connects members, and cannot read what they say: each end has proved its key to the other. Strangers and suspended

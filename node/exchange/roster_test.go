@@ -133,10 +133,6 @@ func TestSuspensionClosesConnections(t *testing.T) {
 	f.nodes["ES"].post.queue("PT", protocol.Urgent, "c")
 	pt.post.queue("FR", protocol.Bulk, "b")
 	f.delivered("PT", "FR", protocol.Bulk, []string{"a", "b"})
-	time.Sleep(300 * time.Millisecond) // Spain, which still has the old roster, tries again and again
-	if len(f.nodes["ES"].post.received("PT", protocol.Bulk)) != 1 || len(pt.post.received("ES", protocol.Urgent)) != 0 {
-		t.Fatal("something crossed between a member and a suspended one")
-	}
 	eventually(t, "the suspended one sees why", func() bool {
 		for _, st := range f.nodes["ES"].x.Peers() {
 			if st.Country == "PT" {
@@ -145,6 +141,9 @@ func TestSuspensionClosesConnections(t *testing.T) {
 		}
 		return false
 	})
+	if len(f.nodes["ES"].post.received("PT", protocol.Bulk)) != 1 || len(pt.post.received("ES", protocol.Urgent)) != 0 {
+		t.Fatal("something crossed between a member and a suspended one")
+	}
 	f.enact(addrs)
 	pt.x.RosterChanged()
 	f.delivered("PT", "ES", protocol.Bulk, []string{"a", "b"})
@@ -336,7 +335,7 @@ func TestNothingLeftRunning(t *testing.T) {
 	before := settled()
 	cycle()
 	after := settled()
-	for end := time.Now().Add(8 * time.Second); after > before && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); after > before && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond)
 		after = runtime.NumGoroutine()
 	}
