@@ -215,18 +215,28 @@ func TestHostilePatience(t *testing.T) {
 			return ""
 		}},
 		{name: "never reading an answer", run: func(a *arena) string {
-			s := a.stream()
-			defer s.Reset()
-			_, _ = s.Write(begun())
 			a.fr.heads = nil
 			old := a.fr.single(protocol.Urgent, a.fr.document("never read", nil))
 			parts := append(frame(old.manifest), frame(old.payload)...)
-			for range 400 { // one that is applied, and its replays
-				if _, err := s.Write(parts); err != nil {
-					break // PT takes no more from one that does not read
+			soon := func(s network.Stream) bool { // PT has applied it, or has no place for this stream and lets it go
+				for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !s.Conn().IsClosed(); time.Sleep(20 * time.Millisecond) {
+					if a.pt.applied("FR") == 1 {
+						return true
+					}
 				}
+				return a.pt.applied("FR") == 1
 			}
-			eventually(a.t, "PT takes the first", func() bool { return a.pt.applied("FR") == 1 })
+			eventually(a.t, "PT takes the first", func() bool {
+				s := a.stream()
+				defer s.Reset()
+				_, _ = s.Write(begun())
+				for range 400 { // one that is applied, and its replays
+					if _, err := s.Write(parts); err != nil {
+						break // PT takes no more from one that does not read
+					}
+				}
+				return soon(s)
+			})
 			return ""
 		}, takes: 1},
 	})
