@@ -26,6 +26,7 @@ type rounds struct {
 	offered rules.Checkpoint               // zero: no round yet
 	begun   time.Time                      // by the node's clock
 	next    map[protocol.Country]time.Time // when a witness is asked again in this round; not in here: it was not asked yet
+	failed  map[protocol.Country]int       // how often a witness did not cosign, one time after the other
 	later   map[protocol.Country]time.Time // members that are told of evidence no earlier
 	recall  map[protocol.Country]time.Time // members that are asked for what they hold no earlier
 }
@@ -111,8 +112,11 @@ func (s *Service) ask(ctx context.Context, ring *rules.Keyring, due []protocol.C
 				return faults
 			}
 			pause := 2 * s.o.Pace.Still // until the next round
-			if o.err != nil {
-				pause = s.o.Pace.Grown
+			if o.err == nil {
+				delete(s.failed, o.witness)
+			} else {
+				pause = s.o.Pace.again(s.failed[o.witness])
+				s.failed[o.witness]++
 				if ctx.Err() == nil {
 					s.o.Log.Info("a witness did not cosign", "witness", o.witness, "err", o.err)
 				}
@@ -123,6 +127,15 @@ func (s *Service) ask(ctx context.Context, ring *rules.Keyring, due []protocol.C
 			keep()
 		}
 	}
+}
+
+// again says how long a witness is left alone that has failed so often before: one that is about to be ready is not waited for a minute.
+func (p Pace) again(failed int) time.Duration {
+	pause := p.Look
+	for ; failed >= 0 && pause < p.Grown; failed-- {
+		pause *= 2
+	}
+	return min(pause, p.Grown)
 }
 
 // begin begins a new round where one is due and somebody is there to cosign.

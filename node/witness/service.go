@@ -77,7 +77,7 @@ func New(o Options) *Service {
 		o.Chosen = rules.Chosen
 	}
 	return &Service{o: o, country: o.Desk.Country, asked: map[protocol.Country]time.Time{}, seen: map[protocol.Country]time.Time{},
-		rounds: rounds{next: map[protocol.Country]time.Time{}, later: map[protocol.Country]time.Time{}, recall: map[protocol.Country]time.Time{}}}
+		rounds: rounds{next: map[protocol.Country]time.Time{}, failed: map[protocol.Country]int{}, later: map[protocol.Country]time.Time{}, recall: map[protocol.Country]time.Time{}}}
 }
 
 // keyring returns the log keys of the roster in force, and that roster.

@@ -281,13 +281,16 @@ func TestPace(t *testing.T) {
 	if n := run(5*time.Hour, time.Minute, 0); n["ES"] < 5 || n["ES"] > 6 {
 		t.Errorf("a log that does not grow was offered %v times in five hours", n)
 	}
-	// Who does not answer is asked once a minute, and the others are not bothered by it.
+	// Who does not answer is asked again soon, then less and less often, at last once a minute; and the others are not bothered by it.
 	f.mu.Lock()
 	delete(f.bureaus, "FR")
 	f.mu.Unlock()
 	pt.o.Connected = func(protocol.Country) bool { return true }
 	f.add(time.Hour)
-	if n := run(10*time.Minute, 5*time.Second, 0); n["FR"] < 9 || n["FR"] > 11 || n["ES"] != 1 {
+	if n := run(time.Minute, 5*time.Second, 0); n["FR"] < 3 || n["FR"] > 5 || n["ES"] != 1 {
+		t.Errorf("in the minute after one went silent: %v", n)
+	}
+	if n := run(10*time.Minute, 5*time.Second, 0); n["FR"] < 9 || n["FR"] > 11 || n["ES"] != 0 {
 		t.Errorf("with one who does not answer: %v", n)
 	}
 	// A clock that is set back holds nothing up.
