@@ -88,6 +88,8 @@ func (s *Service) Grant(ctx context.Context, who desk.Actor, key string, g Grant
 			return nil, desk.Conflict("document %s was withdrawn: nobody is to hold it", g.Document)
 		case doc.Status != dispatch.Own && doc.Issuer != g.For:
 			return nil, desk.Invalid("document %s is of %s: only %s can be permitted something about it", g.Document, doc.Issuer, doc.Issuer)
+		case doc.Status == dispatch.Own && !sentTo(tx, g.Document, g.For):
+			return nil, desk.Conflict("document %s was not sent to %s, which is not to learn of it by a permission: `proofmark document show %s` says who has it", g.Document, g.For, g.Document)
 		}
 		facts := dispatch.Facts{To: g.For, Purpose: purpose, Kind: policy.Permission, Object: g.Document, Actor: who.Name}
 		id, err := s.out.Issue(tx, protocol.TypePermission, body, facts)
@@ -101,6 +103,16 @@ func (s *Service) Grant(ctx context.Context, who desk.Actor, key string, g Grant
 				Details: map[string]string{"to": joined(g.To), "until": body.Until.Format(time.DateOnly)}}})
 		return p, permissions.Insert(tx, id, p)
 	})
+}
+
+// sentTo says whether a country was sent a document, or will be as soon as it can be reached.
+func sentTo(tx *store.Tx, document string, to protocol.Country) bool {
+	for _, dl := range dispatch.DeliveriesOf(tx, document) {
+		if dl.Peer == to {
+			return dl.State == dispatch.Queued || dl.State == dispatch.Sent || dl.State == dispatch.Delivered
+		}
+	}
+	return false
 }
 
 // receive keeps what another country permits this one.
