@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"proofmark/correlate/x3p":      {},
 	"proofmark/correlate/synth":    {"proofmark/correlate/x3p"},
 	"proofmark/node/freeport":      {},
+	"proofmark/node/memory":        {"proofmark/store"},
 	"proofmark/node/bureautest":    {"proofmark/protocol", "proofmark/store", "proofmark/policy", "proofmark/crypto", "proofmark/node/desk", "proofmark/node/dispatch"},
 	"proofmark/node/budget":        {"proofmark/protocol", "proofmark/store", "proofmark/policy"},
 	"proofmark/node/agenda":        {"proofmark/node/budget"},

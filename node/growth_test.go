@@ -27,6 +27,7 @@ import (
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/membership"
+	"proofmark/node/memory"
 	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -120,6 +121,22 @@ func founded(b *testing.B, dir string) (doc *roster.Document, keys []*roster.Hol
 	return doc, keys
 }
 
+// boundAsDaemons gives each of n nodes in this process the collector's room that it would have as a daemon of its own.
+func boundAsDaemons(ctx context.Context, n int) {
+	tick := time.NewTicker(memory.Look)
+	defer tick.Stop()
+	for {
+		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(sample)
+		debug.SetGCPercent(memory.Percent(sample[0].Value.Uint64()/uint64(n), store.TableBytes()/uint64(n)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 func grow(b *testing.B, n int) {
 	// The folders are made by another process, as `proofmark init` and `proofmark join` make them: the tables in memory of two hundred stores that were opened for it and
 	// closed would count as these nodes'.
@@ -141,7 +158,10 @@ func grow(b *testing.B, n int) {
 		m.open()
 		tell(b, bureaus[:i+1], "%d of %d members opened", i+1, n)
 	}
-	debug.SetGCPercent(collect)
+	defer debug.SetGCPercent(collect)
+	bounding, unbound := context.WithCancel(b.Context())
+	defer unbound()
+	go boundAsDaemons(bounding, n)
 	ready := make([]func(), n)
 	for i, m := range bureaus { // all at once: most of a federation is up at most times
 		ready[i] = m.run()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/skl"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -76,6 +77,8 @@ type Store struct {
 	db   *badger.DB
 	log  *slog.Logger
 	free func(dir string) (uint64, error)
+
+	tables int64 // bytes of the table in memory
 
 	queue   chan *request
 	chores  chan *chore
@@ -139,9 +142,17 @@ func Open(opt Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", opt.Dir, err), db.Close())
 	}
+	s.tables = opt.MemTable + db.MaxBatchSize() + db.MaxBatchCount()*int64(skl.MaxNodeSize)
+	tableBytes.Add(s.tables)
 	go s.write()
 	return s, nil
 }
+
+// tableBytes is what the open databases' tables in memory may take.
+var tableBytes atomic.Int64
+
+// TableBytes is how many bytes of the heap are tables in memory of all databases that are open, one each; Go counts them as living from the beginning.
+func TableBytes() uint64 { return uint64(tableBytes.Load()) }
 
 func (opt *Options) check() error {
 	switch {
@@ -226,6 +237,7 @@ func (s *Store) Close() error {
 	<-s.stopped
 	s.users.Wait()
 	s.release(s.latest)
+	tableBytes.Add(-s.tables)
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store %s: %w", s.opt.Dir, err)
 	}

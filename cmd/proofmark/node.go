@@ -10,6 +10,7 @@ import (
 	"proofmark/crypto"
 	"proofmark/node"
 	"proofmark/node/control"
+	"proofmark/node/memory"
 )
 
 type initCmd struct {
@@ -86,7 +87,7 @@ func (c *runCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	go boundGarbage(a.ctx, a.Data, log)
+	go memory.Bound(a.ctx, a.Data, log)
 	return n.Run(a.ctx, func() {
 		fmt.Fprintf(a.out, "%s (%s) is running. Stop it with Ctrl-C or SIGTERM.\n", n.Config.Country, n.Config.Name)
 	})
