@@ -5,12 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"proofmark/crypto"
 	"proofmark/crypto/roster"
+	"proofmark/node/durable"
 	"proofmark/policy"
 )
 
@@ -40,8 +42,8 @@ type InitOptions struct {
 	Now        func() time.Time
 }
 
-// Init makes a node's data folder: configuration, keys, default policy, an empty encrypted store and the first administrator. It is made beside dir
-// and renamed at the end: a failure leaves nothing.
+// Init makes a node's data folder: configuration, keys, default policy, an empty encrypted store and the first administrator. It is made beside dir,
+// made durable and renamed at the end: a failure leaves nothing.
 func Init(ctx context.Context, dir string, o InitOptions) (err error) {
 	if err := o.Config.Check(); err != nil {
 		return err
@@ -52,40 +54,25 @@ func Init(ctx context.Context, dir string, o InitOptions) (err error) {
 	if len(o.Passphrase) < 12 {
 		return errors.New("the passphrase has fewer than 12 bytes; it protects every key and record of the country")
 	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+	folder, err := durable.BeginFolder(dir)
+	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s exists and is not empty: a node is never made over something else; choose a new folder", dir)
 	}
-	parent := filepath.Dir(filepath.Clean(dir))
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return err
-	}
-	if err := removeLeftovers(parent, time.Now()); err != nil {
-		return err
-	}
-	tmp, release, err := beginFolder(parent)
 	if err != nil {
 		return err
 	}
-	defer release()
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(tmp))
-		}
-	}()
-	if err := lay(tmp, o); err != nil {
+	defer func() { err = errors.Join(err, folder.Discard()) }()
+	if err := lay(folder.Path, o); err != nil {
 		return err
 	}
-	n, err := Open(tmp, o.Passphrase, Options{Now: o.Now, Cost: o.Cost, offline: true})
+	n, err := Open(folder.Path, o.Passphrase, Options{Now: o.Now, Cost: o.Cost, offline: true})
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(n.people.CreateFirst(ctx, o.Admin, o.Secret), n.Close()); err != nil {
 		return err
 	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return os.Rename(tmp, dir)
+	return folder.Commit()
 }
 
 // lay writes every file of a new data folder but the store.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"proofmark/node/backup"
 	"proofmark/node/desk"
 	"proofmark/node/dispatch"
+	"proofmark/node/durable"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -50,7 +52,7 @@ type Restored struct {
 	Recovery string            `json:"recovery"`
 }
 
-// Restore makes a data folder from a chain of backups: everything is decrypted, loaded and verified in a folder beside it, which is renamed at the end. A
+// Restore makes a data folder from a chain of backups: everything is decrypted, loaded and verified in a folder beside it, which is made durable and renamed at the end. A
 // failure, or a kill, leaves no node. The node knows from then on that it was restored.
 func Restore(ctx context.Context, dir string, o RestoreOptions) (out *Restored, err error) {
 	if o.Now == nil {
@@ -62,34 +64,19 @@ func Restore(ctx context.Context, dir string, o RestoreOptions) (out *Restored, 
 	if err := backup.CheckOrder(o.Parts); err != nil {
 		return nil, err
 	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+	folder, err := durable.BeginFolder(dir)
+	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%s exists and is not empty: a node is never restored over something else; choose a new folder", dir)
 	}
-	parent := filepath.Dir(filepath.Clean(dir))
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return nil, err
-	}
-	if err := removeLeftovers(parent, time.Now()); err != nil {
-		return nil, err
-	}
-	tmp, release, err := beginFolder(parent)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(tmp))
-		}
-	}()
-	if out, err = restoreInto(ctx, tmp, o); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+	defer func() { err = errors.Join(err, folder.Discard()) }()
+	if out, err = restoreInto(ctx, folder.Path, o); err != nil {
 		return nil, err
 	}
 	out.Data = dir
-	return out, os.Rename(tmp, dir)
+	return out, folder.Commit()
 }
 
 func restoreInto(ctx context.Context, tmp string, o RestoreOptions) (*Restored, error) {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"proofmark/node/control"
+	"proofmark/node/durable"
 	"proofmark/protocol"
 )
 
@@ -26,18 +27,35 @@ type app struct {
 
 	client  *control.Client
 	foreign string   // data folder of the node that the session file is for, where it is not this one
-	done    []string // files of keys of commands whose outcome is known
+	done    []kept   // of commands that the node has done, until their outcome was shown
+	shown   bool     // it was
 	says    []string // what the owners of files that were read demand, see carry
 }
 
+// kept is the key of a command, and the file that keeps it for when the command is typed again.
+type kept struct{ path, key string }
+
 // settle forgets the keys of commands whose outcome the person has seen.
 func (a *app) settle() error {
-	for _, path := range a.done {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for _, k := range a.done {
+		if err := k.forget(); err != nil {
 			return fmt.Errorf("the command is done, but its key could not be removed: %w", err)
 		}
 	}
+	a.done = nil
 	return nil
+}
+
+// forget leaves a file in which the same command, typed at another terminal, keeps another key by now.
+func (k kept) forget() error {
+	b, err := os.ReadFile(k.path)
+	if err == nil && string(bytes.TrimSpace(b)) == k.key {
+		err = os.Remove(k.path)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (a *app) close() {
@@ -104,28 +122,10 @@ func (a *app) saveSession(s savedSession) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := durable.MakeFolder(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
-	return writeFile(path, b, 0o600)
-}
-
-// writeFile replaces a file in one step. mode is what the umask may still take from, as for any file that a program makes.
-func writeFile(path string, b []byte, mode os.FileMode) error {
-	name := filepath.Join(filepath.Dir(path), ".proofmark-"+rand.Text())
-	tmp, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(b)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
+	return durable.Replace(path, b, 0o600)
 }
 
 // dial returns the client of the node, with the session where there is one.
@@ -184,8 +184,8 @@ func upload[Resp, Req any](a *app, name string, req Req, files ...[]byte) (Resp,
 	})
 }
 
-// once gives a command its idempotency key. The key is written down before the command is sent and removed after its outcome was printed: where this
-// process or the node dies between, the same command typed again carries the same key, and the node does it at most once.
+// once gives a command its idempotency key. The key is durable before the command is sent and removed after its outcome was shown: where this process or
+// the node dies between, or nobody could be shown anything, the same command typed again carries the same key, and the node does it at most once.
 func once[Resp any](a *app, name string, req any, files [][]byte, send func(c *control.Client, key string) (Resp, error)) (Resp, error) {
 	var zero Resp
 	c, err := a.dial()
@@ -201,8 +201,11 @@ func once[Resp any](a *app, name string, req any, files [][]byte, send func(c *c
 		return zero, fmt.Errorf("write down the command before it is sent: %w", err)
 	}
 	resp, err := send(c, key)
-	if err == nil || control.Definite(err) {
-		a.done = append(a.done, path)
+	switch k := (kept{path, key}); {
+	case err == nil:
+		a.done = append(a.done, k)
+	case control.Definite(err): // the node has done nothing
+		err = errors.Join(err, k.forget())
 	}
 	return resp, a.explain(err)
 }
@@ -233,20 +236,30 @@ func (a *app) pendingPath(name string, req any, files [][]byte) (string, error) 
 	return filepath.Join(filepath.Dir(session), "pending", hex.EncodeToString(sum[:16])), nil
 }
 
+// pendingKey is the key that a command is sent with: the one that is written down already, by a command that was killed or by the same one at another terminal
+// at this moment, or a new one.
 func pendingKey(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err == nil && protocol.CheckID(string(bytes.TrimSpace(b))) == nil {
-		return string(bytes.TrimSpace(b)), nil
+	for {
+		b, err := os.ReadFile(path)
+		key := string(bytes.TrimSpace(b))
+		if err == nil && protocol.CheckID(key) == nil {
+			return key, nil
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+		damaged := err == nil
+		if key, err = protocol.NewID(wallClock(), rand.Reader); err != nil {
+			return "", err
+		}
+		if damaged {
+			return key, durable.Replace(path, []byte(key), 0o600)
+		}
+		if err := durable.MakeFolder(filepath.Dir(path)); err != nil {
+			return "", err
+		}
+		if err := durable.Create(path, []byte(key), 0o600); !errors.Is(err, os.ErrExist) {
+			return key, err
+		}
 	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", err
-	}
-	key, err := protocol.NewID(wallClock(), rand.Reader)
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", err
-	}
-	return key, writeFile(path, []byte(key), 0o600)
 }

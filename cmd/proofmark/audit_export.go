@@ -13,6 +13,7 @@ import (
 	"proofmark/crypto/roster"
 	"proofmark/crypto/witness"
 	"proofmark/node/control"
+	"proofmark/node/durable"
 )
 
 type auditExportCmd struct {
@@ -40,27 +41,20 @@ func (c *auditExportCmd) Run(a *app) (err error) {
 		return err
 	}
 	if _, err := os.Lstat(c.File); err == nil {
-		return fmt.Errorf("%s exists and is never overwritten: choose another name", c.File)
+		return taken(c.File, os.ErrExist)
 	}
-	f, err := os.CreateTemp(filepath.Dir(c.File), ".proofmark-export-*") // mode 0600
+	f, err := durable.Begin(filepath.Dir(c.File), 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ignoreMissing(os.Remove(f.Name()))) }()
+	defer func() { err = errors.Join(err, f.Discard()) }()
 	to := bufio.NewWriterSize(f, 256<<10)
 	made, err := control.Download[*control.Exported](a.ctx, client, "audit.export", r, to)
-	if err = errors.Join(a.explain(err), to.Flush(), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(a.explain(err), to.Flush()); err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), c.File); errors.Is(err, os.ErrExist) { // unlike a rename it never replaces what is there
-		return fmt.Errorf("%s exists and is never overwritten: choose another name", c.File)
-	} else if err != nil {
-		if err = os.Rename(f.Name(), c.File); err != nil { // a file system without links
-			return err
-		}
-	}
-	if err := syncFolder(filepath.Dir(c.File)); err != nil {
-		return err
+	if err := f.Create(filepath.Base(c.File)); err != nil {
+		return taken(c.File, err)
 	}
 	return a.show(made, func(w io.Writer) {
 		fmt.Fprintf(w, "%s holds %d of the %d entries that its checkpoint covers, tree root %s. `proofmark audit check-export` proves it anywhere.\n", c.File, made.Rows, made.Entries, made.Root)

@@ -11,6 +11,7 @@ import (
 	proofs "proofmark/crypto/proof"
 	"proofmark/node/accounting"
 	"proofmark/node/control"
+	"proofmark/node/durable"
 )
 
 type auditStatementCmd struct {
@@ -23,16 +24,20 @@ func (c *auditStatementCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(c.Out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s exists and is never overwritten: choose another name", filepath.Clean(c.Out))
+	if _, err := os.Lstat(c.Out); err == nil {
+		return taken(c.Out, os.ErrExist)
 	}
+	f, err := durable.Begin(filepath.Dir(c.Out), 0o600)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, f.Discard()) }()
 	made, err := control.Download[*accounting.StatementMade](a.ctx, client, "audit.statement", control.ChannelRef{With: c.With}, f)
-	if err = errors.Join(a.explain(err), f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(c.Out))
+	if err != nil {
+		return a.explain(err)
+	}
+	if err := f.Create(filepath.Base(c.Out)); err != nil {
+		return taken(c.Out, err)
 	}
 	return a.show(made, func(w io.Writer) {
 		fmt.Fprintf(w, "%s says what this log holds of the messages with %s: %s in %s, signed. Two countries' statements are compared by anybody who has the roster:\n  proofmark audit reconcile %s OTHER --roster FILE\n",

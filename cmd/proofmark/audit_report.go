@@ -13,6 +13,7 @@ import (
 	proofs "proofmark/crypto/proof"
 	"proofmark/node/accounting"
 	"proofmark/node/control"
+	"proofmark/node/durable"
 )
 
 // Files of a report's folder. The first two are the proof, the others are for reading.
@@ -36,23 +37,20 @@ func (c *auditReportCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(c.Out, 0o700); err != nil {
-		if errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("%s exists and is never overwritten: choose another name", filepath.Clean(c.Out))
-		}
+	if _, err := os.Lstat(c.Out); err == nil {
+		return taken(c.Out, os.ErrExist)
+	}
+	folder, err := durable.BeginFolder(c.Out)
+	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(c.Out))
-		}
-	}()
-	leaves, err := os.OpenFile(filepath.Join(c.Out, leavesFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	defer func() { err = errors.Join(err, folder.Discard()) }()
+	leaves, err := os.OpenFile(filepath.Join(folder.Path, leavesFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	made, err := control.Download[*accounting.Reported](a.ctx, client, "audit.report", accounting.ReportRequest{From: c.From, To: c.To}, leaves)
-	if err = errors.Join(a.explain(err), leaves.Sync(), leaves.Close()); err != nil {
+	if err = errors.Join(a.explain(err), leaves.Close()); err != nil {
 		return err
 	}
 	r, err := proofs.ReadReport(made.Report)
@@ -63,10 +61,13 @@ func (c *auditReportCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	at := func(name string) string { return filepath.Join(c.Out, name) }
-	if err := createFiles(newFile{at(reportFile), []byte(made.Report + "\n"), 0o600}, newFile{at(reportText), reportMarkdown(r, c.RoundBelow), 0o600},
-		newFile{at(reportPage), reportHTML(r, c.RoundBelow), 0o600}, newFile{at(reportTable), table, 0o600}); err != nil {
-		return err
+	for name, content := range map[string][]byte{reportFile: []byte(made.Report + "\n"), reportText: reportMarkdown(r, c.RoundBelow), reportPage: reportHTML(r, c.RoundBelow), reportTable: table} {
+		if err := os.WriteFile(filepath.Join(folder.Path, name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	if err := folder.Commit(); err != nil {
+		return taken(c.Out, err)
 	}
 	return a.show(r, func(w io.Writer) {
 		fmt.Fprintf(w, "%s holds the report of %s on %s: %s. %s and %s are the proof, %s, %s and %s are for reading.\n", printable(c.Out), r.Country, days(r), entriesOf(r),

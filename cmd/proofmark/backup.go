@@ -17,6 +17,7 @@ import (
 	"proofmark/node/control"
 	"proofmark/node/custody"
 	"proofmark/node/desk"
+	"proofmark/node/durable"
 	"proofmark/protocol"
 )
 
@@ -33,15 +34,12 @@ type backupMakeCmd struct {
 	At []string `help:"Into a folder: send what they lack of its chain to these members, which keep sealed copies." placeholder:"COUNTRY,…"`
 }
 
-// maker writes one backup and keeps what is half-written under a name that nobody takes for one.
+// maker writes one backup; what is half-written has no name that anybody takes for one.
 type maker struct {
 	a    *app
 	dir  string
 	lock *os.File
 }
-
-// unfinishedBackup begins the name of a backup that is being written.
-const unfinishedBackup = ".proofmark-backup-"
 
 func (c *backupMakeCmd) Run(a *app) error {
 	folder := strings.HasSuffix(c.To, "/")
@@ -63,7 +61,7 @@ func (c *backupMakeCmd) Run(a *app) error {
 
 func (c *backupMakeCmd) intoFile(a *app) error {
 	if _, err := os.Lstat(c.To); err == nil {
-		return fmt.Errorf("%s exists and is never overwritten: choose another name", c.To)
+		return taken(c.To, os.ErrExist)
 	}
 	r := backup.Request{}
 	if c.Since != "" {
@@ -94,7 +92,7 @@ func (c *backupMakeCmd) intoFolder(a *app) error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(c.To, 0o700); err != nil {
+	if err := durable.MakeFolder(c.To); err != nil {
 		return err
 	}
 	m, err := newMaker(a, c.To, true)
@@ -134,7 +132,7 @@ func (c *backupMakeCmd) intoFolder(a *app) error {
 	index.Files = append(index.Files, backup.Part{Name: name, ID: made.ID, Chain: made.Chain, Number: made.Number, SHA256: made.SHA256, Size: made.Size, Made: made.At})
 	b, err := json.MarshalIndent(index, "", "  ")
 	if err == nil {
-		err = writeFile(filepath.Join(c.To, backup.IndexName), append(b, '\n'), 0o600)
+		err = durable.Replace(filepath.Join(c.To, backup.IndexName), append(b, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("the backup %s is made, but the folder's index could not be written: %w", name, err)
@@ -151,7 +149,7 @@ func (c *backupMakeCmd) intoFolder(a *app) error {
 	return notAtAll(sent, c.To)
 }
 
-// newMaker removes what killed backups left in a folder. A folder of backups is locked: two at once would make two ends of one chain.
+// newMaker makes backups into a folder. A folder of backups is locked: two at once would make two ends of one chain.
 func newMaker(a *app, dir string, exclusive bool) (*maker, error) {
 	m := &maker{a: a, dir: dir}
 	if !exclusive {
@@ -165,13 +163,6 @@ func newMaker(a *app, dir string, exclusive bool) (*maker, error) {
 		return nil, errors.Join(fmt.Errorf("another backup into %s is under way (%w): wait for its end", dir, err), f.Close())
 	}
 	m.lock = f
-	left, err := filepath.Glob(filepath.Join(dir, unfinishedBackup+"*"))
-	for _, path := range left {
-		err = errors.Join(err, os.Remove(path))
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
 	return m, nil
 }
 
@@ -181,48 +172,23 @@ func (m *maker) make(r backup.Request, name func(*backup.Made) string) (made *ba
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(m.dir, unfinishedBackup+"*")
+	f, err := durable.Begin(m.dir, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, ignoreMissing(os.Remove(f.Name())))
-		}
-	}()
+	defer func() { err = errors.Join(err, f.Discard()) }()
 	done := m.a.progress("written")
 	client.Progress = done.tell
 	made, err = control.Download[*backup.Made](m.a.ctx, client, "backup.create", r, f)
 	done.end()
-	if err = errors.Join(m.a.explain(err), f.Sync(), f.Close()); err != nil {
-		return nil, err
-	}
-	to := filepath.Join(m.dir, name(made))
-	if err := os.Link(f.Name(), to); err != nil { // unlike a rename it never replaces what is there
-		if errors.Is(err, os.ErrExist) {
-			return nil, fmt.Errorf("%s exists and is never overwritten", to)
-		}
-		if err = os.Rename(f.Name(), to); err != nil { // a file system without links
-			return nil, err
-		}
-		return made, syncFolder(m.dir)
-	}
-	return made, errors.Join(os.Remove(f.Name()), syncFolder(m.dir))
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
 	if err != nil {
-		return err
+		return nil, m.a.explain(err)
 	}
-	return errors.Join(f.Sync(), f.Close())
+	to := name(made)
+	if err := f.Create(to); err != nil {
+		return nil, taken(filepath.Join(m.dir, to), err)
+	}
+	return made, nil
 }
 
 func (a *app) showBackup(m *backup.Made, path string, sent []custody.Sent) error {

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"proofmark/node/durable"
 )
 
 // TestKilledBackupsAndRestoresLeaveNothingHalf kills the client of a backup, the daemon under it, and a restore, each at several moments: what is left is
@@ -20,32 +23,25 @@ func TestKilledBackupsAndRestoresLeaveNothingHalf(t *testing.T) {
 	began := time.Now()
 	node.run("backup", folder)
 	each := time.Since(began)
+	wait, caught := each/2, [2]int{}
 	const most = 60 // tries on a machine that stands still whenever something is to be killed
-	killed := 0
-	for i := 0; i < 6 || killed == 0 && i < most; i++ {
-		tech.run("case", "add", fmt.Sprintf("K-%d", i), "--agency", "Judicial Police")
-		c := node.command("backup", folder)
-		began, done := time.Now(), make(chan error, 1)
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
+	for try := 0; try < 6 || (caught[0] == 0 || caught[1] == 0) && try < most; try++ {
+		who := 0 // the client
+		if caught[0] > caught[1] {
+			who = 1 // the daemon
 		}
-		go func() { done <- c.Wait() }()
-		select {
-		case err := <-done: // the machine stood still when a backup was last timed
-			if err != nil {
-				t.Fatalf("a backup that nobody killed: %v", err)
-			}
-			each = time.Since(began)
-		case <-time.After(each * time.Duration(i%6+1) / 7):
-			if i%2 == 0 {
-				_ = c.Process.Kill()
-			} else {
-				node.kill()
-				node.start()
-			}
-			if err := <-done; err != nil {
-				killed++
-			}
+		tech.run("case", "add", fmt.Sprintf("K-%d", try), "--agency", "Judicial Police")
+		c := node.command("backup", folder)
+		kill := func() { _ = c.Process.Kill() }
+		if who == 1 {
+			kill = node.kill
+		}
+		if unfinished(t, c, folder, wait, kill) {
+			caught[who]++
+		}
+		wait = wait * 2 / 3 // the moments move towards the beginning: sooner or later none comes too late
+		if who == 1 {
+			node.start()
 		}
 		// Whatever has a backup's name is whole and in its place.
 		var parts []map[string]any
@@ -53,28 +49,24 @@ func TestKilledBackupsAndRestoresLeaveNothingHalf(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if killed == 0 {
-		t.Error("nothing was killed: the test proved nothing")
+	if caught[0] == 0 || caught[1] == 0 {
+		t.Errorf("%d clients and %d daemons were killed while a backup was written: the test proved nothing", caught[0], caught[1])
 	}
+	tech.run("case", "add", "K-last", "--agency", "Judicial Police")
 	node.run("backup", folder)
-	if left, err := filepath.Glob(filepath.Join(folder, unfinishedBackup+"*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(folder, durable.Unfinished+"*")); err != nil || len(left) > 0 {
 		t.Errorf("left by killed backups: %v, %v", left, err)
 	}
 	node.kill()
 
 	restore := []string{"restore", "--from", folder, "--key", "recovery.key", "--key-passphrase-file", "secret", "--passphrase-file", "pass"}
 	back := &terminal{t: t, dir: node.dir, data: filepath.Join(node.dir, "new"), session: filepath.Join(node.dir, "new.session")}
-	killed = 0
+	killed := 0
 	for i := 0; i < 5 || killed == 0 && i < most; i++ {
 		c := back.command(restore...)
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(each * time.Duration(i%5) / 2)
-		_ = c.Process.Kill()
-		if c.Wait() == nil {
+		if !unfinished(t, c, node.dir, each*time.Duration(i%5)/2, func() { _ = c.Process.Kill() }) {
 			if killed > 0 {
-				break
+				break // it was over first
 			}
 			if err := os.RemoveAll(back.data); err != nil {
 				t.Fatal(err)
@@ -103,7 +95,51 @@ func TestKilledBackupsAndRestoresLeaveNothingHalf(t *testing.T) {
 	aud.run("audit", "verify")
 	cases := back.as("tech2.session")
 	cases.run("login", "tech", "--secret-file", cases.secretOf("tech"))
-	if list := string(cases.run("case", "list")); !strings.Contains(list, "K-5") {
+	if list := string(cases.run("case", "list")); !strings.Contains(list, "K-last") {
 		t.Errorf("the restored node has the cases\n%s", list)
 	}
+}
+
+// unfinished starts a command, and kills when what it writes has stood in a folder, unfinished, for a while. It tells whether the command was still under way.
+func unfinished(t *testing.T, c *exec.Cmd, folder string, wait time.Duration, kill func()) (caught bool) {
+	t.Helper()
+	known := map[string]bool{} // what others that were killed left, until this one sweeps it
+	look := func() (fresh bool) {
+		left, err := filepath.Glob(filepath.Join(folder, durable.Unfinished+"*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range left {
+			fresh = fresh || !known[path]
+			known[path] = true
+		}
+		return fresh
+	}
+	look()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	over := func(err error) bool {
+		if err != nil {
+			t.Fatalf("%v, which nobody killed: %v", c.Args, err)
+		}
+		kill()
+		return false
+	}
+	for !look() {
+		select {
+		case err := <-ended:
+			return over(err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	select {
+	case err := <-ended:
+		return over(err)
+	case <-time.After(wait):
+	}
+	kill()
+	return <-ended != nil
 }

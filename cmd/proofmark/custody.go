@@ -12,6 +12,7 @@ import (
 	"proofmark/node/backup"
 	"proofmark/node/control"
 	"proofmark/node/custody"
+	"proofmark/node/durable"
 	"proofmark/protocol"
 )
 
@@ -201,12 +202,14 @@ func (c *custodyExportCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	if entries, err := os.ReadDir(c.Folder); err == nil && len(entries) > 0 {
+	folder, err := durable.BeginFolder(c.Folder)
+	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%s exists and is not empty: choose a new folder", c.Folder)
 	}
-	if err := os.MkdirAll(c.Folder, 0o700); err != nil {
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, folder.Discard()) }()
 	var total int64
 	p := a.progress("written")
 	defer p.end()
@@ -214,7 +217,7 @@ func (c *custodyExportCmd) Run(a *app) (err error) {
 		if err := protocol.CheckCopyName(f.Name); err != nil {
 			return err
 		}
-		if err := a.fetchCopy(out.Owner, f, filepath.Join(c.Folder, f.Name), func(n, _ int64) { p.tell(total+n, 0) }); err != nil {
+		if err := a.fetchCopy(out.Owner, f, filepath.Join(folder.Path, f.Name), func(n, _ int64) { p.tell(total+n, 0) }); err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
 		total += f.Size
@@ -223,10 +226,10 @@ func (c *custodyExportCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(c.Folder, backup.IndexName), append(b, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder.Path, backup.IndexName), append(b, '\n'), 0o600); err != nil {
 		return err
 	}
-	if err := syncFolder(c.Folder); err != nil {
+	if err := folder.Commit(); err != nil {
 		return err
 	}
 	p.end()
@@ -252,5 +255,5 @@ func (a *app) fetchCopy(owner protocol.Country, f backup.Part, path string, tell
 	client.Progress = tell
 	_, err = control.Download[*protocol.CustodyReceipt](a.ctx, client, "custody.fetch", control.CustodyRef{Owner: string(owner), ID: f.ID}, to)
 	client.Progress = nil
-	return errors.Join(a.explain(err), to.Sync(), to.Close())
+	return errors.Join(a.explain(err), to.Close())
 }

@@ -14,6 +14,7 @@ import (
 	"proofmark/correlate"
 	"proofmark/correlate/calibrate"
 	"proofmark/correlate/evaluate"
+	"proofmark/node/durable"
 )
 
 type evaluateCmd struct {
@@ -92,7 +93,7 @@ func writeReport(folder string, e *evaluate.Evaluation) error {
 	}
 	pictures := e.Pictures()
 	for _, p := range pictures {
-		if err := writeFile(filepath.Join(folder, p.Name), p.SVG, 0o644); err != nil {
+		if err := durable.Replace(filepath.Join(folder, p.Name), p.SVG, 0o644); err != nil {
 			return err
 		}
 	}
@@ -100,7 +101,7 @@ func writeReport(folder string, e *evaluate.Evaluation) error {
 	if err := e.Markdown(&b, pictures); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(folder, "report.md"), b.Bytes(), 0o644)
+	return durable.Replace(filepath.Join(folder, "report.md"), b.Bytes(), 0o644)
 }
 
 // progress tells on a terminal how far a long work is and when it may end, and

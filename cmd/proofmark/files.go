@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"proofmark/node/durable"
 )
 
 // readFile reads a file that a person named, up to limit bytes; its size is checked before it is read. Errors say which file and what it is for.
@@ -57,35 +60,66 @@ type newFile struct {
 	mode    os.FileMode
 }
 
-// createFiles writes files that must not exist yet: all of them, each whole, or none. A name is reserved with an empty file before it is filled, so that
-// two commands at once cannot overwrite each other's file on any file system.
+// taken says that a name is somebody's, where that is why a file or folder could not be made.
+func taken(path string, err error) error {
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s exists and is never overwritten: choose another name", filepath.Clean(path))
+	}
+	return err
+}
+
+// createFiles writes files that must not exist yet: all of them, each whole, or none. The first is what the others belong to. It is named last: a command that
+// is killed between two names leaves no file without what belongs to it, and typed again it takes those for its own that hold exactly what it would write.
 func createFiles(files ...newFile) (err error) {
+	if _, err := os.Lstat(files[0].path); err == nil { // a reader of errors wants to know of the one that was named
+		return taken(files[0].path, os.ErrExist)
+	}
+	begun := make([]*durable.File, len(files))
 	var made []string
 	defer func() {
-		if err == nil {
-			return
-		}
-		for _, path := range made {
-			err = errors.Join(err, os.Remove(path))
-		}
-	}()
-	for _, f := range files {
-		r, err := os.OpenFile(f.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, f.mode)
-		if errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("%s exists and is never overwritten: choose another name", filepath.Clean(f.path))
+		for _, f := range begun {
+			if f != nil {
+				err = errors.Join(err, f.Discard())
+			}
 		}
 		if err != nil {
+			for _, path := range made {
+				err = errors.Join(err, os.Remove(path))
+			}
+		}
+	}()
+	for i, f := range files { // a disk that is full is full before anything has a name
+		if i > 0 && holds(f) {
+			continue
+		}
+		if begun[i], err = durable.Begin(filepath.Dir(f.path), f.mode); err != nil {
 			return fmt.Errorf("%w: the folder must be there, and this account must be able to write in it", err)
 		}
-		made = append(made, f.path)
-		if err := r.Close(); err != nil {
-			return err
+		if _, err = begun[i].Write(f.content); err == nil {
+			err = begun[i].Sync()
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.path, err)
 		}
 	}
-	for _, f := range files {
-		if err := writeFile(f.path, f.content, f.mode); err != nil {
-			return err
+	for i := len(files) - 1; i >= 0; i-- {
+		if begun[i] == nil {
+			continue
 		}
+		if err := begun[i].Create(filepath.Base(files[i].path)); err != nil {
+			return taken(files[i].path, err)
+		}
+		made = append(made, files[i].path)
 	}
 	return nil
+}
+
+// holds tells whether a file is there with exactly this content, and open to no more people than it is meant for.
+func holds(f newFile) bool {
+	st, err := os.Lstat(f.path)
+	if err != nil || !st.Mode().IsRegular() || st.Size() != int64(len(f.content)) || st.Mode().Perm()&^f.mode != 0 {
+		return false
+	}
+	b, err := readFile("file", f.path, st.Size())
+	return err == nil && bytes.Equal(b, f.content)
 }

@@ -140,8 +140,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		fmt.Fprintln(stderr, "proofmark:", printableLines(err.Error()))
 	}
-	if serr := a.settle(); serr != nil {
-		fmt.Fprintln(stderr, "proofmark:", printableLines(serr.Error()))
+	if err == nil || a.shown {
+		if serr := a.settle(); serr != nil {
+			fmt.Fprintln(stderr, "proofmark:", printableLines(serr.Error()))
+		}
 	}
 	if err != nil {
 		switch {

@@ -19,7 +19,11 @@ func (a *app) show(v any, text func(w io.Writer)) error {
 	if a.JSON {
 		return a.showJSON(v)
 	}
-	text(a.out)
+	out := a.out
+	seen := &telling{w: out}
+	a.out = seen
+	defer func() { a.out = out }()
+	text(seen)
 	for i, line := range slices.Concat(restrictions(v), a.says) {
 		if i == 0 {
 			fmt.Fprintln(a.out)
@@ -30,7 +34,30 @@ func (a *app) show(v any, text func(w io.Writer)) error {
 		fmt.Fprintln(a.out)
 		printHeld(a.out, w)
 	}
+	return a.told(seen.err)
+}
+
+// told remembers that the person has seen the outcome, unless it could not be printed: what was done is then shown by the same command typed again.
+func (a *app) told(err error) error {
+	if err != nil {
+		return fmt.Errorf("the outcome could not be printed: %w", err)
+	}
+	a.shown = true
 	return nil
+}
+
+// telling remembers the first error of a writer.
+type telling struct {
+	w   io.Writer
+	err error
+}
+
+func (t *telling) Write(p []byte) (int, error) {
+	n, err := t.w.Write(p)
+	if t.err == nil {
+		t.err = err
+	}
+	return n, err
 }
 
 // showJSON prints a result. Where the command issued something that waits for two people, or read files whose owners restrict their use, an object says so in
@@ -63,7 +90,7 @@ func (a *app) showJSON(v any) error {
 	if err == nil {
 		_, err = a.out.Write(append(b, '\n'))
 	}
-	return err
+	return a.told(err)
 }
 
 // table prints rows under headings, columns aligned; empty says what to print where there are none.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"proofmark/node/control"
+	"proofmark/node/durable"
 	"proofmark/node/people"
 )
 
@@ -144,7 +145,7 @@ func (c *userAddCmd) Run(a *app) error {
 // handOut gives an enrolment code to the administrator, who gives it to the person.
 func (a *app) handOut(code control.UserCode, file, done string) error {
 	if file != "" {
-		if err := writeFile(file, []byte(code.Code+"\n"), 0o600); err != nil {
+		if err := durable.Replace(file, []byte(code.Code+"\n"), 0o600); err != nil {
 			return err
 		}
 		code.Code = ""

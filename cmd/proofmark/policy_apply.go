@@ -1,15 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"proofmark/node/control"
+	"proofmark/node/durable"
 	"proofmark/node/sharing"
 	"proofmark/policy"
 )
@@ -85,19 +85,32 @@ func (c *policyShowCmd) Run(a *app) error {
 		return err
 	}
 	if c.Out != "" {
-		if err := os.Mkdir(c.Out, 0o700); err != nil {
-			return fmt.Errorf("%w: name a folder that is not there yet", err)
-		}
-		for _, name := range slices.Sorted(maps.Keys(p.Files)) {
-			if filepath.Base(name) != name {
-				return fmt.Errorf("%q is no name of a file: the node sent it, do not use it", name)
-			}
-			if err := createFiles(newFile{filepath.Join(c.Out, name), []byte(p.Files[name]), 0o600}); err != nil {
-				return err
-			}
+		if err := writePolicies(c.Out, p.Files); err != nil {
+			return err
 		}
 	}
 	return a.showProposal(&p)
+}
+
+// writePolicies makes a folder of a policy's files, all of them or none: half a policy decides otherwise than the whole.
+func writePolicies(to string, files map[string]string) (err error) {
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("%s exists: name a folder that is not there yet", to)
+	}
+	folder, err := durable.BeginFolder(to)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Discard()) }()
+	for name, text := range files {
+		if filepath.Base(name) != name {
+			return fmt.Errorf("%q is no name of a file: the node sent it, do not use it", name)
+		}
+		if err := os.WriteFile(filepath.Join(folder.Path, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return folder.Commit()
 }
 
 type policyApproveCmd struct {

@@ -35,29 +35,44 @@ func (c *recoveryInitCmd) Run(a *app) error {
 	if len(passphrase) < 12 {
 		return errors.New("the passphrase of the recovery key has fewer than 12 bytes; whoever has file and passphrase has the country's whole registry")
 	}
-	key, err := crypto.NewRecoveryKey(rand.Reader)
+	key, made, err := a.recoveryKey(c.Out, passphrase)
 	if err != nil {
-		return err
-	}
-	sealed, err := key.Wrap(passphrase, rand.Reader, argonCost)
-	if err != nil {
-		return err
-	}
-	if err := createFiles(newFile{c.Out, append(sealed, '\n'), 0o600}); err != nil {
 		return err
 	}
 	st, err := change[*backup.RecoveryState](a, "recovery.set", control.RecoveryRequest{Key: key.JWK(), Replace: c.Replace})
 	if err != nil {
-		if control.Definite(err) { // the node does not know the key: the file would only mislead
+		if made && control.Definite(err) { // the node does not know the key: the file would only mislead
 			err = errors.Join(err, os.Remove(c.Out))
 		}
 		return err
 	}
 	return a.show(st, func(w io.Writer) {
+		if !made {
+			fmt.Fprintf(w, "%s was there already, and its passphrase opens it: no other key was made.\n", printable(c.Out))
+		}
 		fmt.Fprintf(w, "The recovery key %s is made; its private part is in %s, sealed by its passphrase.\n", st.KeyID, printable(c.Out))
 		fmt.Fprintf(w, "Take the file away from this machine, and keep file and passphrase in two places: together they open every backup, and without them no backup can be opened.\n\n")
 		fmt.Fprintf(w, "Next:  proofmark backup FOLDER\n")
 	})
+}
+
+// recoveryKey makes a recovery key and its file. Where a command that was killed, or whose answer was lost, left the file, it is the key: nobody else knows the
+// passphrase, and the node may know its public part already.
+func (a *app) recoveryKey(path string, passphrase []byte) (key *crypto.RecoveryKey, made bool, err error) {
+	if left, err := readFile("recovery key", path, maxRecoveryFile); err == nil {
+		if key, err = crypto.OpenRecoveryKey(left, passphrase); err != nil {
+			return nil, false, taken(path, os.ErrExist)
+		}
+		return key, false, nil
+	}
+	if key, err = crypto.NewRecoveryKey(rand.Reader); err != nil {
+		return nil, false, err
+	}
+	sealed, err := key.Wrap(passphrase, rand.Reader, argonCost)
+	if err != nil {
+		return nil, false, err
+	}
+	return key, true, createFiles(newFile{path, append(sealed, '\n'), 0o600})
 }
 
 type recoveryShowCmd struct{}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"proofmark/crypto/roster"
+	"proofmark/node/durable"
 	"proofmark/node/membership"
 )
 
@@ -36,26 +38,32 @@ const (
 	minPassphrase = 12 // bytes, as of a node
 )
 
-// readRoster reads a roster's file. Mail programs and editors put line ends around it, which are none of its content.
+// readRoster reads a roster's file, and says what stood in it, for writeRoster. Mail programs and editors put line ends around it, which are none of its
+// content.
 func readRoster(path string) (*roster.Document, []byte, error) {
 	b, err := readFile("roster", path, roster.MaxDocument)
 	if err != nil {
 		return nil, nil, err
 	}
-	b = bytes.TrimSpace(b)
-	d, err := roster.Parse(b)
+	d, err := roster.Parse(bytes.TrimSpace(b))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s is not a roster that can be read: %w: get the file again from whoever gave it to you", path, err)
 	}
 	return d, b, nil
 }
 
-func writeRoster(path string, d *roster.Document) error {
+// writeRoster puts a changed roster in place of what was read. Two people may work on one file, in a folder that they share: the second one's change is not
+// made where it would take back the first one's.
+func writeRoster(path string, was []byte, d *roster.Document) error {
 	b, err := d.Marshal()
 	if err != nil {
 		return err
 	}
-	return writeFile(path, b, 0o644)
+	err = durable.Swap(path, was, b, 0o644)
+	if errors.Is(err, durable.ErrChanged) {
+		return fmt.Errorf("%s: %w by somebody else, and nothing was written now: look at it (proofmark roster show %s), and type the command again", path, err, path)
+	}
+	return err
 }
 
 // readChain reads a file with one roster or several, a line each, as `roster save` writes them.
@@ -116,12 +124,8 @@ func (c *rosterHolderCmd) Run(a *app) error {
 	if len(passphrase) < minPassphrase {
 		return fmt.Errorf("the passphrase has fewer than %d bytes; it protects a key that decides who belongs to the federation: choose a longer one", minPassphrase)
 	}
-	private, public, err := roster.NewHolder(c.Name, passphrase, rand.Reader)
-	if err != nil {
-		return err
-	}
 	pub := c.Out + ".pub"
-	if err := createFiles(newFile{c.Out, private, 0o600}, newFile{pub, public, 0o644}); err != nil {
+	if err := c.make(pub, passphrase); err != nil {
 		return err
 	}
 	return a.show(map[string]string{"name": c.Name, "private": c.Out, "public": pub}, func(w io.Writer) {
@@ -130,6 +134,32 @@ func (c *rosterHolderCmd) Run(a *app) error {
 		fmt.Fprintf(w, "Public:   %s  give it to whoever starts the roster\n\n", pub)
 		fmt.Fprintf(w, "Next:  proofmark roster create ROSTER --name FEDERATION --threshold K --holder %s --holder …\n", pub)
 	})
+}
+
+// make writes both files, the private one first. Where a command that was killed left it alone, its public side is made of it: whose passphrase opens it has
+// typed the same command again.
+func (c *rosterHolderCmd) make(pub string, passphrase []byte) error {
+	if _, err := os.Lstat(pub); errors.Is(err, os.ErrNotExist) {
+		if left, err := readFile("private file of the key holder", c.Out, maxHolderFile); err == nil {
+			key, err := roster.OpenHolder(bytes.TrimSpace(left), passphrase)
+			if err != nil || key.Name() != c.Name {
+				return taken(c.Out, os.ErrExist)
+			}
+			public, err := key.Public()
+			if err != nil {
+				return err
+			}
+			return createFiles(newFile{pub, public, 0o644})
+		}
+	}
+	private, public, err := roster.NewHolder(c.Name, passphrase, rand.Reader)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(c.Out); err == nil {
+		return taken(c.Out, os.ErrExist)
+	}
+	return createFiles(newFile{pub, public, 0o644}, newFile{c.Out, private, 0o600})
 }
 
 type rosterCreateCmd struct {
@@ -193,7 +223,7 @@ type rosterAddCmd struct {
 }
 
 func (c *rosterAddCmd) Run(a *app) error {
-	d, _, err := readRoster(c.File)
+	d, was, err := readRoster(c.File)
 	if err != nil {
 		return err
 	}
@@ -206,7 +236,7 @@ func (c *rosterAddCmd) Run(a *app) error {
 			return fmt.Errorf("%s: %w", path, whyNotDraft(c.File, err))
 		}
 	}
-	if err := writeRoster(c.File, d); err != nil {
+	if err := writeRoster(c.File, was, d); err != nil {
 		return err
 	}
 	return a.showDraft(c.File, d, "is changed", "proofmark roster sign "+c.File+" --key HOLDERFILE")
@@ -242,7 +272,7 @@ type rosterActivateCmd struct {
 func (c *rosterActivateCmd) Run(a *app) error { return a.setStatus(c.File, c.Country, roster.Active) }
 
 func (a *app) setStatus(path, country string, status roster.Status) error {
-	d, _, err := readRoster(path)
+	d, was, err := readRoster(path)
 	if err != nil {
 		return err
 	}
@@ -252,7 +282,7 @@ func (a *app) setStatus(path, country string, status roster.Status) error {
 	if err := d.SetStatus(country, status, wallClock()); err != nil {
 		return whyNotDraft(path, err)
 	}
-	if err := writeRoster(path, d); err != nil {
+	if err := writeRoster(path, was, d); err != nil {
 		return err
 	}
 	return a.showDraft(path, d, "lists "+country+" as "+string(status), "proofmark roster sign "+path+" --key HOLDERFILE")
@@ -304,7 +334,7 @@ type rosterSignCmd struct {
 }
 
 func (c *rosterSignCmd) Run(a *app) error {
-	d, _, err := readRoster(c.File)
+	d, was, err := readRoster(c.File)
 	if err != nil {
 		return err
 	}
@@ -338,7 +368,7 @@ func (c *rosterSignCmd) Run(a *app) error {
 		}
 		return err
 	}
-	if err := writeRoster(c.File, d); err != nil {
+	if err := writeRoster(c.File, was, d); err != nil {
 		return err
 	}
 	next := "give the file to the next key holder"

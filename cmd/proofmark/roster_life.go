@@ -18,7 +18,7 @@ type rosterOverrideCmd struct {
 }
 
 func (c *rosterOverrideCmd) Run(a *app) error {
-	d, _, err := readRoster(c.File)
+	d, was, err := readRoster(c.File)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (c *rosterOverrideCmd) Run(a *app) error {
 		if err := d.Withdraw(c.Member); err != nil {
 			return whyNotDraft(c.File, err)
 		}
-		if err := writeRoster(c.File, d); err != nil {
+		if err := writeRoster(c.File, was, d); err != nil {
 			return err
 		}
 		return a.showDraft(c.File, d, "announces nothing for "+printable(c.Member)+" any more", next)
@@ -39,7 +39,7 @@ func (c *rosterOverrideCmd) Run(a *app) error {
 	if err := d.Announce(entry); err != nil {
 		return fmt.Errorf("%s: %w", c.Member, whyNotDraft(c.File, err))
 	}
-	if err := writeRoster(c.File, d); err != nil {
+	if err := writeRoster(c.File, was, d); err != nil {
 		return err
 	}
 	m, err := roster.OpenMember(entry)

@@ -12,6 +12,7 @@ import (
 
 	"proofmark/crypto/roster"
 	"proofmark/node/control"
+	"proofmark/node/durable"
 	"proofmark/node/membership"
 	"proofmark/protocol"
 )
@@ -215,7 +216,7 @@ func (c *rosterAnchorCmd) Run(a *app) error {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	if c.Out != "" {
-		if err := writeFile(c.Out, []byte(d.Hash()+"\n"), 0o644); err != nil {
+		if err := durable.Replace(c.Out, []byte(d.Hash()+"\n"), 0o644); err != nil {
 			return err
 		}
 	}

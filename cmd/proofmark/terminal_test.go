@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"proofmark/node/durable"
 )
 
 func TestErrorsDoNotSteerTheTerminal(t *testing.T) {
@@ -38,7 +40,7 @@ func TestFilesHonourTheUmask(t *testing.T) {
 		syscall.Umask(int(c.umask))
 		path := filepath.Join(dir, "f")
 		for range 2 { // new, and over another
-			if err := writeFile(path, []byte("x"), c.mode); err != nil {
+			if err := durable.Replace(path, []byte("x"), c.mode); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -194,7 +194,7 @@ func (c *witnessSaveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(c.File, []byte(v.Note), 0o644); err != nil {
+	if err := createFiles(newFile{c.File, []byte(v.Note), 0o644}); err != nil {
 		return err
 	}
 	if err := a.show(v, func(w io.Writer) {

@@ -45,6 +45,9 @@ func (h *HolderKey) KeyID() string { return h.signer.KeyID() }
 // Holder is the public side, for Create.
 func (h *HolderKey) Holder() Holder { return h.holder }
 
+// Public is the content of the holder's public file, as NewHolder makes it.
+func (h *HolderKey) Public() ([]byte, error) { return encodeCanonical(h.holder) }
+
 // holderFile is the form of a holder's sealed file. The holder's secret is wrapped as a node's master key is, and the signing key
 // derived from it.
 type holderFile struct {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"proofmark/node/durable"
 )
 
 const childVariable = "PROOFMARK_BALLISTICS_CHILD"
@@ -66,11 +68,13 @@ func TestKillWhileASnapshotIsWritten(t *testing.T) {
 			t.Fatalf("the child says %q, %v", line, err)
 		}
 		if round == 0 { // on a slow machine too, one kill meets a snapshot that was finished
-			for {
+			for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 				if _, err := os.Stat(filepath.Join(dir, "index.sealed")); err == nil {
 					break
 				}
-				time.Sleep(5 * time.Millisecond)
+				if time.Now().After(end) {
+					t.Fatal("the child has written no snapshot within a minute")
+				}
 			}
 		}
 		time.Sleep(time.Duration(random.Float64() * float64(300*time.Millisecond)))
@@ -78,7 +82,7 @@ func TestKillWhileASnapshotIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = c.Wait()
-		if _, err := os.Stat(filepath.Join(dir, "index.sealed.new")); err == nil {
+		if left, err := filepath.Glob(filepath.Join(dir, durable.Unfinished+"*")); err == nil && len(left) > 0 {
 			unfinished++
 		}
 		b := openBench(t, dir)

@@ -16,6 +16,7 @@ import (
 
 	"proofmark/node/backup"
 	"proofmark/node/desk"
+	"proofmark/node/durable"
 	"proofmark/protocol"
 	"proofmark/store"
 )
@@ -83,7 +84,7 @@ func (s *Service) Take(ctx context.Context, owner protocol.Country, o Offer) (*I
 		return nil, refuse("%s is signed with a key that the roster does not name for %s: make a new chain with `proofmark backup --full`", o.Name, owner)
 	}
 	in := &Intake{s: s, owner: owner, offer: o, head: head, path: filepath.Join(s.folder(owner), incoming+o.SHA256)}
-	if err := os.MkdirAll(s.folder(owner), 0o700); err != nil {
+	if err := durable.MakeFolder(s.folder(owner)); err != nil {
 		return nil, err
 	}
 	if err := s.sweep(owner, kept, in.path); err != nil {
@@ -192,7 +193,7 @@ func (in *Intake) Done(ctx context.Context) (receipt string, err error) {
 	if err := os.Rename(in.path, filepath.Join(dir, c.Name)); err != nil {
 		return "", err
 	}
-	if err := syncFolder(dir); err != nil {
+	if err := durable.SyncFolder(dir); err != nil {
 		return "", err
 	}
 	err = s.o.Desk.Store.Update(ctx, func(tx *store.Tx) error {
@@ -217,12 +218,4 @@ func copyEntry(act protocol.AuditAction, counterpart protocol.Country, r *protoc
 	return protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: act, Counterpart: string(counterpart), Decision: "permit", Ground: "custody"},
 		AuditBody: protocol.AuditBody{Actor: desk.Node.Name, Kind: "custody", Object: r.ID, Event: event, Details: map[string]string{"name": r.Name, "chain": r.Chain,
 			"number": strconv.Itoa(r.Number), "bytes": strconv.FormatInt(r.Size, 10), "sha256": r.SHA256, "at": r.At.Format(time.RFC3339)}}}
-}
-
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -7,11 +7,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,6 +20,7 @@ import (
 	"proofmark/crypto"
 	"proofmark/crypto/roster"
 	"proofmark/node/desk"
+	"proofmark/node/durable"
 	"proofmark/policy"
 	"proofmark/protocol"
 	"proofmark/store"
@@ -172,7 +170,7 @@ func (s *Service) Rotate(ctx context.Context, actor desk.Actor, key string, use 
 				return nil, err
 			}
 			// The new key is on the disk before anything is signed with it; one that is left over by a crash is found as waiting.
-			if err := replace(s.o.KeysPath, sealed); err != nil {
+			if err := durable.Replace(s.o.KeysPath, sealed, 0o600); err != nil {
 				return nil, fmt.Errorf("write the keys: %w", err)
 			}
 			s.keys.Store(next)
@@ -247,7 +245,7 @@ func (s *Service) write(tx *store.Tx, actor desk.Actor, keys *crypto.Keys, overl
 	if err != nil {
 		return nil, desk.Invalid("%v", err)
 	}
-	if err := replace(s.o.MemberPath, roster.MemberFile(entry, consent)); err != nil {
+	if err := durable.Replace(s.o.MemberPath, roster.MemberFile(entry, consent), 0o600); err != nil {
 		return nil, fmt.Errorf("write the entry: %w", err)
 	}
 	tx.Audit(protocol.AuditEntry{
@@ -336,22 +334,4 @@ func (s *Service) Warnings(now time.Time, host string) []string {
 		}
 	}
 	return list
-}
-
-// replace writes a file whole and durably, or leaves the one before.
-func replace(path string, b []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".proofmark-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

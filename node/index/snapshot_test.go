@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"proofmark/node/durable"
 	"proofmark/protocol"
 )
 
@@ -197,7 +198,7 @@ func TestSnapshotFile(t *testing.T) {
 	if err := empty().RestoreFile(path, sealing); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrSnapshot) {
 		t.Errorf("no file: %v", err)
 	}
-	if err := os.WriteFile(path+".new", []byte("left by a killed process"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), durable.Unfinished+"1"), []byte("left by a killed process"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second one in place of the first
@@ -208,8 +209,8 @@ func TestSnapshotFile(t *testing.T) {
 	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", st, err)
 	}
-	if _, err := os.Stat(path + ".new"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the unfinished file is still there: %v", err)
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("what is unfinished is still there: %v, %v", left, err)
 	}
 	again := empty()
 	if err := again.RestoreFile(path, sealing); err != nil {

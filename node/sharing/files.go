@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"proofmark/node/durable"
 	"proofmark/policy"
 )
 
@@ -27,35 +28,30 @@ func stage(folder string, files map[string]string) error {
 		return err
 	}
 	for name, text := range files {
-		if err := writeSynced(filepath.Join(next, name), text); err != nil {
+		if err := durable.Create(filepath.Join(next, name), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("write policy: %w", err)
 		}
 	}
-	return errors.Join(syncFolder(next), syncFolder(filepath.Dir(folder)))
-}
-
-func writeSynced(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Sync(), f.Close())
+	return durable.SyncFolder(filepath.Dir(folder))
 }
 
 // promote puts the staged folder in place of the one in force.
 func promote(folder string) error {
-	last := folder + lastSuffix
-	if err := os.RemoveAll(last); err != nil {
-		return fmt.Errorf("remove the policy before the last: %w", err)
-	}
-	if err := os.Rename(folder, last); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(folder); err == nil { // where it is not, it is .last already: a crash came between the two renames
+		last := folder + lastSuffix
+		if err := os.RemoveAll(last); err != nil {
+			return fmt.Errorf("remove the policy before the last: %w", err)
+		}
+		if err := os.Rename(folder, last); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.Rename(folder+nextSuffix, folder); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(folder))
+	return durable.SyncFolder(filepath.Dir(folder))
 }
 
 // settle ends a change that a crash broke off: committed is the version that the store has as in force.
@@ -72,12 +68,4 @@ func settle(folder, committed string) error {
 		return fmt.Errorf("remove a policy that was never put in force: %w", err)
 	}
 	return nil
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

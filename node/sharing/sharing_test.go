@@ -237,6 +237,7 @@ func TestAStartEndsAChangeThatACrashBrokeOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			want := r.engine.Load().Version()
+			before := want
 			if err := stage(r.folder, changed); err != nil {
 				t.Fatal(err)
 			}
@@ -255,6 +256,9 @@ func TestAStartEndsAChangeThatACrashBrokeOff(t *testing.T) {
 			}
 			if _, err := os.Stat(r.folder + nextSuffix); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("files are left: %v", err)
+			}
+			if last, err := policy.Load(os.DirFS(r.folder + lastSuffix)); c.want && (err != nil || last.Version() != before) {
+				t.Errorf("the policy before is not kept beside it: %v", err)
 			}
 		})
 	}

@@ -17,6 +17,7 @@ import (
 	"proofmark/crypto"
 	"proofmark/node"
 	"proofmark/node/control"
+	"proofmark/node/durable"
 	"proofmark/node/people"
 	"proofmark/policy"
 	"proofmark/protocol"
@@ -97,7 +98,7 @@ func newSecret(file string) ([]byte, error) {
 		return nil, err
 	}
 	text := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw))[:26]
-	return []byte(text), replaceFile(file, []byte(text+"\n"))
+	return []byte(text), durable.Replace(file, []byte(text+"\n"), 0o600)
 }
 
 // found makes the bureau's folder: keys, configuration, encrypted store, first administrator.
@@ -189,7 +190,7 @@ func (p *person) login(ctx context.Context, secret []byte, code string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(p.sessionFile(), b)
+	return durable.Replace(p.sessionFile(), b, 0o600)
 }
 
 // letIn has the administrator make an account, and the person set an own secret with the one-time code.

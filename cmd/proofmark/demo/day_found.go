@@ -13,6 +13,7 @@ import (
 	"proofmark/node"
 	"proofmark/node/control"
 	"proofmark/node/desk"
+	"proofmark/node/durable"
 	"proofmark/node/exchange"
 	"proofmark/node/membership"
 )
@@ -101,12 +102,12 @@ func (f *federation) ceremony() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := replaceFile(f.rosterFile(), b); err != nil {
+	if err := durable.Replace(f.rosterFile(), b, 0o600); err != nil {
 		return "", err
 	}
 	f.shown("%s and %s signed the roster of PT, ES and FR. Its anchor goes to every bureau by file, to be compared over the phone: %s",
 		holders[0].Name(), holders[1].Name(), draft.Fingerprint())
-	return draft.Hash(), replaceFile(f.anchorFile(), []byte(draft.Hash()+"\n"))
+	return draft.Hash(), durable.Replace(f.anchorFile(), []byte(draft.Hash()+"\n"), 0o600)
 }
 
 // newHolder makes one key holder's sealed file and opens it as that person would.
@@ -120,10 +121,10 @@ func (f *federation) newHolder(i int) (*roster.HolderKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := replaceFile(file, private); err != nil {
+	if err := durable.Replace(file, private, 0o600); err != nil {
 		return nil, err
 	}
-	if err := replaceFile(file+".pub", public); err != nil {
+	if err := durable.Replace(file+".pub", public, 0o600); err != nil {
 		return nil, err
 	}
 	return roster.OpenHolder(private, passphrase)

@@ -12,6 +12,7 @@ import (
 	"proofmark/correlate/x3p"
 	"proofmark/node/ballistics"
 	"proofmark/node/control"
+	"proofmark/node/durable"
 	"proofmark/protocol"
 )
 
@@ -28,12 +29,8 @@ func (f *federation) draw(ctx context.Context) error {
 		return fmt.Errorf("picture: %w", err)
 	}
 	svg := d.svg()
-	tmp := f.o.Picture + ".new"
-	if err := os.WriteFile(tmp, svg, 0o644); err != nil {
+	if err := durable.Replace(f.o.Picture, svg, 0o644); err != nil {
 		return fmt.Errorf("picture: %w", err)
-	}
-	if err := os.Rename(tmp, f.o.Picture); err != nil {
-		return errors.Join(fmt.Errorf("picture: %w", err), os.Remove(tmp))
 	}
 	f.say("The picture of this day is drawn in %s (%d kB).", f.o.Picture, len(svg)/1000)
 	return nil

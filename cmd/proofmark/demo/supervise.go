@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"proofmark/node/durable"
 )
 
 // supervisor keeps one node's daemon running as a service manager would: whenever it dies it is started again at once.
@@ -119,7 +121,7 @@ func (s *supervisor) start() (*exec.Cmd, error) {
 	}
 	s.cmd, s.begun = cmd, time.Now()
 	s.starts++
-	if err := replaceFile(s.pidPath, []byte(strconv.Itoa(cmd.Process.Pid)+"\n")); err != nil {
+	if err := durable.Replace(s.pidPath, []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("process id of the daemon: %w", err), cmd.Process.Kill(), cmd.Wait())
 	}
 	return cmd, nil
@@ -160,15 +162,6 @@ func (s *supervisor) stop() error {
 		return fmt.Errorf("the daemon did not stop cleanly (%w); the end of %s says: %s", s.last, s.logPath, lastLine(s.logPath))
 	}
 	return nil
-}
-
-// replaceFile replaces a file of secrets or state in one step.
-func replaceFile(path string, b []byte) error {
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }
 
 // lastLine is the end of a log file, for an error message.
