@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +78,7 @@ func TestScanCrossesBorder(t *testing.T) {
 	// Cut off in the middle, from either side, as often as it takes until the scan is there.
 	cuts := 0
 	for _, b := range []*bureau{pt, es} {
-		if pt.chunks(r.ID) < 0 {
+		if !pt.midway(r.ID, b.stop) {
 			break
 		}
 		b.halt()
@@ -162,30 +161,32 @@ func (b *bureau) holds(signature string) (there bool) {
 	return there && err == nil
 }
 
-// chunks waits until some of the scan of a request are kept, and not all; −1 if all were there before that could be seen.
-func (b *bureau) chunks(id string) (n int) {
+// midway cuts while a scan is arriving here, in an act of the store: chunks and looks take turns, and no chunk is kept between the look and the cut. It says
+// false where the scan is here already.
+func (b *bureau) midway(id string, cut func()) bool {
 	b.t.Helper()
-	eventually(b.t, "the first chunks", func() bool {
-		err := b.node.store.View(func(tx *store.Tx) error {
+	var midway, done bool
+	for end := time.Now().Add(patience); !midway && !done; {
+		if err := b.node.store.Update(b.t.Context(), func(tx *store.Tx) error {
 			r, err := store.NewCollection[release.Request]("scan-request").Get(tx, id)
 			if err != nil {
 				return err
 			}
-			if r.State == release.Received {
-				n = -1
-				return nil
+			done = r.State == release.Received
+			_, err = tx.Get("release/progress/" + id + "/0")
+			if midway = err == nil && !done; midway {
+				cut()
 			}
-			kept, err := tx.Get("release/progress/" + id + "/0")
 			if errors.Is(err, store.ErrNotFound) {
-				return nil
+				err = nil
 			}
-			n, err = strconv.Atoi(string(kept))
 			return err
-		})
-		if err != nil {
+		}); err != nil {
 			b.t.Fatal(err)
 		}
-		return n != 0
-	})
-	return n
+		if time.Now().After(end) {
+			b.t.Fatalf("nothing of the scan came within %v", patience)
+		}
+	}
+	return midway
 }

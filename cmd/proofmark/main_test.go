@@ -28,8 +28,8 @@ import (
 	"proofmark/node/freeport"
 )
 
-// patience is how long a script waits for a node: far longer than it takes, also under the race detector on a busy machine.
-const patience = 60 * time.Second
+// patience is how long a script waits for a node: far longer than it takes, also under the race detector on a busy machine, and than a node waits between two tries.
+const patience = 3 * time.Minute
 
 func TestMain(m *testing.M) {
 	// A program under the race detector sleeps for a second before it exits; these tests run hundreds.

@@ -65,9 +65,9 @@ func printed[T any](m *terminal, args ...string) (v T) {
 
 func waitFor(t *testing.T, what string, seen func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * patience); !seen(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !seen(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited %v: %s", 2*patience, what)
+			t.Fatalf("waited %v: %s", patience, what)
 		}
 	}
 }
@@ -179,7 +179,7 @@ func (d *daemon) shown(request string) *release.Request {
 // arriving waits until some of a scan is here, and says how many bytes.
 func (d *daemon) arriving(request string) (bytes int64) {
 	d.t.Helper()
-	for end := time.Now().Add(2 * patience); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		r := d.shown(request)
 		if len(r.Files) == 1 && r.Files[0].Kept > 0 {
 			return r.Files[0].Kept
@@ -188,6 +188,6 @@ func (d *daemon) arriving(request string) (bytes int64) {
 			return r.Files[0].Size
 		}
 	}
-	d.t.Fatalf("nothing of the scan came within %v", 2*patience)
+	d.t.Fatalf("nothing of the scan came within %v", patience)
 	return 0
 }
