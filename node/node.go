@@ -84,6 +84,7 @@ type Node struct {
 
 	permissions *permission.Service
 	retention   *retention.Service
+	sharing     *sharing.Service
 
 	figures prometheus.Gatherer // libp2p's; nil where nobody asks for figures
 
@@ -175,6 +176,7 @@ func (n *Node) assemble(o Options, master crypto.MasterKey) error {
 	country := protocol.Country(n.Config.Country)
 	n.desk = &desk.Desk{Store: n.store, Policy: n.policy.Load, Country: country, Log: n.log}
 	n.people = people.New(n.desk, o.Cost)
+	n.sharing = sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon)
 	var err error
 	n.membership, err = membership.New(n.desk, membership.WithSelf(n.self))
 	if err != nil {
@@ -363,7 +365,7 @@ func (n *Node) services() control.Services {
 		Retention:  n.retention,
 		Agenda:     n.agenda,
 		Bundles:    bundle.New(n.desk, n.dispatch, n.membership.Current, n.identity.Keys),
-		Sharing:    sharing.New(n.desk, filepath.Join(n.dir, policyDir), &n.policy, n.now, n.offerSoon),
+		Sharing:    n.sharing,
 		LogVerifier: func() (note.Verifier, error) {
 			return note.NewVerifier(n.keys.LogVerifierKey(LogOrigin(n.Config.Country)))
 		},

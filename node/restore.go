@@ -25,8 +25,12 @@ import (
 )
 
 // backupFiles reads what a backup holds beside the database: not the master key, which a restore wraps anew, and not what can be lost.
-func (n *Node) backupFiles() ([]backup.File, error) {
-	return backup.FilesOf(os.DirFS(n.dir), []string{policyDir, modelDir}, []string{masterFile, indexFile, socketFile})
+func (n *Node) backupFiles() (files []backup.File, err error) {
+	err = n.sharing.Steady(func() error {
+		files, err = backup.FilesOf(os.DirFS(n.dir), []string{policyDir, modelDir}, []string{masterFile, indexFile, socketFile})
+		return err
+	})
+	return files, err
 }
 
 // RestoreOptions say what a node is restored from.

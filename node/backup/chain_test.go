@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -223,6 +224,33 @@ func flip(b []byte, at int) []byte {
 	b = bytes.Clone(b)
 	b[at] ^= 1
 	return b
+}
+
+// What changes between the database's moment and the reading of the files is younger in the files, never older.
+func TestTheFilesAreNotOlderThanTheDatabase(t *testing.T) {
+	b := newBureau(t, "PT")
+	b.setRecovery()
+	var entries int64
+	files := b.o.Files
+	b.o.Files = func() ([]File, error) {
+		entries = entriesOf(string(must(b.store.Checkpoint())))
+		list, err := files()
+		if err == nil { // a policy is put in force at this very moment
+			err = b.store.Update(t.Context(), func(tx *store.Tx) error {
+				tx.Audit(protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: protocol.ActAlter, Decision: "permit"}, AuditBody: protocol.AuditBody{Actor: "admin", Kind: policy.KindPolicy, Event: "policy put in force"}})
+				return nil
+			})
+		}
+		return list, err
+	}
+	made, err := b.Create(t.Context(), admin, Request{}, io.Discard, nil)
+	if err != nil || entries == 0 || made.Entries != entries {
+		t.Errorf("the database in it has %d entries of the log, there were %d when the files were read; %v", made.Entries, entries, err)
+	}
+	b.o.Files = func() ([]File, error) { return nil, errors.New("no files today") }
+	if _, err := b.Create(t.Context(), admin, Request{}, io.Discard, func(*Head) { t.Error("a backup without its files began") }); err == nil || !strings.Contains(err.Error(), "no files today") {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestABrokenBackupIsKnownToNobody breaks off in the middle of a write.

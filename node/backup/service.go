@@ -151,10 +151,6 @@ func (s *Service) Create(ctx context.Context, who desk.Actor, r Request, w io.Wr
 	if err != nil {
 		return nil, err
 	}
-	files, err := s.o.Files()
-	if err != nil {
-		return nil, err
-	}
 	var key crypto.MasterKey
 	if key, err = crypto.NewMasterKey(s.o.Random); err != nil {
 		return nil, err
@@ -167,6 +163,12 @@ func (s *Service) Create(ctx context.Context, who desk.Actor, r Request, w io.Wr
 	out := &counted{w: w, sum: sha256.New()}
 	var body *bodyWriter
 	n, err := s.o.Desk.Store.Backup(ctx, head.Since, func(b store.BackupHead) (io.Writer, error) {
+		// The database is read as it is at this moment, the files after it: keys and policies that are younger than the database says are found by the start of a
+		// restored node, older ones would be taken for a change by hand, and be in force again.
+		files, err := s.o.Files()
+		if err != nil {
+			return nil, err
+		}
 		head.UpTo, head.Checkpoint = b.Version, string(b.Checkpoint)
 		raw, err := head.seal(s.o.Signer())
 		if err != nil {

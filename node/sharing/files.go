@@ -62,7 +62,10 @@ func settle(folder, committed string) error {
 	}
 	engine, err := policy.Load(os.DirFS(next))
 	if err == nil && committed != "" && engine.Version() == committed {
-		return promote(folder)
+		// Where the folder has this version too, somebody proposed what is in force already, perhaps with other cases, which are no part of a version.
+		if now, err := policy.Load(os.DirFS(folder)); err != nil || now.Version() != committed {
+			return promote(folder)
+		}
 	}
 	if err := os.RemoveAll(next); err != nil { // it was never committed, or not written to the end
 		return fmt.Errorf("remove a policy that was never put in force: %w", err)

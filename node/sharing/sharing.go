@@ -64,6 +64,14 @@ func New(d *desk.Desk, folder string, engine *atomic.Pointer[policy.Engine], now
 	return &Service{desk: d, folder: folder, engine: engine, now: now, log: d.Log, changed: changed}
 }
 
+// Steady runs what reads the files of the policy in force, while nobody changes them: between the commit of another policy and its folder's place there is
+// none to be read.
+func (s *Service) Steady(read func() error) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	return read()
+}
+
 // maxNote bounds a proposal's note, in bytes.
 const maxNote = 4 << 10
 

@@ -1,6 +1,7 @@
 package sharing
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -261,6 +262,31 @@ func TestAStartEndsAChangeThatACrashBrokeOff(t *testing.T) {
 				t.Errorf("the policy before is not kept beside it: %v", err)
 			}
 		})
+	}
+}
+
+// A proposal of what is in force already, broken off before its cases were written, takes no cases away.
+func TestAStartKeepsTheCasesOfWhatIsInForce(t *testing.T) {
+	r := newRig(t)
+	cases := filepath.Join(r.folder, policy.CasesFile)
+	want, err := os.ReadFile(cases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(r.folder+nextSuffix, policy.DefaultFiles()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(r.folder+nextSuffix, policy.CasesFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(r.store, r.folder); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(cases); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the cases are %q, %v", got, err)
+	}
+	if _, err := os.Stat(r.folder + nextSuffix); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("files are left: %v", err)
 	}
 }
 
