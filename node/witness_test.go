@@ -85,8 +85,11 @@ func TestWitnessesProveAnOldCopy(t *testing.T) {
 	for i := range 15 { // more than the old copy will come to before its backup, which explains nothing that lies before its end
 		call[control.UserCode](t, pt.people["admin"], "user.add", control.UserRequest{Name: fmt.Sprint("lost", i), Roles: []string{"technician"}})
 	}
-	eventually(t, "ES has witnessed what will be lost", func() bool { return es.witnessed("PT").Size == pt.logSize() })
-	lost := pt.logSize()
+	var lost int64
+	eventually(t, "ES has witnessed what will be lost", func() bool {
+		lost = pt.logSize()
+		return es.witnessed("PT").Size == lost
+	})
 	pt.halt()
 	pt.dir = old
 	again(pt)

@@ -40,8 +40,12 @@ func Dial(dir string) *Client {
 			}
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		},
+		IdleConnTimeout: idleAtClient,
 	}}}
 }
+
+// idleAtClient is how long a connection is kept for the next command: shorter than the server keeps it, so that none is sent on one that the server is closing.
+const idleAtClient = idleAtServer / 2
 
 // Close lets the connections go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

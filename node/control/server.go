@@ -30,6 +30,7 @@ type Server struct {
 	http     *http.Server
 
 	bodyWithin, uploadWithin time.Duration // how long a command's body may take to arrive
+	endWithin                time.Duration // how long commands under way may take once the server is to end
 
 	answers           map[string]reflect.Type // of each command; nil unless somebody asks
 	commands, unasked []string                // that are served; of these, for which it is not said what is asked
@@ -39,7 +40,11 @@ type Server struct {
 const (
 	bodyWithin   = 30 * time.Second
 	uploadWithin = 10 * time.Minute
+	endWithin    = 10 * time.Second
 )
+
+// idleAtServer is how long a connection without a command stays open.
+const idleAtServer = time.Minute
 
 // maxSocketPath is what the kernel takes for a Unix socket's address (sun_path, unix(7)).
 const maxSocketPath = 107
@@ -60,19 +65,20 @@ func Listen(path string, s Services) (*Server, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("command socket: %w", err), l.Close())
 	}
-	srv := &Server{services: s, listener: l, bodyWithin: bodyWithin, uploadWithin: uploadWithin}
+	srv := &Server{services: s, listener: l, bodyWithin: bodyWithin, uploadWithin: uploadWithin, endWithin: endWithin}
 	mux := http.NewServeMux()
 	srv.routes(mux)
 	if err := srv.checkQuestions(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	mux.HandleFunc("/", srv.unknown)
-	srv.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 20,
+	srv.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleAtServer, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)}
 	return srv, nil
 }
 
-// Serve answers commands until ctx ends; commands under way have ten seconds to finish.
+// Serve answers commands until ctx ends; commands under way have ten seconds to finish. Those that take longer, or all of them if the machine stands still for so
+// long, are cut off: who gave one is told that it broke off and may give it again, and the end is a clean one.
 func (s *Server) Serve(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() { done <- s.http.Serve(s.listener) }()
@@ -81,12 +87,14 @@ func (s *Server) Serve(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.endWithin)
 	defer cancel()
-	if err := s.http.Shutdown(grace); err != nil {
-		return errors.Join(err, s.http.Close())
+	err := s.http.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.services.Log.Warn("commands were cut off at the end of the daemon", "after", s.endWithin.String())
+		return s.http.Close()
 	}
-	return nil
+	return err
 }
 
 // call is one command with the person behind it.

@@ -215,6 +215,41 @@ func TestAWorkflowOutlastsTheTimeOfTheBody(t *testing.T) {
 	}
 }
 
+// A command that does not end keeps no daemon from ending, and an end that waited for it in vain is no failure.
+func TestTheEndWaitsForNoCommandForEver(t *testing.T) {
+	s := serveSocket(t, nil)
+	begun, never := make(chan struct{}), make(chan struct{})
+	defer close(never)
+	srv, err := Listen(filepath.Join(s.dir, "other.sock"), Services{Country: "PT", Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.endWithin = time.Millisecond
+	srv.http.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(begun)
+		<-never
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ctx) }()
+	conn, err := net.Dial("unix", filepath.Join(s.dir, "other.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("POST /v1/status HTTP/1.1\r\nHost: node\r\nContent-Length: 0\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("the end: %v", err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("the client of a command that was cut off reads %d byte, %v", n, err)
+	}
+}
+
 func TestAnUnknownCommandGetsASentence(t *testing.T) {
 	s := serveSocket(t, nil)
 	_, r := s.begin("case.burn", "", "", 0)
