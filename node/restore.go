@@ -195,5 +195,5 @@ func declareRestore(tx *store.Tx, head *backup.Head) error {
 	tx.Audit(protocol.AuditEntry{AuditHeader: protocol.AuditHeader{Action: protocol.ActAdminister, Decision: "permit", Ground: "restore"},
 		AuditBody: protocol.AuditBody{Actor: desk.Node.Name, Kind: "backup", Object: head.ID, Event: "restored from a backup", Details: map[string]string{
 			"made": head.Made.UTC().Format(time.RFC3339), "entries": strconv.FormatInt(head.Entries(), 10), "checkpoint": head.Checkpoint}}})
-	return errors.Join(backup.Forget(tx), dispatch.DeclareRestore(tx, head.Made, head.Checkpoint))
+	return errors.Join(backup.Forget(tx), desk.SkipNumbers(tx), dispatch.DeclareRestore(tx, head.Made, head.Checkpoint))
 }

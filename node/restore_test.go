@@ -12,6 +12,7 @@ import (
 	"proofmark/crypto"
 	"proofmark/node/backup"
 	"proofmark/node/control"
+	"proofmark/node/desk"
 	"proofmark/node/dispatch"
 	"proofmark/node/exchange"
 	"proofmark/protocol"
@@ -136,6 +137,15 @@ func TestARestoredNodeIsToldWhatCameAfter(t *testing.T) {
 		left, err := pt.node.dispatch.RestoringWith()
 		return err == nil && len(left) == 0
 	})
+	if err := pt.node.store.Update(t.Context(), func(tx *store.Tx) error {
+		number, err := desk.NextNumber(tx, "PT", "T")
+		if err == nil && strings.HasSuffix(number, "-000001") {
+			err = errors.New("it may have been given after the backup: " + number)
+		}
+		return err
+	}); err != nil {
+		t.Errorf("the first number after a restore: %v", err)
+	}
 	for id := range own {
 		if !pt.documents(dispatch.Own)[id] {
 			t.Errorf("the own document %s did not come back", id)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"proofmark/protocol"
 	"proofmark/store"
 )
 
@@ -68,5 +71,51 @@ func TestNumbersAreUnique(t *testing.T) {
 	}
 	if n, err := next("L", false); err == nil {
 		t.Errorf("a damaged series goes on with %s", n)
+	}
+}
+
+// A node that was restored has forgotten the numbers that it gave after its backup; people and other countries have not. Two restores from one backup do not
+// meet each other either.
+func TestNumbersGoOnFarAboveThoseThatARestoreForgot(t *testing.T) {
+	seen := map[string]bool{}
+	give := func(r *rig, restored bool, n int) {
+		t.Helper()
+		if err := r.Store.Update(t.Context(), func(tx *store.Tx) error {
+			if restored {
+				return SkipNumbers(tx)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			if err := r.Store.Update(t.Context(), func(tx *store.Tx) error {
+				number, err := NextNumber(tx, "PT", "L")
+				if seen[number] {
+					t.Errorf("%s is given twice", number)
+				}
+				seen[number] = true
+				return errors.Join(err, protocol.CheckNumber(number, "PT", "L"))
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	at := time.Date(2026, 12, 31, 20, 0, 0, 0, time.UTC)
+	for i := range 3 { // the same empty backup each time
+		r := newRig(t)
+		r.now = at.Add(time.Duration(i) * time.Hour)
+		give(r, i > 0, 50)
+	}
+	if !seen["PT-L-2026-000001"] || len("PT-L-2026-927000") != len(slices.Max(slices.Collect(maps.Keys(seen)))) {
+		t.Errorf("%v", slices.Sorted(maps.Keys(seen)))
+	}
+	r := newRig(t)
+	r.now = at
+	give(r, true, 1)
+	r.now = at.AddDate(0, 0, 1)
+	give(r, false, 1)
+	if !seen["PT-L-2027-000001"] {
+		t.Error("the next year does not begin at 1")
 	}
 }
