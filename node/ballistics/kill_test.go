@@ -81,7 +81,9 @@ func TestKillWhileASnapshotIsWritten(t *testing.T) {
 		if err := c.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = c.Wait()
+		if err := c.Wait(); c.ProcessState.ExitCode() != -1 {
+			t.Fatalf("round %d: the child was not killed, it ended: %v", round, err)
+		}
 		if left, err := filepath.Glob(filepath.Join(dir, durable.Unfinished+"*")); err == nil && len(left) > 0 {
 			unfinished++
 		}

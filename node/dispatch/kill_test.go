@@ -117,7 +117,9 @@ func TestKillBetweenTheSteps(t *testing.T) {
 		if err := c.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = c.Wait()
+		if err := c.Wait(); c.ProcessState.ExitCode() != -1 {
+			t.Fatalf("round %d: the child was not killed, it ended: %v", round, err)
+		}
 	}
 	f := lasting(t, dir, rounds)
 	pt, es := f.bureaus["PT"], f.bureaus["ES"]
