@@ -342,6 +342,12 @@ func TestAnnouncedAddresses(t *testing.T) {
 	if a, err := n.Announce(ctx, chief, "k", own); err != nil || a.Country != "PT" {
 		t.Errorf("own: %v", err)
 	}
+	if a, err := n.Announce(ctx, chief, "", record("PT", "/ip4/192.0.2.50/tcp/4931", n.now.Add(2*time.Second))); err != nil || !slices.Equal(a.Addresses, []string{"/ip4/192.0.2.50/tcp/4931"}) {
+		t.Errorf("the same typed again: %v", err)
+	}
+	if _, err := n.Announce(ctx, chief, "", record("PT", "/ip4/192.0.2.51/tcp/4931", n.now.Add(2*time.Second))); !errors.Is(err, desk.ErrConflict) {
+		t.Errorf("another within a minute: %v", err)
+	}
 	if _, err := n.Announce(ctx, chief, "", record("ES", "/ip4/192.0.2.60/tcp/4931", n.now.Add(5*time.Minute))); err == nil {
 		t.Error("another country's announcement passed for this one's")
 	}
