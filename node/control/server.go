@@ -43,7 +43,8 @@ const (
 	endWithin    = 10 * time.Second
 )
 
-// idleAtServer is how long a connection without a command stays open.
+// idleAtServer is how long a connection without a command stays open, a new one too: a machine that stands still for some seconds between the opening and the
+// command loses none.
 const idleAtServer = time.Minute
 
 // maxSocketPath is what the kernel takes for a Unix socket's address (sun_path, unix(7)).
@@ -72,7 +73,7 @@ func Listen(path string, s Services) (*Server, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	mux.HandleFunc("/", srv.unknown)
-	srv.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleAtServer, MaxHeaderBytes: 1 << 20,
+	srv.http = &http.Server{Handler: mux, ReadHeaderTimeout: idleAtServer, IdleTimeout: idleAtServer, MaxHeaderBytes: 1 << 20,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)}
 	return srv, nil
 }

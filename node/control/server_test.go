@@ -215,6 +215,19 @@ func TestAWorkflowOutlastsTheTimeOfTheBody(t *testing.T) {
 	}
 }
 
+// A machine that stands still for as long as a body may take breaks no command off before that, and no client sends one on a connection that the server is closing.
+func TestConnectionsOutlastACommandsWay(t *testing.T) {
+	srv, err := Listen(filepath.Join(serveSocket(t, nil).dir, "other.sock"), Services{Country: "PT", Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.listener.Close()
+	client := Dial(t.TempDir()).http.Transport.(*http.Transport).IdleConnTimeout
+	if srv.http.ReadHeaderTimeout < bodyWithin || client == 0 || client >= srv.http.IdleTimeout {
+		t.Errorf("a head has %v, a body %v; a connection is idle for %v at the server, for %v at the client", srv.http.ReadHeaderTimeout, bodyWithin, srv.http.IdleTimeout, client)
+	}
+}
+
 // A command that does not end keeps no daemon from ending, and an end that waited for it in vain is no failure.
 func TestTheEndWaitsForNoCommandForEver(t *testing.T) {
 	s := serveSocket(t, nil)
