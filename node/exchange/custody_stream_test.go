@@ -96,6 +96,7 @@ func keeping(t *testing.T, c *chest, handler network.StreamHandler) *bad {
 		}
 	}
 	for _, n := range []protocol.Country{"PT", "ES"} {
+		impatient(&f.nodes[n].pace)
 		f.nodes[n].open()
 		addrs[n] = f.nodes[n].x.Addresses()
 	}

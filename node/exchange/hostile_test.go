@@ -90,7 +90,7 @@ func announced(n uint64) []byte { return binary.AppendUvarint(nil, n) }
 // and serve ES meanwhile.
 func TestBadSender(t *testing.T) {
 	t.Parallel()
-	b := newBad(t, nil)
+	b := newBad(t, nil, impatient)
 	changed := func(f func(*protocol.Hello)) []byte {
 		h := goodHello()
 		f(&h)
@@ -319,7 +319,7 @@ func TestBadReceiver(t *testing.T) {
 					_, _ = s.Write(part)
 				}
 				// It reads nothing and leaves the stream open.
-			})
+			}, impatient)
 			pt := b.f.nodes["PT"]
 			pt.post.queue("FR", protocol.Urgent, "for the bad one")
 			status := func() PeerStatus {

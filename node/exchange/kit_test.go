@@ -212,14 +212,19 @@ var (
 	onlyTCP  = []string{"/ip4/127.0.0.1/tcp/0"}
 )
 
-// quick are the times of tests: short between tries, and for a try itself what one takes under the race detector on a machine that is ten times slower for a
-// moment; with less, no try would ever come to its end there.
+// quick are the times of tests: short between tries, and for a try itself more than one takes under the race detector on a machine that crawls or stands still
+// for a moment; with less, no try would ever come to its end there.
 func quick() pace {
 	p := defaultPace
-	p.hello, p.progress, p.idle, p.linger = 3*time.Second, 3*time.Second, 5*time.Second, 2*time.Second
-	p.retryMin, p.retryMax, p.dial, p.locate = 20*time.Millisecond, 300*time.Millisecond, 5*time.Second, 5*time.Second
-	p.answer, p.busy, p.courtesy = 3*time.Second, 100*time.Millisecond, 20*time.Millisecond
+	p.hello, p.progress, p.idle, p.linger = 30*time.Second, 30*time.Second, 45*time.Second, 2*time.Second
+	p.retryMin, p.retryMax, p.dial, p.locate = 20*time.Millisecond, 300*time.Millisecond, 30*time.Second, 30*time.Second
+	p.answer, p.busy, p.courtesy = 30*time.Second, 100*time.Millisecond, 20*time.Millisecond
 	return p
+}
+
+// impatient is for tests that wait for the end of a node's patience with one who does not answer or go on.
+func impatient(p *pace) {
+	p.hello, p.progress, p.answer, p.idle = 3*time.Second, 3*time.Second, 3*time.Second, 5*time.Second
 }
 
 func newFederation(t testing.TB, countries ...protocol.Country) *federation {

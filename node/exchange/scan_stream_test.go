@@ -63,7 +63,7 @@ func (l *larder) open(_ context.Context, _ protocol.Country, ask ScanAsk) (*Scan
 }
 
 // serving makes a federation in which PT has scans, ES is a node and FR a libp2p host of its own.
-func serving(t *testing.T, l *larder, handler network.StreamHandler) *bad {
+func serving(t *testing.T, l *larder, handler network.StreamHandler, tune ...func(*pace)) *bad {
 	t.Helper()
 	f := newFederation(t, "PT", "ES", "FR")
 	b := &bad{f: f, h: rawHost(t, libp2p.Identity(f.nodes["FR"].keys.HostKey()))}
@@ -75,6 +75,9 @@ func serving(t *testing.T, l *larder, handler network.StreamHandler) *bad {
 		}
 	}
 	for _, c := range []protocol.Country{"PT", "ES"} {
+		for _, set := range tune {
+			set(&f.nodes[c].pace)
+		}
 		f.nodes[c].open()
 		f.nodes[c].x.o.OpenScan = l.open
 		addrs[c] = f.nodes[c].x.Addresses()
@@ -164,7 +167,7 @@ func TestScanStream(t *testing.T) {
 func TestBadFetcher(t *testing.T) {
 	t.Parallel()
 	l, h := newLarder(100_000)
-	b := serving(t, l, nil)
+	b := serving(t, l, nil, impatient)
 	ask := func(v any) []byte { return append(frame(goodHello()), frame(v)...) }
 	for _, c := range []struct {
 		name string
@@ -205,7 +208,7 @@ func TestFetcherThatNeverReads(t *testing.T) {
 	t.Parallel()
 	const large = 96 << 20 // more than any window takes
 	l, h := newLarder(large, 1000)
-	b := serving(t, l, nil)
+	b := serving(t, l, nil, impatient)
 	ask := append(frame(goodHello()), frame(ScanAsk{Release: releaseID, SHA256: h[0]})...)
 	var held []network.Stream
 	for range maxScanStreams {
@@ -333,7 +336,7 @@ func TestBadOwner(t *testing.T) {
 	}
 	l, _ := newLarder()
 	var serve atomic.Pointer[func(network.Stream)]
-	b := serving(t, l, func(s network.Stream) { (*serve.Load())(s) })
+	b := serving(t, l, func(s network.Stream) { (*serve.Load())(s) }, impatient)
 	pt := b.f.nodes["PT"]
 	for name, c := range behaviours {
 		serve.Store(&c.serve)
