@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -267,9 +266,6 @@ func (s *Service) sign(keys *crypto.Keys, addresses []string, now, overlap time.
 	m = roster.Member{Country: string(s.o.Desk.Country), Name: s.o.Name, PeerIDs: []string{id.String()}, Addresses: addresses,
 		SigningKeys: []json.RawMessage{keys.SigningJWK()}, SealingKeys: []json.RawMessage{keys.SealingJWK()}, LogKey: keys.LogVerifierKey(s.o.LogOrigin),
 		ValidFrom: now.UTC().Truncate(time.Second), ValidUntil: now.UTC().Truncate(time.Second).AddDate(EntryYears, 0, 0)}
-	if last := s.handedOut(); !m.ValidFrom.After(last) && last.Sub(m.ValidFrom) < time.Minute { // two of one second: the later one must be able to replace it
-		m.ValidFrom = last.Add(time.Second)
-	}
 	me, listed := s.own()
 	if listed {
 		if !m.ValidFrom.After(me.ValidFrom) { // entries of one second are made by people who correct themselves
@@ -286,23 +282,6 @@ func (s *Service) sign(keys *crypto.Keys, addresses []string, now, overlap time.
 	}
 	entry, err = roster.SignMember(m, keys.Signer())
 	return entry, consent, m, err
-}
-
-// handedOut is from when on the entry is valid that was made last: a key holder may have it in a roster that nobody has signed yet. Zero where there is none.
-func (s *Service) handedOut() time.Time {
-	b, err := os.ReadFile(s.o.MemberPath)
-	if err != nil {
-		return time.Time{}
-	}
-	entry, _, err := roster.ParseMemberFile(b)
-	if err != nil {
-		return time.Time{}
-	}
-	m, err := roster.OpenMember(entry)
-	if err != nil {
-		return time.Time{}
-	}
-	return m.ValidFrom
 }
 
 // carry takes over the listed keys that are older than the current ones, each with its end.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -153,29 +152,6 @@ func TestEntry(t *testing.T) {
 	left := must(filepath.Glob(filepath.Join(b.dir, ".proofmark-*")))
 	if len(left) != 0 {
 		t.Errorf("left behind: %v", left)
-	}
-}
-
-// Two entries of one second, neither of them listed yet: the roster that nobody has signed takes the later one in place of the first.
-func TestTheLaterEntryOfOneSecondReplacesTheFirst(t *testing.T) {
-	b := newBureau(t)
-	holder := must(crypto.GenerateKeys(rand.Reader))
-	draft := must(roster.Create("test", []roster.Holder{{Name: "holder", Key: holder.SigningJWK()}}, 1, b.now, b.now.AddDate(2, 0, 0)))
-	for i := range 3 {
-		b.addresses = []string{fmt.Sprintf("/ip4/192.0.2.%d/udp/4931/quic-v1", i+1)}
-		if _, err := b.Renew(t.Context(), admin, ""); err != nil {
-			t.Fatal(err)
-		}
-		entry, consent, err := roster.ParseMemberFile(must(os.ReadFile(filepath.Join(b.dir, "member.jws"))))
-		if err == nil {
-			err = draft.AddSuccession(entry, consent, b.now)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m, _ := draft.Roster().ByCountry("PT"); !slices.Equal(m.Addresses, b.addresses) {
-			t.Errorf("listed: %v, want %v", m.Addresses, b.addresses)
-		}
 	}
 }
 
