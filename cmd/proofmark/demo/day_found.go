@@ -182,7 +182,7 @@ func (f *federation) meet(ctx context.Context) error {
 	transports := map[string]bool{}
 	for _, c := range countries {
 		b := f.bureaus[c]
-		err := await(ctx, fmt.Sprintf("%s is connected with the other members (see %s)", c, b.logFile()), time.Minute, func() (bool, error) {
+		err := await(ctx, fmt.Sprintf("%s is connected with the other members (see %s)", c, b.logFile()), 3*time.Minute, func() (bool, error) {
 			list, err := call[[]exchange.PeerStatus](ctx, b.admin, "peers", control.None{})
 			if err != nil {
 				return false, err
