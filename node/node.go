@@ -21,7 +21,6 @@ import (
 	"proofmark/node/accounting"
 	"proofmark/node/backup"
 	"proofmark/node/ballistics"
-	"proofmark/node/budget"
 	"proofmark/node/bundle"
 	"proofmark/node/control"
 	"proofmark/node/custody"
@@ -263,7 +262,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	if err := n.dispatch.Resume(ctx); err != nil {
 		return errors.Join(err, n.Close())
 	}
-	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "tracing": n.tracing.Run, "custody": n.custody.Run, "upkeep": n.upkeep, "retention": n.retention.Run, "witness": n.witness.Run}
+	parts := map[string]func(context.Context) error{"exchange": n.exchange.Run, "correlation": n.ballistics.Run, "scans": n.release.Run, "tracing": n.tracing.Run, "custody": n.custody.Run, "upkeep": (&upkeep{n: n}).run, "retention": n.retention.Run, "witness": n.witness.Run}
 	if n.Config.Monitor.Listen != "" {
 		page, err := n.monitor()
 		if err != nil {
@@ -302,52 +301,6 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 		err = errors.Join(err, f)
 	}
 	return errors.Join(err, n.Close())
-}
-
-// upkeep offers publications to members after a new roster, and sweeps what is kept for a limited time.
-func (n *Node) upkeep(ctx context.Context) error {
-	hourly, minutely := time.NewTicker(time.Hour), time.NewTicker(time.Minute)
-	defer hourly.Stop()
-	defer minutely.Stop()
-	var hours, reclaimed int64
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-n.offer:
-			if err := n.operations.Tick(ctx); err != nil && ctx.Err() == nil {
-				n.log.Error("operations", "error", err)
-			}
-			if err := n.dispatch.OfferAll(ctx); err != nil && ctx.Err() == nil {
-				n.log.Error("offer publications to members", "error", err)
-			}
-		case <-minutely.C:
-			if err := n.membership.Tick(); err != nil && ctx.Err() == nil {
-				n.log.Error("roster", "error", err)
-			}
-			if err := n.operations.Tick(ctx); err != nil && ctx.Err() == nil {
-				n.log.Error("operations", "error", err)
-			}
-			if err := n.people.Sweep(ctx); err != nil && ctx.Err() == nil {
-				n.log.Error("sweep sessions", "error", err)
-			}
-			if err := errors.Join(n.dispatch.FlushRefusals(ctx, false), n.release.FlushRefusals(ctx, false), n.release.Expire(ctx), n.store.Update(ctx, budget.Flush)); err != nil && ctx.Err() == nil {
-				n.log.Error("record refusals and end releases", "error", err)
-			}
-			if err := n.dispatch.Expire(ctx); err != nil && ctx.Err() == nil {
-				n.log.Error("erase what expired", "error", err)
-			}
-		case <-hourly.C:
-			err := n.store.Sweep(ctx)
-			if hours++; hours%24 == 1 || n.dispatch.Erased() > reclaimed { // erased bytes leave the files within the hour
-				reclaimed = n.dispatch.Erased()
-				err = errors.Join(err, n.store.Reclaim(ctx))
-			}
-			if err != nil && ctx.Err() == nil {
-				n.log.Error("sweep", "error", err)
-			}
-		}
-	}
 }
 
 // SocketPath is where the node takes commands.
