@@ -197,13 +197,13 @@ func TestABodyHasItsTime(t *testing.T) {
 // where a body is empty.
 func TestAWorkflowOutlastsTheTimeOfTheBody(t *testing.T) {
 	s := serveSocket(t, func(srv *Server) {
-		srv.uploadWithin = 100 * time.Millisecond
+		srv.uploadWithin = time.Second
 		mux := http.NewServeMux()
 		handle(srv, mux, "slow", func(ctx context.Context, _ call, _ None) (None, error) {
 			select {
 			case <-ctx.Done():
 				return None{}, ctx.Err()
-			case <-time.After(400 * time.Millisecond):
+			case <-time.After(2 * time.Second):
 				return None{}, nil
 			}
 		})

@@ -3,6 +3,7 @@ package exchange
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -189,19 +190,24 @@ func TestUrgentOvertakesBulk(t *testing.T) {
 	f := newFederation(t, "PT", "ES")
 	pt, es := f.nodes["PT"].post, f.nodes["ES"].post
 	pt.size = 1
+	const before = 3 // bulk messages, and then ES takes no more until the urgent ones are through
+	gate, taken := make(chan struct{}), atomic.Int32{}
+	open := sync.OnceFunc(func() { close(gate) })
+	defer open()
 	es.beforeCommit = func(_ protocol.Country, ch protocol.Channel) {
-		if ch == protocol.Bulk {
-			time.Sleep(5 * time.Millisecond)
+		if ch == protocol.Bulk && taken.Add(1) > before {
+			<-gate
 		}
 	}
 	f.start()
 	pt.queue("ES", protocol.Bulk, texts("publication", 300)...)
-	eventually(t, "bulk under way", func() bool { return len(es.received("PT", protocol.Bulk)) > 3 })
+	eventually(t, "bulk under way", func() bool { return taken.Load() > before })
 	pt.queue("ES", protocol.Urgent, texts("lead", 20)...)
 	f.delivered("PT", "ES", protocol.Urgent, texts("lead", 20))
-	if n := pt.unacknowledged("ES", protocol.Bulk); n < 100 {
-		t.Errorf("%d bulk messages were left when the urgent ones were through, want most of 300", n)
+	if n := pt.unacknowledged("ES", protocol.Bulk); n < 300-before {
+		t.Errorf("%d bulk messages were left when the urgent ones were through, want %d", n, 300-before)
 	}
+	open()
 	f.delivered("PT", "ES", protocol.Bulk, texts("publication", 300))
 }
 
