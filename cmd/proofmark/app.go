@@ -16,6 +16,7 @@ import (
 	"proofmark/node/control"
 	"proofmark/node/durable"
 	"proofmark/protocol"
+	"proofmark/store"
 )
 
 // app is what a command has at hand.
@@ -170,7 +171,7 @@ func ask[Resp, Req any](a *app, name string, req Req) (Resp, error) {
 	return resp, a.explain(err)
 }
 
-// change runs a command that changes something, exactly once: see pending.
+// change runs a command that changes something, exactly once: see once.
 func change[Resp, Req any](a *app, name string, req Req) (Resp, error) {
 	return once(a, name, req, nil, func(c *control.Client, key string) (Resp, error) {
 		return control.Call[Resp](a.ctx, c, name, key, req)
@@ -204,6 +205,7 @@ func once[Resp any](a *app, name string, req any, files [][]byte, send func(c *c
 	switch k := (kept{path, key}); {
 	case err == nil:
 		a.done = append(a.done, k)
+	case errors.Is(err, control.ErrNoSession), errors.Is(err, store.ErrDiskReserve): // it may have been done before, by a command whose answer was lost
 	case control.Definite(err): // the node has done nothing
 		err = errors.Join(err, k.forget())
 	}

@@ -16,7 +16,10 @@ import (
 	"proofmark/crypto"
 	"proofmark/crypto/roster"
 	"proofmark/node"
+	"proofmark/node/control"
+	"proofmark/node/desk"
 	"proofmark/node/durable"
+	"proofmark/store"
 )
 
 // What is between a command and the record that it was done: the same command, at two terminals at once or again after a kill, carries the same key.
@@ -70,6 +73,39 @@ func TestTheSameCommandHasOneKeyUntilItsOutcomeWasSeen(t *testing.T) {
 	}
 	if key, err := pendingKey(path); err != nil || key != third {
 		t.Errorf("after a damaged file the key is not kept: %v", err)
+	}
+}
+
+// A command whose answer was lost may be typed again when its session has ended, or the disk is full: these refusals come before the node looks whether it
+// was done, and do not part the command from its key.
+func TestWhatIsRefusedUnseenKeepsItsKey(t *testing.T) {
+	dir := t.TempDir()
+	open := func() *app {
+		return &app{Globals: Globals{Data: dir, Session: filepath.Join(dir, "session")}, ctx: t.Context()}
+	}
+	if err := open().saveSession(savedSession{Data: dir, Name: "ana", Token: "token"}); err != nil {
+		t.Fatal(err)
+	}
+	send := func(refused error) (with string) { // as typed at a terminal of its own
+		a := open()
+		defer a.close()
+		_, err := once(a, "case.add", "C-1", nil, func(_ *control.Client, key string) (string, error) {
+			with = key
+			return "", refused
+		})
+		if !errors.Is(err, refused) {
+			t.Errorf("%v, want %v", err, refused)
+		}
+		return with
+	}
+	key := send(control.ErrNoDaemon) // it broke off: nobody knows whether it was done
+	for _, refused := range []error{control.ErrNoSession, store.ErrDiskReserve, desk.ErrConflict} {
+		if again := send(fmt.Errorf("refused: %w", refused)); again != key {
+			t.Errorf("before %q it was sent with another key", refused)
+		}
+	}
+	if next := send(nil); next == key {
+		t.Error("after the node's answer that it was not done the command is not a new one")
 	}
 }
 
