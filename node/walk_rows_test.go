@@ -455,7 +455,7 @@ func (w *walk) backupRows() []row {
 func (w *walk) memberRows() []row {
 	roster, manage := []policy.Action{policy.RosterManage}, []policy.Action{policy.NodeManage}
 	chain := call[control.RosterChain](w.t, w.es.people["admin"], "roster.chain", control.None{})
-	install := control.InstallRequest{Documents: chain.Documents, Anchor: chain.Anchor}
+	install := control.InstallRequest(chain)
 	status := call[control.Status](w.t, w.es.people["admin"], "status", control.None{})
 	peer := status.Addresses[0]
 	if !strings.Contains(peer, "/p2p/") {

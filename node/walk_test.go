@@ -376,8 +376,6 @@ func (b *bureau) commands() []string {
 	return srv.Commands()
 }
 
-func body(format string, args ...any) rawBody { return rawBody(fmt.Sprintf(format, args...)) }
-
 type auditRecord = store.AuditRecord
 
 // addPolicy puts a file beside the policies of a node that is not running.

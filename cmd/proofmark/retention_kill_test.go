@@ -219,8 +219,8 @@ func TestPurgeSurvivesKills(t *testing.T) {
 		}
 		// The person types it again until it is done, or had been; after that, purges are carried on as often as it takes.
 		waitFor(t, "the purge of "+c.reference, func() bool {
-			if out, err := ncb2.try("retention", "review", "case/"+c.reference, "--purge", "--reason", "agreed", "--yes"); err != nil {
-				if out, err = ncb2.try("retention", "review", "case/"+c.id, "--purge", "--reason", "agreed", "--yes"); err != nil {
+			if _, err := ncb2.try("retention", "review", "case/"+c.reference, "--purge", "--reason", "agreed", "--yes"); err != nil {
+				if out, err := ncb2.try("retention", "review", "case/"+c.id, "--purge", "--reason", "agreed", "--yes"); err != nil {
 					t.Logf("%s %v", out, err)
 					return false
 				}
